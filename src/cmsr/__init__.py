@@ -1,0 +1,31 @@
+"""Cross-modality super-resolution from a single pair."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cmsr.config import Config as Config
+    from cmsr.errors import CmsrError as CmsrError
+    from cmsr.metrics import evaluate as evaluate
+    from cmsr.pipeline import Result as Result
+    from cmsr.pipeline import upscale as upscale
+
+__version__ = "0.1.0"
+__all__ = ["CmsrError", "Config", "Result", "evaluate", "upscale"]
+
+_HOMES = {
+    "CmsrError": "errors",
+    "Config": "config",
+    "Result": "pipeline",
+    "evaluate": "metrics",
+    "upscale": "pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for, so that ``import cmsr`` costs nothing."""
+    if name in _HOMES:
+        return getattr(import_module(f"cmsr.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'cmsr' has no attribute {name!r}")

@@ -1,0 +1,270 @@
+"""The command line: it reads arguments, calls the library and prints; it holds no logic.
+
+Only what parsing needs is imported at the top, so that help is instant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import io as text_io
+import json as json_text
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+import tyro
+from tyro.conf import OmitArgPrefixes, Positional, arg
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from cmsr import __version__
+from cmsr.config import Config
+from cmsr.errors import CmsrError, OptionError
+
+if TYPE_CHECKING:
+    from cmsr.train import Progress
+
+Out = Annotated[Path, arg(aliases=["-o"])]
+
+
+class Command(Protocol):
+    """Arguments of one command, and what to do with them."""
+
+    def run(self) -> None:
+        """Do it."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Upscale:
+    """Bring a low-resolution image to the resolution of an RGB photo of the same scene."""
+
+    target: Positional[Path]
+    """Low-resolution image of any sensor."""
+
+    guide: Positional[Path | None] = None
+    """Photo of the same scene; without one, --ratio says how much to enlarge."""
+
+    out: Out
+    """Where to write the result; the ending chooses the format."""
+
+    json: Path | None = None
+    """Also write what was done and found, as JSON."""
+
+    quiet: bool = False
+    """Print nothing but errors."""
+
+    overwrite: bool = False
+    """Replace files that exist."""
+
+    config: OmitArgPrefixes[Config]
+    """How to do it; the preset decides what is not given."""
+
+    def run(self) -> None:
+        """Read, upscale, write."""
+        from cmsr import io, pipeline, record
+
+        inputs = [self.target] if self.guide is None else [self.target, self.guide]
+        target = io.read(self.target)
+        io.check_output(self.out, inputs=inputs, like=target, overwrite=self.overwrite)
+        if self.json:
+            io.check_output(self.json, inputs=[*inputs, self.out], overwrite=self.overwrite)
+        with _progress(self.quiet) as progress:
+            options = dataclasses.asdict(self.config)
+            result = pipeline.upscale(target, self.guide, progress=progress, **options)
+        io.write(self.out, result.image, result.valid, like=target)
+        if self.json:
+            record.write_json(self.json, record.of_run(result))
+        if not self.quiet:
+            for note in result.info["notes"]:
+                print(f"note: {note}", file=sys.stderr)
+            print(f"{self.out}: {record.summary(result)}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Compare an image with the truth: PSNR, SSIM, and RMSE in the data's own units."""
+
+    image: Positional[Path]
+    """Image to judge."""
+
+    truth: Positional[Path]
+    """What it should be."""
+
+    json: Path | None = None
+    """Also write the figures as JSON."""
+
+    overwrite: bool = False
+    """Replace the JSON file if it exists."""
+
+    def run(self) -> None:
+        """Read both, compare, print."""
+        from cmsr import io, metrics, record
+
+        if self.json:
+            inputs = [self.image, self.truth]
+            io.check_output(self.json, inputs=inputs, overwrite=self.overwrite)
+        figures = metrics.evaluate(io.read(self.image), io.read(self.truth))
+        if self.json:
+            record.write_json(self.json, figures)
+        print(
+            f"PSNR {figures['psnr']:.2f} dB (peak {figures['peak']:g})  "
+            f"SSIM {figures['ssim']:.4f}  RMSE {figures['rmse']:.4g}"
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Info:
+    """Say what a file holds: size, type, range, holes, georeference."""
+
+    file: Positional[Path]
+    """Image file."""
+
+    json: bool = False
+    """Print JSON."""
+
+    def run(self) -> None:
+        """Read and describe."""
+        from cmsr import io, record
+
+        facts = record.of_file(io.read(self.file))
+        if self.json:
+            print(json_text.dumps(facts, indent=2))
+        else:
+            print("\n".join(f"{name + ':':10} {value}" for name, value in facts.items()))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Demo:
+    """Render a scene seen by two cameras, upscale it, and show before and after."""
+
+    out: Out = Path("cmsr-demo")
+    """Folder for the pictures; it is made if it does not exist."""
+
+    seed: int = 0
+    """Another seed, another scene."""
+
+    quiet: bool = False
+    """Print nothing but errors."""
+
+    overwrite: bool = False
+    """Replace pictures of an earlier run."""
+
+    def run(self) -> None:
+        """Render, upscale, compare, write."""
+        from cmsr.demo import run
+
+        with _progress(self.quiet) as progress:
+            report = run(self.out, self.seed, overwrite=self.overwrite, progress=progress)
+        if not self.quiet:
+            print(report)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return 0 when done, 2 where the input or the options are wrong.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; those of the process otherwise.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments == ["--version"]:
+        print(__version__)
+        return 0
+    try:
+        _parse(arguments).run()
+    except CmsrError as error:
+        print(f"cmsr: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("cmsr: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parse(arguments: list[str]) -> Command:
+    """Turn arguments into a command; what the parser has against them becomes one line."""
+    config = Config.of(_preset(arguments))
+    commands: dict[str, Callable[..., Command]] = {
+        "upscale": partial(Upscale, config=config),
+        "evaluate": Evaluate,
+        "info": Info,
+        "demo": Demo,
+    }
+    complaint = text_io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            command: Command = tyro.extras.subcommand_cli_from_dict(
+                commands, args=arguments, prog="cmsr", registry=_registry()
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise OptionError(_one_line(complaint.getvalue())) from None
+    return command
+
+
+def _preset(arguments: list[str]) -> str:
+    """Find the preset before all else is parsed: it decides the other options' defaults."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--preset", default="default")
+    try:
+        return str(parser.parse_known_args(arguments)[0].preset)
+    except argparse.ArgumentError:
+        return "default"
+
+
+def _registry() -> ConstructorRegistry:
+    """Read tuples of numbers as one word: 2,4."""
+    registry = ConstructorRegistry()
+
+    @registry.primitive_rule
+    def _numbers(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+        if info.type != tuple[float, ...]:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="R,R,…",
+            instance_from_str=lambda words: tuple(float(w) for w in words[0].split(",") if w),
+            is_instance=lambda value: isinstance(value, tuple),
+            str_from_instance=lambda value: [",".join(f"{number:g}" for number in value)],
+        )
+
+    return registry
+
+
+def _one_line(box: str) -> str:
+    """Take the first paragraph out of the parser's framed message."""
+    lines = [line.strip("│ ") for line in box.splitlines() if not re.match(r"\s*[╭╰]", line)]
+    rules = [i for i, line in enumerate(lines) if line.startswith("─")]
+    return " ".join(" ".join(lines[: rules[0] if rules else None]).split())
+
+
+@contextlib.contextmanager
+def _progress(quiet: bool) -> Iterator[Progress | None]:
+    """Show a bar with the loss and the time left, where there is a terminal to show it on."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}  loss {task.fields[loss]:.4f}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def show(stage: str, step: int, steps: int, loss: float) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=steps, loss=loss)
+            bar.update(tasks[stage], completed=step, total=steps, loss=loss)
+
+        yield show

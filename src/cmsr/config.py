@@ -1,0 +1,131 @@
+"""Every option, once: its type, default, range and meaning, and the three presets."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self, get_args
+
+from cmsr.errors import OptionError
+
+Preset = Literal["default", "fast", "paper"]
+
+
+def _bounded(default: Any, low: float, high: float) -> Any:
+    """Return a field whose value, or each of whose values, must lie in [low, high]."""
+    return field(default=default, metadata={"range": (low, high)})
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of one run; `Config.of` makes one from a preset's name."""
+
+    preset: Preset = "default"
+    """Starting point for all other options: the best result, the quickest, or the published
+    method."""
+
+    seed: int = _bounded(0, 0, 2**63 - 1)
+    """Seed of everything random; the same seed gives the same bytes."""
+
+    kernel: str = "auto"
+    """How the low-resolution image was made: auto, bicubic, bilinear (both antialiased),
+    bicubic-plain, bilinear-plain, box, nearest or gaussian:SIGMA (in output pixels)."""
+
+    align: Literal["auto", "off"] = "auto"
+    """Whether the guide is moved to match the target."""
+
+    ratio: float | None = _bounded(None, 1, 64)
+    """Enlargement without a guide; with one, the two sizes give it."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; auto takes a GPU where there is one."""
+
+    p: float = _bounded(0.3, 0, 1)
+    """Alternating Scales: share of training steps that use the upsampling-based scheme."""
+
+    steps: tuple[float, ...] = _bounded((), 1, 64)
+    """Gradual increments: ratios to pass through on the way, for example 2,4; the last one is
+    always the whole ratio."""
+
+    network: Literal["two-branch", "residual"] = "residual"
+    """Two branches as published, or one small network that corrects a closed-form estimate."""
+
+    iterations: int = _bounded(200, 0, 100_000)
+    """Training steps at most."""
+
+    iterations_guide_free: int = _bounded(200, 0, 100_000)
+    """Training steps at most when there is no guide."""
+
+    crop: int = _bounded(96, 8, 4096)
+    """Side of a training patch, in pixels of the label."""
+
+    crop_guide_free: int = _bounded(128, 8, 4096)
+    """Side of a training patch when there is no guide."""
+
+    learning_rate: float = _bounded(2e-3, 1e-7, 1.0)
+    """First (two-branch) or highest (residual) learning rate of Adam."""
+
+    ensemble: bool = True
+    """Whether the result is the median over the eight flips and rotations."""
+
+    back_projections: int = _bounded(10, 0, 1000)
+    """Rounds of back-projection that make the output agree with the input."""
+
+    def __post_init__(self) -> None:
+        """Check every value against its type's choices and its range."""
+        for option in dataclasses.fields(self):
+            value = getattr(self, option.name)
+            _check_range(option.name, value, option.metadata.get("range"))
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise OptionError(
+                    f"{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}"
+                )
+
+    @classmethod
+    def of(cls, preset: str = "default", **options: Any) -> Self:
+        """Return a preset with some options replaced.
+
+        Raises
+        ------
+        OptionError
+            If the preset or an option does not exist, or a value is outside its range.
+        """
+        if preset not in PRESETS:
+            raise OptionError(f"preset is {preset!r}; choose one of {', '.join(PRESETS)}")
+        unknown = options.keys() - {option.name for option in dataclasses.fields(cls)}
+        if unknown:
+            raise OptionError(f"no option is called {', '.join(sorted(unknown))}")
+        return cls(**{"preset": preset, **PRESETS[preset], **options})
+
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "preset": get_args(Preset),
+    "align": ("auto", "off"),
+    "device": ("auto", "cpu", "cuda"),
+    "network": ("two-branch", "residual"),
+}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "fast": {"iterations": 60, "iterations_guide_free": 0, "ensemble": False},
+    "paper": {
+        "network": "two-branch",
+        "iterations": 800,
+        "iterations_guide_free": 3000,
+        "crop": 48,
+        "learning_rate": 1e-4,
+        "back_projections": 6,
+    },
+}
+
+
+def _check_range(name: str, value: Any, bounds: tuple[float, float] | None) -> None:
+    if bounds is None or value is None:
+        return
+    low, high = bounds
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise OptionError(f"{name} is {number!r}; it must be a number from {low} to {high}")
+        if not low <= number <= high:
+            raise OptionError(f"{name} is {number}; it must lie from {low} to {high}")

@@ -1,0 +1,198 @@
+"""The imaging operator: how a high-resolution image becomes a low-resolution one, and back.
+
+Convention, used everywhere in this package: pixel ``i`` covers the interval [i, i + 1) and its
+centre lies at i + 0.5. Two grids of n and N pixels cover the same area, so the centre of pixel
+``i`` of the first lies at coordinate (i + 0.5) · N / n of the second. Beyond the border an image
+continues as its mirror image (half-sample symmetric).
+
+Every operator is separable and linear, ``y = rows @ x @ colsᵀ`` with small dense matrices, so its
+transpose is exact. Ratios are real numbers and may differ per axis.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from cmsr.errors import OptionError
+
+Shape = tuple[int, int]
+Array = npt.NDArray[np.float64]
+
+KERNELS = (
+    "bicubic",
+    "bicubic-plain",
+    "bilinear",
+    "bilinear-plain",
+    "box",
+    "nearest",
+    "gaussian:SIGMA",
+)
+_GAUSSIAN = re.compile(r"gaussian:(\d+(?:\.\d*)?|\.\d+)")
+
+
+@dataclass(frozen=True)
+class Resampler:
+    """A separable linear map between two grids that cover the same area.
+
+    Attributes
+    ----------
+    rows : Tensor, shape (h, H)
+        Weights along the vertical axis.
+    cols : Tensor, shape (w, W)
+        Weights along the horizontal axis.
+    """
+
+    rows: Tensor
+    cols: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map (..., H, W) to (..., h, w)."""
+        return self.rows @ x @ self.cols.mT
+
+    def transpose(self, y: Tensor) -> Tensor:
+        """Map (..., h, w) to (..., H, W) by the exact transpose."""
+        return self.rows.mT @ y @ self.cols
+
+    def pseudo_inverse(self, y: Tensor) -> Tensor:
+        """Map (..., h, w) to the smallest (..., H, W) that this operator takes to ``y``."""
+        return self._inverses[0] @ y @ self._inverses[1].mT
+
+    @cached_property
+    def _inverses(self) -> tuple[Tensor, Tensor]:
+        rows, cols = (torch.linalg.pinv(m.double()).to(m) for m in (self.rows, self.cols))
+        return rows, cols
+
+
+@lru_cache(maxsize=64)
+def resampler(
+    source: Shape,
+    out: Shape,
+    kernel: str = "bicubic",
+    device: str = "cpu",
+) -> Resampler:
+    """Build the map from a grid of shape ``source`` to one of shape ``out``.
+
+    Parameters
+    ----------
+    source, out : (int, int)
+        Heights and widths; both grids cover the same area.
+    kernel : str
+        One of `KERNELS`. ``bicubic`` (Keys, a = −0.5), ``bilinear`` and ``box`` are stretched by
+        the ratio when they reduce, which suppresses aliasing; ``bicubic-plain``,
+        ``bilinear-plain`` and ``nearest`` are not. ``gaussian:SIGMA`` is a point-spread function
+        with its standard deviation in pixels of the larger grid.
+    device : str
+        Where the matrices live.
+
+    Raises
+    ------
+    OptionError
+        If the kernel is not one of `KERNELS`.
+    """
+    rows, cols = (
+        torch.from_numpy(weights(n, m, kernel)).to(device, torch.float32)
+        for n, m in zip(source, out, strict=True)
+    )
+    return Resampler(rows, cols)
+
+
+def weights(n_in: int, n_out: int, kernel: str) -> Array:
+    """Resampling matrix of shape (n_out, n_in) along one axis; every row sums to one."""
+    step = n_in / n_out
+    profile, radius = _profile(kernel, step)
+    centre = (np.arange(n_out)[:, None] + 0.5) * step - 0.5
+    tap = np.floor(centre - radius).astype(int) + np.arange(int(2 * radius) + 3)
+    distance = tap - centre
+    value = np.where(np.abs(distance) <= radius, profile(distance), 0.0)
+    value /= value.sum(axis=1, keepdims=True)
+    mirrored = tap % (2 * n_in)
+    mirrored = np.where(mirrored < n_in, mirrored, 2 * n_in - 1 - mirrored)
+    matrix = np.zeros((n_out, n_in))
+    np.add.at(matrix, (np.arange(n_out)[:, None], mirrored), value)
+    return matrix
+
+
+def check_kernel(kernel: str) -> None:
+    """Raise OptionError unless ``kernel`` names one of `KERNELS`."""
+    _profile(kernel, 1.0)
+
+
+def _profile(kernel: str, step: float) -> tuple[Callable[[Array], Array], float]:
+    """Weight as a function of the distance in input pixels, and the radius of its support."""
+    stretch = max(step, 1.0)
+    if kernel == "bicubic":
+        return lambda t: _cubic(t / stretch), 2 * stretch
+    if kernel == "bicubic-plain":
+        return _cubic, 2.0
+    if kernel == "bilinear":
+        return lambda t: np.maximum(0.0, 1 - np.abs(t) / stretch), stretch
+    if kernel == "bilinear-plain":
+        return lambda t: np.maximum(0.0, 1 - np.abs(t)), 1.0
+    if kernel == "box":
+        return lambda t: _overlap(t, step), (step + 1) / 2
+    if kernel == "nearest":
+        return lambda t: ((t > -0.5) & (t <= 0.5)).astype(float), 0.5
+    if match := _GAUSSIAN.fullmatch(kernel):
+        sigma = max(float(match[1]) / max(1 / step, 1.0), 1e-3)
+        return lambda t: np.exp(-0.5 * (_from_nearest(t) / sigma) ** 2), 4 * sigma + 1
+    raise OptionError(f"kernel is {kernel!r}; choose auto or one of {', '.join(KERNELS)}")
+
+
+def _cubic(t: Array) -> Array:
+    """Keys' cubic convolution with a = −0.5 (IEEE Trans. ASSP 29(6), 1981, eq. 15)."""
+    a = np.abs(t)
+    near = (1.5 * a - 2.5) * a * a + 1
+    far = ((-0.5 * a + 2.5) * a - 4) * a + 2
+    return np.where(a <= 1, near, np.where(a < 2, far, 0.0))
+
+
+def _overlap(t: Array, step: float) -> Array:
+    """Length shared by an input pixel centred at ``t`` and an output pixel of width ``step``."""
+    return np.clip(np.minimum(t + 0.5, step / 2) - np.maximum(t - 0.5, -step / 2), 0.0, None)
+
+
+def _from_nearest(t: Array) -> Array:
+    """Distances, each row lowered by its smallest square, so that narrow Gaussians never vanish."""
+    return np.sqrt(t**2 - (t**2).min(axis=1, keepdims=True))
+
+
+def back_project(
+    x: Tensor,
+    y: Tensor,
+    reduce: Resampler,
+    valid: Tensor | None = None,
+    *,
+    iterations: int,
+) -> Tensor:
+    """Pull ``x`` towards the images that ``reduce`` takes to ``y`` (Irani & Peleg, 1991).
+
+    Parameters
+    ----------
+    x : Tensor, shape (..., H, W)
+        High-resolution estimate.
+    y : Tensor, shape (..., h, w)
+        Low-resolution measurement.
+    reduce : Resampler
+        The imaging operator, (H, W) to (h, w).
+    valid : Tensor, shape (..., h, w), optional
+        1 where ``y`` was measured, 0 where it was not: nothing is pulled there.
+    iterations : int
+        Each adds the bicubically enlarged residual to the estimate.
+    """
+    enlarge = resampler(_shape(y), _shape(x), "bicubic", str(x.device))
+    for _ in range(iterations):
+        residual = y - reduce(x)
+        x = x + enlarge(residual if valid is None else residual * valid)
+    return x
+
+
+def _shape(x: Tensor) -> Shape:
+    return x.shape[-2], x.shape[-1]

@@ -1,0 +1,62 @@
+"""How close an image is to the truth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from cmsr.errors import InputError
+from cmsr.io import Raster
+
+
+def evaluate(image: Raster, truth: Raster) -> dict[str, float]:
+    """Compare an image with the truth where both are valid.
+
+    Parameters
+    ----------
+    image, truth : Raster
+        Of the same shape and number of channels.
+
+    Returns
+    -------
+    dict
+        ``psnr`` in dB, ``ssim`` (Wang et al., 2004), ``rmse`` in the data's units, and the
+        ``peak`` that the first two refer to: 255 for 8-bit truth, its range otherwise.
+
+    Raises
+    ------
+    InputError
+        If the two differ in shape or channels, or share no valid pixel.
+    """
+    if image.data.shape != truth.data.shape:
+        raise InputError(
+            f"{image.name}: is {_size(image)}, but {truth.name} is {_size(truth)}; "
+            "only images of one size can be compared"
+        )
+    valid = image.valid & truth.valid
+    if not valid.any():
+        raise InputError(f"{image.name}: shares no valid pixel with {truth.name}")
+    ours, true = (np.where(valid, r.data, 0).astype(np.float64) for r in (image, truth))
+    peak = 255.0 if truth.data.dtype == np.uint8 else float(np.ptp(true[:, valid])) or 1.0
+    rmse = float(np.sqrt(np.mean((ours - true)[:, valid] ** 2)))
+    return {
+        "psnr": float(20 * np.log10(peak / rmse)) if rmse else float("inf"),
+        "ssim": _ssim(ours, true, peak),
+        "rmse": rmse,
+        "peak": peak,
+    }
+
+
+def _ssim(ours: npt.NDArray[np.float64], true: npt.NDArray[np.float64], peak: float) -> float:
+    a, b = (torch.from_numpy(x)[None] for x in (ours, true))
+    value = structural_similarity_index_measure(a, b, data_range=peak)
+    return float(value)  # type: ignore[arg-type]
+
+
+def _size(raster: Raster) -> str:
+    channels, height, width = raster.data.shape
+    return f"{width} × {height} × {channels}"

@@ -1,0 +1,218 @@
+"""One target and its guide, checked, normalised, holes filled: where all computing starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rasterio.fill import fillnodata
+from torch import Tensor
+
+from cmsr.degrade import resampler
+from cmsr.errors import InputError, OptionError
+from cmsr.io import Raster
+
+MIN_SIDE = 4
+"""Smallest height and width of a target, in pixels."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A target and a guide that cover the same area.
+
+    Attributes
+    ----------
+    target : Tensor, shape (1, C, h, w)
+        Each channel mapped to [0, 1]; holes filled from around them.
+    valid : Tensor, shape (1, 1, h, w)
+        1 where the target was measured, 0 in its holes.
+    guide : Tensor, shape (1, G, H, W), or None
+        [0, 1]; holes filled; G is 1 (grey) or 3 (RGB).
+    shape : (int, int)
+        H and W of the result.
+    offset, scale : arrays, shape (C, 1, 1)
+        ``target * scale + offset`` is in the units of the input.
+        A constant channel has scale 0: whatever is computed, it comes back as that constant.
+    dtype : numpy dtype
+        Type of the input's values, and of the result's.
+    hole : float, optional
+        The value that marks a hole in the result.
+    notes : tuple of str
+        What the user should know of this pair.
+    """
+
+    target: Tensor
+    valid: Tensor
+    guide: Tensor | None
+    shape: tuple[int, int]
+    offset: npt.NDArray[np.float64]
+    scale: npt.NDArray[np.float64]
+    dtype: np.dtype[Any]
+    hole: float | None = None
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, target: Raster, guide: Raster | None, ratio: float | None = None) -> Self:
+        """Check and normalise a pair.
+
+        Raises
+        ------
+        InputError
+            If an image is too small, or the guide smaller than the target or of odd channels.
+        OptionError
+            If there is neither a guide nor a ratio, or both.
+        """
+        notes: list[str] = []
+        _check_target(target, notes)
+        shape = _output_shape(target, guide, ratio)
+        data, offset, scale = _normalise(target)
+        return cls(
+            target=_tensor(_fill(data, target.valid)),
+            valid=_tensor(target.valid[None]),
+            guide=None if guide is None else _guide_tensor(guide, notes),
+            shape=shape,
+            offset=offset,
+            scale=scale,
+            dtype=target.data.dtype,
+            hole=_hole(target),
+            notes=tuple(notes),
+        )
+
+    @property
+    def ratio(self) -> tuple[float, float]:
+        """How much larger the result is than the target, per axis (vertical, horizontal)."""
+        height, width = self.target.shape[-2:]
+        return self.shape[0] / height, self.shape[1] / width
+
+    @property
+    def blank(self) -> bool:
+        """Whether there is nothing to sharpen: no measurement at all, or only constants."""
+        return not self.scale.any()
+
+    def to(self, device: str) -> Self:
+        """Return the pair with its tensors on another device."""
+        guide = None if self.guide is None else self.guide.to(device)
+        return replace(
+            self, target=self.target.to(device), valid=self.valid.to(device), guide=guide
+        )
+
+    def at(self, shape: tuple[int, int]) -> Self:
+        """Return the pair with the guide, and so the result, reduced to another shape."""
+        guide = self.guide
+        if guide is not None:
+            guide = resampler(self.shape, shape, "bicubic", str(guide.device))(guide)
+        return replace(self, guide=guide, shape=shape)
+
+    def denormalise(self, image: Tensor) -> npt.NDArray[Any]:
+        """Map (1, C, H, W) to (C, H, W) in the input's units and type.
+
+        Integers are rounded and clipped to what the type holds; holes are marked.
+        """
+        values = image[0].cpu().double().numpy() * self.scale + self.offset
+        if np.issubdtype(self.dtype, np.integer):
+            limits = np.iinfo(self.dtype)
+            values = np.clip(np.rint(values), limits.min, limits.max)
+        if self.hole is not None:
+            values[:, ~self.valid_at_output()] = self.hole
+        return values.astype(self.dtype)
+
+    def valid_at_output(self) -> npt.NDArray[np.bool_]:
+        """Tell, per pixel of the result (H, W), whether the target pixel under it was measured."""
+        (height, width), valid = self.shape, self.valid[0, 0].bool().cpu().numpy()
+        rows = ((np.arange(height) + 0.5) * valid.shape[0] / height).astype(int)
+        cols = ((np.arange(width) + 0.5) * valid.shape[1] / width).astype(int)
+        return np.asarray(valid[np.ix_(rows, cols)])
+
+
+def _check_target(target: Raster, notes: list[str]) -> None:
+    height, width = target.shape
+    if min(height, width) < MIN_SIDE:
+        raise InputError(
+            f"{target.name}: is {width} × {height} pixels; "
+            f"at least {MIN_SIDE} × {MIN_SIDE} are needed"
+        )
+    if not target.valid.any():
+        notes.append(f"{target.name}: holds no valid pixel; the result holds none either")
+    elif all(np.ptp(channel[target.valid]) == 0 for channel in target.data):
+        notes.append(f"{target.name}: is constant; so is the result")
+
+
+def _output_shape(target: Raster, guide: Raster | None, ratio: float | None) -> tuple[int, int]:
+    height, width = target.shape
+    if guide is None:
+        if ratio is None:
+            raise OptionError("without a guide, ratio is needed (for example --ratio 4)")
+        return round(height * ratio), round(width * ratio)
+    if ratio is not None:
+        raise OptionError("ratio goes without a guide only: with one, the two sizes give it")
+    if guide.shape[0] < height or guide.shape[1] < width:
+        raise InputError(
+            f"{guide.name}: the guide is {guide.shape[1]} × {guide.shape[0]} pixels, smaller than "
+            f"the target's {width} × {height}; it must be at least as large in both directions"
+        )
+    return guide.shape
+
+
+def _normalise(
+    target: Raster,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Map the measured range of each channel to [0, 1]; a constant channel to 0."""
+    data = np.where(target.valid, target.data, 0).astype(np.float64)
+    seen = data[:, target.valid] if target.valid.any() else np.zeros((len(data), 1))
+    offset, scale = seen.min(axis=1)[:, None, None], np.ptp(seen, axis=1)[:, None, None]
+    return np.where(target.valid, data - offset, 0) / np.where(scale > 0, scale, 1), offset, scale
+
+
+def _hole(target: Raster) -> float | None:
+    """Return the file's own nodata value, else NaN where the type has one."""
+    nodata = target.profile.get("nodata")
+    if nodata is not None:
+        return float(nodata)
+    return float("nan") if np.issubdtype(target.data.dtype, np.floating) else None
+
+
+def _guide_tensor(guide: Raster, notes: list[str]) -> Tensor:
+    data, alpha = guide.data, guide.alpha
+    if len(data) in (2, 4) and not guide.profile:
+        data, alpha = data[:-1], True
+    if alpha:
+        notes.append(f"{guide.name}: its alpha channel is ignored")
+    if len(data) not in (1, 3):
+        raise InputError(
+            f"{guide.name}: the guide has {len(data)} channels; 1 (grey) or 3 (RGB) are right"
+        )
+    valid = np.isfinite(data).all(axis=0) if alpha else guide.valid
+    low, high = _guide_range(data, valid)
+    values = np.where(valid, (np.where(valid, data, 0) - low) / (high - low), 0.0)
+    return _tensor(_fill(values, valid))
+
+
+def _guide_range(data: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    if data.dtype == np.uint8:
+        return 0.0, 255.0
+    seen = data[:, valid] if valid.any() else np.zeros(1)
+    low, high = float(seen.min()), float(seen.max())
+    return low, high if high > low else low + 1
+
+
+def _fill(data: npt.NDArray[np.float64], valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Fill holes from the measured pixels around them (inverse distance); all-hole stays 0."""
+    if valid.all() or not valid.any():
+        return data
+    reach = float(np.hypot(*valid.shape))
+    return np.stack(
+        [
+            fillnodata(
+                channel.astype(np.float32), valid.astype(np.uint8), max_search_distance=reach
+            )
+            for channel in data
+        ]
+    ).astype(np.float64)
+
+
+def _tensor(data: npt.NDArray[Any]) -> Tensor:
+    """(C, H, W) to (1, C, H, W), float32."""
+    return torch.from_numpy(np.ascontiguousarray(data, dtype=np.float32))[None]

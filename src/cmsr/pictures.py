@@ -1,0 +1,68 @@
+"""Pictures for people: colour maps and panels side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+Rgb = npt.NDArray[np.uint8]
+Box = tuple[int, int, int, int]
+
+_INK, _PAPER = (24, 24, 28), (255, 255, 255)
+_MARGIN, _CAPTION = 12, 30
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A picture and what to write above it; the picture has shape (H, W, 3)."""
+
+    caption: str
+    picture: Rgb
+
+
+def colour(values: npt.NDArray[Any], low: float, high: float, colour_map: str = "inferno") -> Rgb:
+    """Show values of shape (H, W) in a colour map from ``low`` to ``high``; NaN is grey."""
+    scaled = (values.astype(np.float64) - low) / max(high - low, np.finfo(float).tiny)
+    painted = mpl.colormaps[colour_map].with_extremes(bad="0.5")(np.ma.masked_invalid(scaled))
+    return np.asarray(np.rint(painted[..., :3] * 255), dtype=np.uint8)
+
+
+def enlarge(picture: Rgb, shape: tuple[int, int]) -> Rgb:
+    """Enlarge a picture so that every pixel shows as a block."""
+    size = (shape[1], shape[0])
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.NEAREST))
+
+
+def side_by_side(panels: Sequence[Panel], details: Sequence[Box] = ()) -> Image.Image:
+    """Lay panels of one size in a row, and below each its enlarged details.
+
+    Parameters
+    ----------
+    panels : sequence of Panel
+        All pictures of one shape.
+    details : sequence of (left, top, right, bottom)
+        Boxes in pixels, each shown below at the panel's full width.
+    """
+    height, width = panels[0].picture.shape[:2]
+    zooms = [round(width * (bottom - top) / (right - left)) for left, top, right, bottom in details]
+    total = height + sum(zooms) + _MARGIN * (2 + len(zooms)) + _CAPTION
+    sheet = Image.new("RGB", (len(panels) * (width + _MARGIN) + _MARGIN, total), _PAPER)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(17)
+    for column, panel in enumerate(panels):
+        left = _MARGIN + column * (width + _MARGIN)
+        draw.text((left, _MARGIN - 2), panel.caption, fill=_INK, font=font)
+        top = _MARGIN + _CAPTION
+        picture = Image.fromarray(panel.picture)
+        sheet.paste(picture, (left, top))
+        top += height + _MARGIN
+        for box, zoom in zip(details, zooms, strict=True):
+            detail = picture.crop(box).resize((width, zoom), Image.Resampling.NEAREST)
+            sheet.paste(detail, (left, top))
+            top += zoom + _MARGIN
+    return sheet

@@ -1,0 +1,173 @@
+"""The whole method: read, train, infer, give back in the input's units."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from cmsr import io
+from cmsr.config import Config
+from cmsr.degrade import check_kernel
+from cmsr.errors import OptionError
+from cmsr.examples import Example
+from cmsr.infer import infer
+from cmsr.pair import Pair
+from cmsr.train import Fit, Progress, train
+
+Source = str | os.PathLike[str] | npt.NDArray[Any] | io.Raster
+
+
+@dataclass(frozen=True)
+class Result:
+    """The sharpened target and how it came about.
+
+    Attributes
+    ----------
+    image : array, shape (H, W) or (H, W, C)
+        In the target's type and units; holes are NaN or the file's nodata value.
+    valid : array of bool, shape (H, W)
+        False in the holes.
+    guide_weight : array of float, shape (H, W)
+        How far the guide was trusted, 0 to 1.
+    warped_guide : array of float, shape (H, W) or (H, W, 3), or None
+        The guide as it was used, in [0, 1].
+    history : dict of lists
+        Loss and learning rate at each training step.
+    info : dict
+        Ratio, kernel, alignment, seed, preset, seconds, notes: what a record of the run needs.
+    """
+
+    image: npt.NDArray[Any]
+    valid: npt.NDArray[np.bool_]
+    guide_weight: npt.NDArray[np.float32]
+    warped_guide: npt.NDArray[np.float32] | None
+    history: dict[str, list[float]]
+    info: dict[str, Any] = field(default_factory=dict)
+
+
+def upscale(
+    target: Source,
+    guide: Source | None = None,
+    *,
+    preset: str = "default",
+    seed: int = 0,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Result:
+    """Bring one image to the resolution of a guide, learning from this pair alone.
+
+    Parameters
+    ----------
+    target : path or array, shape (H, W) or (H, W, C)
+        Low-resolution image of any sensor; NaN and nodata are holes.
+    guide : path or array, shape (rH, rW) or (rH, rW, 3), optional
+        Photo of the same scene; without one, ``ratio=`` says how much to enlarge.
+    preset : {"default", "fast", "paper"}
+        Starting point for all other options.
+    seed : int
+        The same seed gives the same result, to the byte.
+    progress : callable, optional
+        Told the stage, step, number of steps and loss.
+    **options
+        Any other field of `Config`.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    InputError
+        If an image cannot be used.
+    OptionError
+        If an option has no such value.
+
+    References
+    ----------
+    G. Shacht, D. Danon, S. Fogel, D. Cohen-Or, "Single Pair Cross-Modality Super Resolution",
+    CVPR 2021.
+    """
+    started = time.perf_counter()
+    config = Config.of(preset, seed=seed, **options)
+    device, kernel = _device(config.device), _kernel(config.kernel)
+    raster = _load(target, "target")
+    pair = Pair.of(raster, None if guide is None else _load(guide, "guide"), config.ratio)
+    pair = pair.to(device)
+    image, fit = _sharpen(pair, kernel, config, progress)
+    stacked = pair.denormalise(image)
+    return Result(
+        image=stacked[0] if raster.flat else np.moveaxis(stacked, 0, -1),
+        valid=pair.valid_at_output(),
+        guide_weight=np.full(pair.shape, float(pair.guide is not None), np.float32),
+        warped_guide=_picture(pair),
+        history=fit.history if fit else {},
+        info={
+            "preset": config.preset,
+            "seed": config.seed,
+            "ratio": pair.ratio,
+            "kernel": kernel,
+            "alignment": "off",
+            "device": device,
+            "seconds": time.perf_counter() - started,
+            "notes": list(pair.notes),
+        },
+    )
+
+
+def _sharpen(
+    pair: Pair, kernel: str, config: Config, progress: Progress | None
+) -> tuple[torch.Tensor, Fit | None]:
+    """Train and infer, through smaller ratios first where the options say so."""
+    if pair.blank:
+        return pair.target.new_zeros((1, pair.target.shape[1], *pair.shape)), None
+    fit: Fit | None = None
+    extra: tuple[Example, ...] = ()
+    for step in _increments(pair, config.steps):
+        fit = train(step, kernel, config, fit, extra, progress)
+        image = infer(fit, step, kernel, config)
+        solid = Example.upsampling(step).valid
+        extra = (*extra, Example.at_scale(pair, image, solid))
+    return image, fit
+
+
+def _increments(pair: Pair, steps: tuple[float, ...]) -> list[Pair]:
+    """List the pair at each ratio below the whole one, ascending, and last as it is."""
+    height, width = pair.target.shape[-2:]
+    smaller = [ratio for ratio in sorted(steps) if ratio < min(pair.ratio)]
+    return [*(pair.at((round(height * r), round(width * r))) for r in smaller), pair]
+
+
+def _load(source: Source, name: str) -> io.Raster:
+    if isinstance(source, io.Raster):
+        return source
+    if isinstance(source, str | os.PathLike):
+        return io.read(source)
+    return io.from_array(source, name)
+
+
+def _kernel(name: str) -> str:
+    if name == "auto":
+        return "bicubic"
+    check_kernel(name)
+    return name
+
+
+def _device(name: str) -> str:
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise OptionError("device is 'cuda', but no CUDA GPU is available; choose cpu or auto")
+    return "cuda" if available and name != "cpu" else "cpu"
+
+
+def _picture(pair: Pair) -> npt.NDArray[np.float32] | None:
+    """Return the guide as (H, W) or (H, W, 3), or None."""
+    if pair.guide is None:
+        return None
+    channels = pair.guide[0].cpu().numpy()
+    return np.asarray(channels[0] if len(channels) == 1 else np.moveaxis(channels, 0, -1))

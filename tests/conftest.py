@@ -1,0 +1,74 @@
+"""Synthetic scenes whose truth is known, and the real pairs where they are."""
+
+import csv
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cmsr.degrade import resampler
+
+
+@dataclass(frozen=True)
+class SyntheticPair:
+    """truth (H, W) in [0, 1]; guide (H, W, 3) uint8; target (h, w), the reduced truth."""
+
+    truth: np.ndarray
+    guide: np.ndarray
+    target: np.ndarray
+
+
+def smooth_field(shape: tuple[int, int], seed: int, finest: float = 24.0) -> np.ndarray:
+    """Twelve random waves no shorter than ``finest`` pixels, even at the border, in [0, 1]."""
+    rng = np.random.default_rng(seed)
+    field = np.zeros(shape)
+    for _ in range(12):
+        y, x = (
+            np.cos(np.pi * rng.integers(0, int(2 * n / finest) + 1) * (np.arange(n) + 0.5) / n)
+            for n in shape
+        )
+        field += rng.normal() * np.outer(y, x)
+    return (field - field.min()) / np.ptp(field)
+
+
+def render_pair(
+    shape: tuple[int, int] = (96, 128), low: tuple[int, int] = (24, 32), seed: int = 0
+) -> SyntheticPair:
+    """Flat regions with sharp borders that the guide shows in other colours."""
+    field = smooth_field(shape, seed, finest=40)
+    regions = np.digitize(field, np.linspace(0.2, 0.8, 5))
+    rng = np.random.default_rng(seed)
+    truth = rng.permutation(np.linspace(0.1, 0.9, 6))[regions]
+    guide = rng.uniform(20, 235, (6, 3))[regions] + rng.normal(0, 2, (*shape, 3))
+    reduce = resampler(shape, low)
+    target = reduce(torch.from_numpy(truth).float()).numpy()
+    return SyntheticPair(truth, np.clip(np.rint(guide), 0, 255).astype(np.uint8), target)
+
+
+@pytest.fixture
+def pair() -> SyntheticPair:
+    return render_pair()
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Folder of the real pairs."""
+    folder = Path(os.environ.get("CMSR_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not (folder / "pairs.csv").exists():
+        pytest.skip(f"no real pairs at {folder}; set CMSR_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_pairs(data: Path) -> Callable[[str], Iterator[dict[str, str]]]:
+    """Rows of pairs.csv of one data set."""
+
+    def rows(dataset: str) -> Iterator[dict[str, str]]:
+        with (data / "pairs.csv").open(newline="") as file:
+            yield from (row for row in csv.DictReader(file) if row["dataset"] == dataset)
+
+    return rows

@@ -1,0 +1,54 @@
+"""Options say what is wrong with them."""
+
+import math
+
+import pytest
+
+from cmsr.config import PRESETS, Config
+from cmsr.errors import OptionError
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("p", -0.1),
+        ("p", 1.1),
+        ("p", math.nan),
+        ("p", "0.3"),
+        ("seed", -1),
+        ("ratio", 0.5),
+        ("ratio", math.inf),
+        ("steps", (2, 0.5)),
+        ("crop", 4),
+        ("learning_rate", 0),
+        ("device", "tpu"),
+        ("align", "maybe"),
+    ],
+)
+def test_a_wrong_value_names_itself_and_what_is_allowed(option: str, value: object) -> None:
+    with pytest.raises(OptionError, match=rf"{option} is .*(from|choose)"):
+        Config.of("paper", **{option: value})
+
+
+def test_unknown_options_and_presets_are_refused() -> None:
+    with pytest.raises(OptionError, match="no option is called epochs"):
+        Config.of("paper", epochs=3)
+    with pytest.raises(OptionError, match="choose one of default, fast, paper"):
+        Config.of("best")
+
+
+def test_the_paper_preset_is_the_published_setting() -> None:
+    config = Config.of("paper")
+    assert (config.p, config.learning_rate, config.crop, config.crop_guide_free) == (
+        0.3,
+        1e-4,
+        48,
+        128,
+    )
+    assert (config.iterations, config.iterations_guide_free) == (800, 3000)
+    assert (config.back_projections, config.ensemble) == (6, True)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_remembers_its_name(preset: str) -> None:
+    assert Config.of(preset).preset == preset

@@ -1,0 +1,51 @@
+"""Figures that can be worked out by hand."""
+
+import numpy as np
+import pytest
+
+from cmsr import io
+from cmsr.errors import InputError
+from cmsr.metrics import evaluate
+
+
+def raster(values: np.ndarray) -> io.Raster:
+    return io.from_array(values, "image")
+
+
+def test_known_error() -> None:
+    truth = np.random.default_rng(0).integers(0, 200, (32, 32)).astype(np.uint8)
+    figures = evaluate(raster(truth + np.uint8(5)), raster(truth))
+    assert figures["rmse"] == pytest.approx(5)
+    assert figures["psnr"] == pytest.approx(20 * np.log10(255 / 5))
+    assert figures["peak"] == 255
+    assert 0.9 < figures["ssim"] < 1
+
+
+def test_a_perfect_image() -> None:
+    truth = np.random.default_rng(0).random((32, 32, 2))
+    figures = evaluate(raster(truth), raster(truth))
+    assert figures["psnr"] == float("inf")
+    assert figures["ssim"] == pytest.approx(1)
+
+
+def test_units_are_the_data_s_own() -> None:
+    truth = 20 + 5 * np.random.default_rng(0).random((32, 32))
+    celsius = evaluate(raster(truth + 0.5), raster(truth))
+    millikelvin = evaluate(raster(1000 * (truth + 0.5)), raster(1000 * truth))
+    assert celsius["rmse"] == pytest.approx(0.5)
+    assert millikelvin["rmse"] == pytest.approx(500)
+    assert celsius["psnr"] == pytest.approx(millikelvin["psnr"])
+
+
+def test_holes_do_not_count() -> None:
+    truth = np.random.default_rng(0).random((32, 32))
+    image, holed = truth + 0.1, truth.copy()
+    image[:8], holed[:8] = 1e6, np.nan
+    assert evaluate(raster(image), raster(holed))["rmse"] == pytest.approx(0.1)
+
+
+def test_what_cannot_be_compared_is_refused() -> None:
+    with pytest.raises(InputError, match="only images of one size"):
+        evaluate(raster(np.zeros((8, 8))), raster(np.zeros((8, 9))))
+    with pytest.raises(InputError, match="no valid pixel"):
+        evaluate(raster(np.full((8, 8), np.nan)), raster(np.zeros((8, 8))))
