@@ -125,7 +125,7 @@ def test_a_lying_header_allocates_nothing(tmp_path: Path) -> None:
         "dtype": "uint8",
         "sparse_ok": True,
         "tiled": True,
-        "transform": from_origin(0, 0, 1, 1),
+        "transform": from_origin(9, 9, 1, 1),
     }
     path = tmp_path / "huge.tif"
     with rasterio.open(path, "w", "GTiff", 60_000, 60_000, **options, compress="deflate"):
@@ -178,9 +178,14 @@ class TestOutput:
 
     def test_a_failing_write_leaves_the_old_file(self, tmp_path: Path) -> None:
         (tmp_path / "a.tif").write_bytes(b"old")
-        with pytest.raises(OutputError), io.replacing(tmp_path / "a.tif") as temporary:
-            temporary.write_bytes(b"half")
-            raise OSError(28, "No space left on device")
+
+        def fill_the_disk() -> None:
+            with io.replacing(tmp_path / "a.tif") as temporary:
+                temporary.write_bytes(b"half")
+                raise OSError(28, "No space left on device")
+
+        with pytest.raises(OutputError, match="No space left"):
+            fill_the_disk()
         assert [p.name for p in tmp_path.iterdir()] == ["a.tif"]
         assert (tmp_path / "a.tif").read_bytes() == b"old"
 
