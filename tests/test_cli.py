@@ -138,7 +138,8 @@ def test_an_interrupt_leaves_no_file(
 
     monkeypatch.setattr("cmsr.pipeline.train", interrupted)
     before = sorted(tmp_path.iterdir())
-    assert run("upscale", files["target"], files["guide"], "-o", tmp_path / "out.png", *QUICK) == 130
+    out = tmp_path / "out.png"
+    assert run("upscale", files["target"], files["guide"], "-o", out, *QUICK) == 130
     assert sorted(tmp_path.iterdir()) == before
 
 

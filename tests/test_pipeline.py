@@ -33,7 +33,8 @@ def test_every_preset_beats_bicubic_where_the_guide_explains_the_target(
 
 @pytest.mark.parametrize("preset", ["paper", "default", "fast"])
 @pytest.mark.parametrize(
-    ("high", "low"), [((64, 80), (32, 40)), ((66, 78), (22, 26)), ((59, 84), (21, 30)), ((40, 66), (20, 20))]
+    ("high", "low"),
+    [((64, 80), (32, 40)), ((66, 78), (22, 26)), ((59, 84), (21, 30)), ((40, 66), (20, 20))],
 )
 def test_the_result_reduced_is_the_input(preset: str, high, low) -> None:
     """Ratios 2, 3, 2.81 and (2.0, 3.3), to 0.3 of 255 grey levels."""

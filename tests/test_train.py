@@ -21,7 +21,8 @@ def test_the_network_has_the_published_size_and_start() -> None:
     torch.manual_seed(0)
     network = TwoBranch(1, 3)
     sharpen, explain = (
-        [tuple(p.shape) for p in branch.parameters()] for branch in (network.sharpen, network.explain)
+        [tuple(p.shape) for p in branch.parameters()]
+        for branch in (network.sharpen, network.explain)
     )
     assert sharpen == [(64, 1, 3, 3), *[(64, 64, 3, 3)] * 6, (1, 64, 3, 3)]
     assert explain == [
@@ -42,7 +43,11 @@ def test_each_branch_learns_from_its_own_loss() -> None:
     """The guide branch's error never reaches the sharpening branch."""
     torch.manual_seed(0)
     network = TwoBranch(1, 3)
-    enlarged, guide, label = torch.rand(1, 1, 16, 16), torch.rand(1, 3, 16, 16), torch.rand(1, 1, 16, 16)
+    enlarged, guide, label = (
+        torch.rand(1, 1, 16, 16),
+        torch.rand(1, 3, 16, 16),
+        torch.rand(1, 1, 16, 16),
+    )
     valid = torch.ones(1, 1, 16, 16)
     network.loss(enlarged, guide, label, valid).backward()
     together = [p.grad.clone() for p in network.sharpen.parameters()]

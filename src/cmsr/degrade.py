@@ -156,12 +156,15 @@ def _cubic(t: Array) -> Array:
 
 def _overlap(t: Array, step: float) -> Array:
     """Length shared by an input pixel centred at ``t`` and an output pixel of width ``step``."""
-    return np.clip(np.minimum(t + 0.5, step / 2) - np.maximum(t - 0.5, -step / 2), 0.0, None)
+    shared: Array = np.minimum(t + 0.5, step / 2) - np.maximum(t - 0.5, -step / 2)
+    return np.maximum(shared, 0.0)
 
 
 def _from_nearest(t: Array) -> Array:
     """Distances, each row lowered by its smallest square, so that narrow Gaussians never vanish."""
-    return np.sqrt(t**2 - (t**2).min(axis=1, keepdims=True))
+    square: Array = t**2
+    result: Array = np.sqrt(square - square.min(axis=1, keepdims=True))
+    return result
 
 
 def back_project(

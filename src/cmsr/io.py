@@ -27,7 +27,7 @@ DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "flo
 DRIVERS = {".png": "PNG", ".tif": "GTiff", ".tiff": "GTiff", ".jpg": "JPEG", ".jpeg": "JPEG"}
 _DRIVER_DTYPES = {"PNG": ("uint8", "uint16"), "JPEG": ("uint8",), "GTiff": DTYPES}
 _DRIVER_CHANNELS = {"PNG": (1, 2, 3, 4), "JPEG": (1, 3)}
-_CREATION = {
+_CREATION: dict[str, dict[str, Any]] = {
     "GTiff": {"compress": "deflate", "bigtiff": "if_safer"},
     "JPEG": {"quality": 95},
     "PNG": {},

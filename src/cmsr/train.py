@@ -84,7 +84,7 @@ def train(
             reenlarged(patch.label, pair.ratio, kernel), patch.guide, patch.label, patch.valid
         )
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         fit.history["loss"].append(loss.item())
         fit.history["rate"].append(rate.value)

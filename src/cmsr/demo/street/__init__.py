@@ -1,0 +1,1 @@
+"""The synthetic street behind `cmsr.demo.scene`: its materials, its bodies, its light."""

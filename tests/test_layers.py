@@ -1,0 +1,68 @@
+"""Imports run downward only, and asking for help imports nothing heavy."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import cmsr
+
+PACKAGE = Path(cmsr.__file__).parent
+
+LAYERS = [
+    ["cli"],
+    ["demo"],
+    ["record"],
+    ["pipeline"],
+    ["infer"],
+    ["train"],
+    ["examples", "network"],
+    ["pair"],
+    ["metrics", "pictures"],
+    ["io"],
+    ["degrade"],
+    ["config"],
+    ["errors"],
+]
+
+
+def imports(path: Path) -> set[str]:
+    """First part below ``cmsr`` of everything a file imports from the package."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "cmsr":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("cmsr."):
+            found.add(node.module.split(".")[1])
+    return {name for name in found if (PACKAGE / name).exists() or module(name).exists()}
+
+
+def module(name: str) -> Path:
+    return PACKAGE / f"{name}.py"
+
+
+def test_imports_run_downward() -> None:
+    height = {name: -depth for depth, names in enumerate(LAYERS) for name in names}
+    for path in PACKAGE.rglob("*.py"):
+        home = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if home == "__init__":
+            continue
+        assert home in height, f"{path.name} has no layer"
+        upward = {name for name in imports(path) if height[name] >= height[home]} - {home}
+        assert not upward, f"{path.name} imports upward: {upward}"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom cmsr.cli import main\n"
+        "try: main(['upscale', '--help'])\nexcept SystemExit: pass\n"
+        "print(sorted({'torch', 'numpy', 'rasterio', 'matplotlib'} & set(sys.modules)))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    assert printed.splitlines()[-1] == "[]"
+    assert "--preset" in printed
+
+
+def test_every_public_name_exists() -> None:
+    for name in cmsr.__all__:
+        assert getattr(cmsr, name).__doc__
