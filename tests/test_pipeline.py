@@ -56,9 +56,8 @@ def test_type_and_channels_are_kept(pair: SyntheticPair, dtype: str, channels: i
     assert image.shape == (*pair.truth.shape, *([channels] if channels else []))
 
 
-@pytest.mark.parametrize("preset", ["paper", "default"])
-def test_same_seed_same_bytes(pair: SyntheticPair, preset: str) -> None:
-    options = {"preset": preset, "iterations": 20}
+def test_same_seed_same_bytes(pair: SyntheticPair) -> None:
+    options = {"preset": "paper", "iterations": 20}
     first, again, other = (
         cmsr.upscale(pair.target, pair.guide, seed=seed, **options).image.tobytes()
         for seed in (3, 3, 4)

@@ -19,7 +19,7 @@ def as_pair(scene: SyntheticPair) -> Pair:
 
 def test_the_network_has_the_published_size_and_start() -> None:
     torch.manual_seed(0)
-    network = TwoBranch(1, 3)
+    network = TwoBranch(1, torch.rand(1, 3, 16, 16))
     sharpen, explain = (
         [tuple(p.shape) for p in branch.parameters()]
         for branch in (network.sharpen, network.explain)
@@ -42,7 +42,7 @@ def test_the_network_has_the_published_size_and_start() -> None:
 def test_each_branch_learns_from_its_own_loss() -> None:
     """The guide branch's error never reaches the sharpening branch."""
     torch.manual_seed(0)
-    network = TwoBranch(1, 3)
+    network = TwoBranch(1, torch.rand(1, 3, 16, 16))
     enlarged, guide, label = (
         torch.rand(1, 1, 16, 16),
         torch.rand(1, 3, 16, 16),

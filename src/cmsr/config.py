@@ -40,6 +40,27 @@ class Config:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes a GPU where there is one."""
 
+    method: Literal["two-branch", "closed-form"] = "closed-form"
+    """The published network trained on the pair, or linear models solved for it."""
+
+    solver_iterations: int = _bounded(40, 1, 1000)
+    """Steps of conjugate gradients in the closed-form method."""
+
+    iterations: int = _bounded(800, 0, 100_000)
+    """Training steps at most."""
+
+    iterations_guide_free: int = _bounded(3000, 0, 100_000)
+    """Training steps at most when there is no guide."""
+
+    crop: int = _bounded(48, 8, 4096)
+    """Side of a training patch, in pixels of the label."""
+
+    crop_guide_free: int = _bounded(128, 8, 4096)
+    """Side of a training patch when there is no guide."""
+
+    learning_rate: float = _bounded(1e-4, 1e-7, 1.0)
+    """First learning rate of Adam."""
+
     p: float = _bounded(0.3, 0, 1)
     """Alternating Scales: share of training steps that use the upsampling-based scheme."""
 
@@ -47,28 +68,10 @@ class Config:
     """Gradual increments: ratios to pass through on the way, for example 2,4; the last one is
     always the whole ratio."""
 
-    network: Literal["two-branch", "residual"] = "residual"
-    """Two branches as published, or one small network that corrects a closed-form estimate."""
-
-    iterations: int = _bounded(200, 0, 100_000)
-    """Training steps at most."""
-
-    iterations_guide_free: int = _bounded(200, 0, 100_000)
-    """Training steps at most when there is no guide."""
-
-    crop: int = _bounded(96, 8, 4096)
-    """Side of a training patch, in pixels of the label."""
-
-    crop_guide_free: int = _bounded(128, 8, 4096)
-    """Side of a training patch when there is no guide."""
-
-    learning_rate: float = _bounded(2e-3, 1e-7, 1.0)
-    """First (two-branch) or highest (residual) learning rate of Adam."""
-
     ensemble: bool = True
     """Whether the result is the median over the eight flips and rotations."""
 
-    back_projections: int = _bounded(10, 0, 1000)
+    back_projections: int = _bounded(6, 0, 1000)
     """Rounds of back-projection that make the output agree with the input."""
 
     def __post_init__(self) -> None:
@@ -103,20 +106,13 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "preset": get_args(Preset),
     "align": ("auto", "off"),
     "device": ("auto", "cpu", "cuda"),
-    "network": ("two-branch", "residual"),
+    "method": ("two-branch", "closed-form"),
 }
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
-    "fast": {"iterations": 60, "iterations_guide_free": 0, "ensemble": False},
-    "paper": {
-        "network": "two-branch",
-        "iterations": 800,
-        "iterations_guide_free": 3000,
-        "crop": 48,
-        "learning_rate": 1e-4,
-        "back_projections": 6,
-    },
+    "fast": {"solver_iterations": 15},
+    "paper": {"method": "two-branch"},
 }
 
 

@@ -197,5 +197,14 @@ def back_project(
     return x
 
 
+def project(x: Tensor, y: Tensor, reduce: Resampler, valid: Tensor) -> Tensor:
+    """Return the image closest to ``x`` that ``reduce`` takes to ``y``, in one exact step.
+
+    Parameters are those of `back_project`, which it is the limit of but for holes: there the
+    residual counts as zero.
+    """
+    return x + reduce.pseudo_inverse((y - reduce(x)) * valid)
+
+
 def _shape(x: Tensor) -> Shape:
     return x.shape[-2], x.shape[-1]

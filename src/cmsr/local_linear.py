@@ -47,7 +47,7 @@ def estimate(
     guide: Tensor | None,
     ratio: float,
     *,
-    iterations: int = 30,
+    iterations: int,
 ) -> Tensor:
     """Estimate a high-resolution image from a measurement and, where given, a guide.
 

@@ -24,23 +24,30 @@ class TwoBranch(nn.Module):
     ----------
     channels : int
         Channels of the target.
-    guide_channels : int
-        Channels of the guide; 0 leaves only U + S(U), which is ZSSR.
+    guide : Tensor, shape (1, G, H, W), or None
+        The whole guide, whose mean and spread standardise what E is fed (the paper is silent on
+        that; without it E learns only half as much). None leaves U + S(U), which is ZSSR.
     """
 
-    def __init__(self, channels: int, guide_channels: int) -> None:
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, channels: int, guide: Tensor | None) -> None:
         super().__init__()
         self.sharpen = _stack([channels, *[64] * 7, channels], [3] * 8)
-        self.explain = (
-            _stack([guide_channels, 4, 8, 16, 16, 16, 8, 4, channels], [3] * 5 + [1] * 3)
-            if guide_channels
-            else None
-        )
+        self.explain = None
+        if guide is not None:
+            widths = [guide.shape[1], 4, 8, 16, 16, 16, 8, 4, channels]
+            self.explain = _stack(widths, [3] * 5 + [1] * 3)
+            self.register_buffer("mean", guide.mean((-2, -1), keepdim=True))
+            self.register_buffer("spread", guide.std((-2, -1), keepdim=True).clamp(min=1e-3))
 
     def branches(self, enlarged: Tensor, guide: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return U + S(U) and E(guide), both (B, C, H, W); the second is None without a guide."""
         sharpened = enlarged + self.sharpen(enlarged)
-        return sharpened, None if self.explain is None else self.explain(guide)
+        if self.explain is None or guide is None:
+            return sharpened, None
+        return sharpened, self.explain((guide - self.mean) / self.spread)
 
     def forward(self, enlarged: Tensor, guide: Tensor | None) -> Tensor:
         """Estimate the target at the guide's resolution.

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from cmsr import io
+from cmsr.closed_form import solve
 from cmsr.config import Config
 from cmsr.degrade import check_kernel
 from cmsr.errors import OptionError
@@ -126,6 +127,8 @@ def _sharpen(
     """Train and infer, through smaller ratios first where the options say so."""
     if pair.blank:
         return pair.target.new_zeros((1, pair.target.shape[1], *pair.shape)), None
+    if config.method == "closed-form":
+        return solve(pair, kernel, config), None
     fit: Fit | None = None
     extra: tuple[Example, ...] = ()
     for step in _increments(pair, config.steps):

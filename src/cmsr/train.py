@@ -101,8 +101,7 @@ def train(
 def new_fit(pair: Pair, config: Config) -> Fit:
     """Return a network with weights drawn by the seed, on the pair's device."""
     torch.manual_seed(config.seed)
-    guide_channels = 0 if pair.guide is None else pair.guide.shape[1]
-    network = TwoBranch(pair.target.shape[1], guide_channels)
+    network = TwoBranch(pair.target.shape[1], pair.guide)
     return Fit(network.to(pair.target.device))
 
 

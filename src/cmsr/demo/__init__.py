@@ -86,30 +86,30 @@ def _psnr(image: npt.NDArray[np.uint16], truth: npt.NDArray[np.uint16]) -> float
 
 
 def _before_after(scene: Scene, result: Result) -> Image.Image:
-    """Show photo, input, result and truth, with the busiest parts of the truth enlarged below."""
-    low, high = np.percentile(scene.truth, [0.5, 99.8])
+    """Show photo, input, result and truth, and below each its warmest part."""
+    low, high = np.percentile(scene.truth, [20, 99.8])
     shape = scene.truth.shape[0], scene.truth.shape[1]
     height, width = scene.target.shape
     panels = [
         Panel("RGB photo", scene.guide),
         Panel(
-            f"before: thermal, {width} × {height}", enlarge(colour(scene.target, low, high), shape)
+            f"before: thermal, {width} x {height}", enlarge(colour(scene.target, low, high), shape)
         ),
-        Panel(f"after: cmsr, {shape[1]} × {shape[0]}", colour(result.image, low, high)),
+        Panel(f"after: cmsr, {shape[1]} x {shape[0]}", colour(result.image, low, high)),
         Panel("truth", colour(scene.truth, low, high)),
     ]
-    return side_by_side(panels, [_busiest(scene.truth, shape[0] // 3, shape[1] // 3)])
+    return side_by_side(panels, [_warmest(scene.truth, shape[0] // 3, shape[1] // 3)])
 
 
-def _busiest(image: npt.NDArray[np.uint16], height: int, width: int) -> Box:
-    """Find the window of a given size with the strongest edges."""
-    rows, cols = np.gradient(image.astype(np.float64))
-    total = np.pad(np.minimum(np.hypot(rows, cols), 200.0).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    energy = (
+def _warmest(image: npt.NDArray[np.uint16], height: int, width: int) -> Box:
+    """Find the window of a given size that holds the most warmth above the scene's median."""
+    warmth = np.maximum(image - np.median(image), 0)
+    total = np.pad(warmth.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    inside = (
         total[height:, width:]
         - total[:-height, width:]
         - total[height:, :-width]
         + total[:-height, :-width]
     )
-    top, left = np.unravel_index(int(energy.argmax()), energy.shape)
+    top, left = np.unravel_index(int(inside.argmax()), inside.shape)
     return int(left), int(top), int(left) + width, int(top) + height
