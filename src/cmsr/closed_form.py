@@ -1,46 +1,204 @@
-"""The method without training: solve for the image that the pair explains best."""
+"""The method without training: several explanations of a pair, each believed where it proves.
+
+From one closed-form estimate, several priors each make their own consistent image. All of them are
+made twice: from the whole target, and with a fifth of its pixels hidden. How well the second
+predicts the hidden pixels says, region by region, how much of the first to take.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
 from torch import Tensor
 
 from cmsr.config import Config
-from cmsr.degrade import project, resampler
-from cmsr.local_linear import estimate
+from cmsr.degrade import Resampler, project, resampler
+from cmsr.guided import EdgeVariation, GuidedFilter
+from cmsr.local_linear import estimate, whiten
 from cmsr.pair import Pair
-from cmsr.shrinkage import sharpen
+from cmsr.sparse import Schedule, denoise
+from cmsr.subpixel import Shift, likeliest_shift, move
+from cmsr.trust import error_db, hide, image_trust, region_weights
+
+UNIT = 6.0
+"""Standard deviations of a measurement that make 1 in the schedules below."""
+
+GUIDE_FREE = Schedule(rounds=32, first=0.3, last=0.02, variation=0.004, power=0.5)
+SPARSE = Schedule(rounds=12, first=0.1, last=0.02, variation=0.002)
+BLEND = Schedule(rounds=8, first=0.1, last=0.02, variation=0.002)
+BLEND_FILTER = 0.3
+FILTER_ROUNDS = 6
+
+DECOY = 1.5
+"""Displacement at which a guide tells what gain is mere chance, in pixels of the target."""
+
+LEAST_GAIN_DB = 0.05
+"""Held-out gain that a shift of the guide must bring to be believed."""
+
+LEAST_TRUST = 0.01
+"""Trust below which the guide is left out altogether."""
 
 
-def solve(pair: Pair, kernel: str, config: Config) -> Tensor:
+class Solution(NamedTuple):
+    """The image (1, C, H, W), the guide's weight (H, W), and the guide as it was used."""
+
+    image: Tensor
+    guide_weight: Tensor
+    guide: Tensor | None
+    shift: Shift
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One channel of a target: y (h, w), 1 where it was measured, how it was made."""
+
+    y: Tensor
+    valid: Tensor
+    reduce: Resampler
+    ratio: float
+    iterations: int
+
+    def estimate(self, features: Tensor | None) -> Tensor:
+        """Return the local linear estimate (H, W)."""
+        return estimate(
+            self.y, self.reduce, self.valid, features, self.ratio, iterations=self.iterations
+        ).image
+
+    def consistent(self, x: Tensor) -> Tensor:
+        """Make (H, W) agree with the measurement."""
+        return project(x, self.y, self.reduce, self.valid)
+
+    def denoised(self, x: Tensor, schedule: Schedule) -> Tensor:
+        """Alternate denoising and consistency."""
+        unit = UNIT * float(self.y.std())
+        for phase, threshold in enumerate(schedule.thresholds()):
+            x = denoise(x, threshold * unit, schedule.variation * unit, phase)
+            x = self.consistent(x)
+        return x
+
+
+def solve(pair: Pair, kernel: str, config: Config) -> Solution:
     """Estimate the target at the result's resolution.
-
-    With a guide, the target is taken to be locally linear in its colours; without one, its patches
-    are taken to be sparse. Either way the result reduced is the input.
 
     Parameters
     ----------
     pair : Pair
-        The guide is aligned already.
+        The guide is in place but for a few pixels.
     kernel : str
         The imaging kernel.
     config : Config
-        ``solver_iterations``.
+        ``solver_iterations``, ``align``, ``seed`` (which pixels are hidden).
 
     Returns
     -------
-    Tensor, shape (1, C, H, W)
+    Solution
         Normalised as the pair's target is.
     """
     low = pair.target.shape[-2], pair.target.shape[-1]
     reduce = resampler(pair.shape, low, kernel, str(pair.target.device))
-    x = estimate(
-        pair.target,
-        reduce,
-        pair.valid,
-        pair.guide,
-        max(pair.ratio),
-        iterations=config.solver_iterations,
-    )
+    channels = [
+        Measurement(y, pair.valid[0, 0], reduce, max(pair.ratio), config.solver_iterations)
+        for y in pair.target[0]
+    ]
     if pair.guide is None:
-        x = sharpen(x, pair.target, reduce, pair.valid)
-    return project(x, pair.target, reduce, pair.valid)
+        images = [_guide_free(channel) for channel in channels]
+        return Solution(torch.stack(images)[None], torch.zeros_like(images[0]), None, (0.0, 0.0))
+    guide, shift = pair.guide[0], (0.0, 0.0)
+    if config.align != "off":
+        guide, shift = _shifted(channels[0], guide, config.seed)
+    solved = [_guided(channel, guide, config.seed) for channel in channels]
+    weight = torch.stack([weight for _, weight in solved]).mean(0)
+    return Solution(torch.stack([x for x, _ in solved])[None], weight, guide[None], shift)
+
+
+def _guide_free(channel: Measurement) -> Tensor:
+    return channel.denoised(channel.estimate(None), GUIDE_FREE)
+
+
+def _with_hidden(channel: Measurement, seed: int) -> tuple[Measurement, Tensor]:
+    """Return the measurement with a fifth hidden, and a mask of that fifth."""
+    kept = hide(channel.valid, seed)
+    return (
+        Measurement(channel.y, kept, channel.reduce, channel.ratio, channel.iterations),
+        channel.valid - kept,
+    )
+
+
+def _shifted(channel: Measurement, guide: Tensor, seed: int) -> tuple[Tensor, Shift]:
+    """Move the guide to its likeliest place, if that predicts hidden pixels better."""
+    shift = likeliest_shift(channel.y, channel.reduce, channel.valid, guide, channel.ratio)
+    moved = move(guide, shift)
+    partial, hidden = _with_hidden(channel, seed)
+    errors = [
+        error_db(channel.reduce(partial.estimate(whiten(g, channel.ratio))), channel.y, hidden)
+        for g in (guide, moved)
+    ]
+    return (moved, shift) if errors[0] - errors[1] > LEAST_GAIN_DB else (guide, (0.0, 0.0))
+
+
+def _guided(channel: Measurement, guide: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """Mix all explanations by what each is worth; return the image and the guide's weight."""
+    features = whiten(guide, channel.ratio)
+    partial, hidden = _with_hidden(channel, seed)
+    start = partial.estimate(None), partial.estimate(features)
+    trust = _trust(partial, hidden, features, *start)
+    if trust < LEAST_TRUST:
+        free = _guide_free(channel)
+        return free, torch.zeros_like(free)
+    held_out = _candidates(partial, guide, *start)
+    weights = region_weights([channel.reduce(x) for x in held_out], channel.y, hidden)
+    candidates = _candidates(channel, guide, channel.estimate(None), channel.estimate(features))
+    enlarge = resampler(channel.y.shape, candidates[0].shape, "bilinear", str(guide.device))
+    wide = enlarge(weights)
+    mixed = (wide * torch.stack(candidates)).sum(0)
+    free = candidates[0]
+    return channel.consistent(free + trust * (mixed - free)), trust * (1 - wide[0])
+
+
+def _trust(
+    partial: Measurement, hidden: Tensor, features: Tensor, free: Tensor, guided: Tensor
+) -> float:
+    """Trust in the guide as a whole, from its held-out gain and that of displaced guides."""
+
+    def gain(x: Tensor) -> float:
+        without, with_guide = (
+            error_db(partial.reduce(image), partial.y, hidden) for image in (free, x)
+        )
+        return without - with_guide
+
+    distance = max(1, round(DECOY * partial.ratio))
+    decoys = [
+        gain(partial.estimate(features.roll((way * distance, distance), (-2, -1))))
+        for way in (1, -1)
+    ]
+    return image_trust(gain(guided), max(decoys))
+
+
+def _candidates(channel: Measurement, guide: Tensor, free: Tensor, guided: Tensor) -> list[Tensor]:
+    """Make every explanation from the two estimates; the first does without the guide."""
+    guided_filter = GuidedFilter(guide, max(1, round(channel.ratio / 2)))
+    edges = EdgeVariation(guide)
+    filtered = guided
+    for _ in range(FILTER_ROUNDS):
+        filtered = channel.consistent(guided_filter(filtered))
+    return [
+        channel.denoised(free, GUIDE_FREE),
+        guided,
+        filtered,
+        channel.denoised(guided, SPARSE),
+        edges.sharpen(guided, channel.y, channel.reduce, channel.valid),
+        edges.sharpen(filtered, channel.y, channel.reduce, channel.valid),
+        _blended(channel, guided, guided_filter),
+    ]
+
+
+def _blended(channel: Measurement, x: Tensor, guided_filter: GuidedFilter) -> Tensor:
+    """Alternate consistency with a mixture of guided filter and denoising."""
+    unit = UNIT * float(channel.y.std())
+    for phase, threshold in enumerate(BLEND.thresholds()):
+        smooth = denoise(x, threshold * unit, BLEND.variation * unit, phase)
+        mixed = BLEND_FILTER * guided_filter(x) + (1 - BLEND_FILTER) * smooth
+        x = channel.consistent(mixed)
+    return x

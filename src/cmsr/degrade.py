@@ -35,6 +35,9 @@ KERNELS = (
     "nearest",
     "gaussian:SIGMA",
 )
+CONSISTENCY = 1e-4
+"""Damping of `project`: agreement to about 1 % of what there was to correct."""
+
 _GAUSSIAN = re.compile(r"gaussian:(\d+(?:\.\d*)?|\.\d+)")
 
 
@@ -61,14 +64,24 @@ class Resampler:
         """Map (..., h, w) to (..., H, W) by the exact transpose."""
         return self.rows.mT @ y @ self.cols
 
-    def pseudo_inverse(self, y: Tensor) -> Tensor:
-        """Map (..., h, w) to the smallest (..., H, W) that this operator takes to ``y``."""
-        return self._inverses[0] @ y @ self._inverses[1].mT
+    def solve(self, y: Tensor, noise: float = 0.0) -> Tensor:
+        """Map (..., h, w) to (..., H, W) by Rᵀ (R Rᵀ + noise)⁻¹.
+
+        That is the smallest image that R takes to ``y``; nearly so where ``noise`` is above 0.
+        """
+        (row_values, row_vectors), (col_values, col_vectors) = self._spectra
+        spread = (row_vectors.mT @ y @ col_vectors) / (row_values[:, None] * col_values + noise)
+        return self.transpose(row_vectors @ spread @ col_vectors.mT)
 
     @cached_property
-    def _inverses(self) -> tuple[Tensor, Tensor]:
-        rows, cols = (torch.linalg.pinv(m.double()).to(m) for m in (self.rows, self.cols))
-        return rows, cols
+    def _spectra(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """Eigenvalues and eigenvectors of R Rᵀ along both axes."""
+
+        def spectrum(matrix: Tensor) -> tuple[Tensor, Tensor]:
+            values, vectors = torch.linalg.eigh((matrix @ matrix.mT).double())
+            return values.clamp(min=values[-1] * 1e-6).to(matrix), vectors.to(matrix)
+
+        return spectrum(self.rows), spectrum(self.cols)
 
 
 @lru_cache(maxsize=64)
@@ -197,13 +210,16 @@ def back_project(
     return x
 
 
-def project(x: Tensor, y: Tensor, reduce: Resampler, valid: Tensor) -> Tensor:
-    """Return the image closest to ``x`` that ``reduce`` takes to ``y``, in one exact step.
+def project(
+    x: Tensor, y: Tensor, reduce: Resampler, valid: Tensor, noise: float = CONSISTENCY
+) -> Tensor:
+    """Return the image closest to ``x`` that ``reduce`` takes to ``y``, in one step.
 
-    Parameters are those of `back_project`, which it is the limit of but for holes: there the
-    residual counts as zero.
+    Parameters are those of `back_project`, whose limit it is but for holes: there the residual
+    counts as zero. ``noise`` above 0 lets the result stay off ``y`` by so much of the residual's
+    weakest parts.
     """
-    return x + reduce.pseudo_inverse((y - reduce(x)) * valid)
+    return x + reduce.solve((y - reduce(x)) * valid, noise)
 
 
 def _shape(x: Tensor) -> Shape:

@@ -1,9 +1,9 @@
-"""The closed-form estimate: a target that is, locally, a linear function of the guide.
+"""The closed-form estimate: a target that is, locally, a linear function of the guide's detail.
 
 The unknown image is modelled as a sum of smooth random fields and of guide features times smooth
 random coefficients,
 
-    x = m + Σ_k b_k + Σ_l Σ_f φ_f · a_lf,      b_k ~ GP(0, v_k · G_σk),   a_lf ~ GP(0, v_l · G_σl),
+    x = m + Σ_k b_k + Σ_f φ_f · Σ_l a_lf,      b_k ~ GP(0, v_k · G_σk),   a_lf ~ GP(0, v_l · G_σl),
 
 with Gaussian covariances G_σ, and is measured through the imaging operator, y = R x + noise. The
 estimate is the posterior mean, x = m + K Rᵀ (R K Rᵀ + λ)⁻¹ (y − m), found by conjugate gradients
@@ -19,89 +19,115 @@ K. He, J. Sun, X. Tang, "Guided Image Filtering", PAMI 2013, for the local linea
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from cmsr.degrade import Resampler
 
-SMOOTH = ((1.0, 0.5), (4.0, 1.5), (16.0, 5.0))
-"""Variance and width of each smooth field; widths in pixels of the target."""
+SMOOTH = ((1.0, 0.5), (4.0, 1.5), (8.0, 5.0))
+"""Variance and width of each smooth field b; widths in pixels of the target."""
 
-EXPLAINED = ((0.1, 1.0), (0.3, 2.0), (1.0, 6.0), (3.0, 15.0))
-"""Variance and width of each coefficient field of the guide's features."""
+EXPLAINED = ((0.2, 1.0), (0.45, 2.0), (2.0, 6.0), (0.3, 15.0))
+"""Variance and width of each coefficient field a."""
 
-HIGH_PASS = 2.0
+HIGH_PASS = 1.4
 """Width below which the guide's detail counts, in pixels of the target."""
 
-NOISE = 1e-3
+NOISE = 3e-4
 """λ, on the scale of the variances above."""
+
+
+class Estimate(NamedTuple):
+    """What conjugate gradients leave.
+
+    ``image`` is the posterior mean, (H, W); ``energy`` is (y − m)ᵀ (R K Rᵀ + λ)⁻¹ (y − m), the part
+    of minus twice the log-likelihood that depends on where the guide lies: lower is likelier.
+    """
+
+    image: Tensor
+    energy: float
 
 
 def estimate(
     y: Tensor,
     reduce: Resampler,
     valid: Tensor,
-    guide: Tensor | None,
+    features: Tensor | None,
     ratio: float,
     *,
     iterations: int,
-) -> Tensor:
-    """Estimate a high-resolution image from a measurement and, where given, a guide.
+) -> Estimate:
+    """Estimate a high-resolution image from a measurement and, where given, guide features.
 
     Parameters
     ----------
-    y : Tensor, shape (1, C, h, w)
+    y : Tensor, shape (h, w)
         Measurement.
     reduce : Resampler
         The imaging operator, (H, W) to (h, w).
-    valid : Tensor, shape (1, 1, h, w)
+    valid : Tensor, shape (h, w)
         1 where ``y`` was measured; the rest has no influence.
-    guide : Tensor, shape (1, G, H, W), optional
-        Aligned guide, [0, 1].
+    features : Tensor, shape (F, H, W), optional
+        What the target may depend on, as `whiten` makes it.
     ratio : float
         How many output pixels make one of the target; all widths are multiples of it.
     iterations : int
         Steps of conjugate gradients.
-
-    Returns
-    -------
-    Tensor, shape (1, C, H, W)
     """
-    features = None if guide is None else whiten(guide, HIGH_PASS * ratio)
-    mean = (y * valid).sum((-2, -1), keepdim=True) / valid.sum().clamp(min=1)
+    mean = (y * valid).sum() / valid.sum().clamp(min=1)
 
     def covariance(v: Tensor) -> Tensor:
-        total = sum(variance * smooth(v, width * ratio) for variance, width in SMOOTH)
-        if features is not None:
-            for variance, width in EXPLAINED:
-                spread = smooth(features[:, None] * v, width * ratio)
-                total = total + variance * (features[:, None] * spread).sum(0)
-        return torch.as_tensor(total)
+        total = _spread(v, SMOOTH, ratio)
+        if features is None:
+            return total
+        return total + (features * _spread(features * v, EXPLAINED, ratio)).sum(0)
 
     def system(dual: Tensor) -> Tensor:
         return valid * reduce(covariance(reduce.transpose(valid * dual))) + NOISE * dual
 
-    dual = conjugate_gradients(system, valid * (y - mean), iterations)
-    return mean + covariance(reduce.transpose(valid * dual))
+    right = valid * (y - mean)
+    dual, residual, direction = torch.zeros_like(right), right, right
+    tiny = torch.finfo(y.dtype).tiny
+    power = (residual * residual).sum()
+    for _ in range(iterations):
+        image = system(direction)
+        step = power / (direction * image).sum().clamp(min=tiny)
+        dual, residual = dual + step * direction, residual - step * image
+        before, power = power, (residual * residual).sum()
+        direction = residual + power / before.clamp(min=tiny) * direction
+    image = mean + covariance(reduce.transpose(valid * dual))
+    return Estimate(image, float((dual * right).sum()))
 
 
-def whiten(guide: Tensor, width: float) -> Tensor:
-    """Turn a guide (1, G, H, W) into uncorrelated detail (G, 1, H, W) of unit variance."""
-    base = smooth(guide[0], width) / smooth(torch.ones_like(guide[0]), width)
-    detail = guide[0] - base
+def whiten(guide: Tensor, ratio: float) -> Tensor:
+    """Turn a guide (G, H, W) into uncorrelated detail (G, H, W) of unit variance."""
+    detail = guide - blur(guide, HIGH_PASS * ratio)
     flat = detail.flatten(1)
     values, vectors = torch.linalg.eigh(flat @ flat.mT / flat.shape[1])
-    scale = vectors / (values.clamp(min=0) + 1e-5).sqrt()
-    return torch.einsum("ck,chw->khw", scale, detail)[:, None]
+    return torch.einsum("ck,chw->khw", vectors / (values.clamp(min=0) + 1e-3).sqrt(), detail)
+
+
+def blur(x: Tensor, width: float) -> Tensor:
+    """Blur (..., H, W) by a Gaussian of standard deviation ``width``; constants stay constant."""
+    return smooth(x, width) / smooth(torch.ones_like(x), width)
 
 
 def smooth(x: Tensor, width: float) -> Tensor:
     """Smooth (..., H, W) by a symmetric, positive semi-definite Gaussian of this σ."""
     rows, cols = (_factor(n, width, str(x.device)) for n in (x.shape[-2], x.shape[-1]))
     return rows @ (rows.mT @ x @ cols) @ cols.mT
+
+
+def _spread(v: Tensor, fields: tuple[tuple[float, float], ...], ratio: float) -> Tensor:
+    """Sum of Gaussian smoothings, each with its variance."""
+    (first, width), *others = fields
+    total = first * smooth(v, width * ratio)
+    for variance, width in others:
+        total = total + variance * smooth(v, width * ratio)
+    return total
 
 
 @lru_cache(maxsize=128)
@@ -115,25 +141,3 @@ def _factor(n: int, width: float, device: str) -> Tensor:
     factor = torch.where(factor > 1e-6, factor, 0.0)
     gain = factor @ (factor.mT @ torch.ones(n))
     return (factor / gain[n // 2].sqrt()).to(device)
-
-
-def conjugate_gradients(
-    system: Callable[[Tensor], Tensor], right: Tensor, iterations: int
-) -> Tensor:
-    """Solve ``system(x) = right`` for a symmetric positive definite map, per channel.
-
-    ``right`` has shape (1, C, h, w); channels are independent of each other.
-    """
-
-    def dot(a: Tensor, b: Tensor) -> Tensor:
-        return (a * b).sum((-2, -1), keepdim=True)
-
-    x, residual = torch.zeros_like(right), right
-    direction, energy = right, dot(right, right)
-    for _ in range(iterations):
-        image = system(direction)
-        step = energy / dot(direction, image).clamp(min=torch.finfo(x.dtype).tiny)
-        x, residual = x + step * direction, residual - step * image
-        before, energy = energy, dot(residual, residual)
-        direction = residual + energy / before.clamp(min=torch.finfo(x.dtype).tiny) * direction
-    return x

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from cmsr.errors import OptionError
 from cmsr.examples import Example
 from cmsr.infer import infer
 from cmsr.pair import Pair
-from cmsr.train import Fit, Progress, train
+from cmsr.train import Fit, Progress, new_fit, train
 
 Source = str | os.PathLike[str] | npt.NDArray[Any] | io.Raster
 
@@ -95,25 +95,26 @@ def upscale(
     CVPR 2021.
     """
     started = time.perf_counter()
+    torch.set_flush_denormal(True)
     config = Config.of(preset, seed=seed, **options)
     device, kernel = _device(config.device), _kernel(config.kernel)
     raster = _load(target, "target")
     pair = Pair.of(raster, None if guide is None else _load(guide, "guide"), config.ratio)
     pair = pair.to(device)
-    image, fit = _sharpen(pair, kernel, config, progress)
-    stacked = pair.denormalise(image)
+    outcome = _sharpen(pair, kernel, config, progress)
+    stacked = pair.denormalise(outcome.image)
     return Result(
         image=stacked[0] if raster.flat else np.moveaxis(stacked, 0, -1),
         valid=pair.valid_at_output(),
-        guide_weight=np.full(pair.shape, float(pair.guide is not None), np.float32),
-        warped_guide=_picture(pair),
-        history=fit.history if fit else {},
+        guide_weight=outcome.guide_weight.cpu().numpy(),
+        warped_guide=_picture(outcome.guide),
+        history=outcome.history,
         info={
             "preset": config.preset,
             "seed": config.seed,
             "ratio": pair.ratio,
             "kernel": kernel,
-            "alignment": "off",
+            "alignment": outcome.alignment,
             "device": device,
             "seconds": time.perf_counter() - started,
             "notes": list(pair.notes),
@@ -121,18 +122,37 @@ def upscale(
     )
 
 
-def _sharpen(
-    pair: Pair, kernel: str, config: Config, progress: Progress | None
-) -> tuple[torch.Tensor, Fit | None]:
-    """Train and infer, through smaller ratios first where the options say so."""
+class _Outcome(NamedTuple):
+    """What a method gives back: the image (1, C, H, W) and how the guide was used."""
+
+    image: torch.Tensor
+    guide_weight: torch.Tensor
+    guide: torch.Tensor | None
+    alignment: dict[str, Any]
+    history: dict[str, list[float]]
+
+
+def _sharpen(pair: Pair, kernel: str, config: Config, progress: Progress | None) -> _Outcome:
+    """Do it by the method that the options name."""
     if pair.blank:
-        return pair.target.new_zeros((1, pair.target.shape[1], *pair.shape)), None
+        blank = pair.target.new_zeros((1, pair.target.shape[1], *pair.shape))
+        return _Outcome(blank, blank[0, 0], pair.guide, {}, {})
     if config.method == "closed-form":
-        return solve(pair, kernel, config), None
-    fit: Fit | None = None
+        solution = solve(pair, kernel, config)
+        return _Outcome(*solution[:3], {"shift": solution.shift}, {})
+    image, fit = _learn(pair, kernel, config, progress)
+    weight = torch.full(pair.shape, float(pair.guide is not None))
+    return _Outcome(image, weight, pair.guide, {}, fit.history)
+
+
+def _learn(
+    pair: Pair, kernel: str, config: Config, progress: Progress | None
+) -> tuple[torch.Tensor, Fit]:
+    """Train and infer, through smaller ratios first where the options say so."""
+    fit = new_fit(pair, config)
     extra: tuple[Example, ...] = ()
     for step in _increments(pair, config.steps):
-        fit = train(step, kernel, config, fit, extra, progress)
+        train(step, kernel, config, fit, extra, progress)
         image = infer(fit, step, kernel, config)
         solid = Example.upsampling(step).valid
         extra = (*extra, Example.at_scale(pair, image, solid))
@@ -168,9 +188,9 @@ def _device(name: str) -> str:
     return "cuda" if available and name != "cpu" else "cpu"
 
 
-def _picture(pair: Pair) -> npt.NDArray[np.float32] | None:
-    """Return the guide as (H, W) or (H, W, 3), or None."""
-    if pair.guide is None:
+def _picture(guide: torch.Tensor | None) -> npt.NDArray[np.float32] | None:
+    """Return a guide (1, G, H, W) as (H, W) or (H, W, 3), or None."""
+    if guide is None:
         return None
-    channels = pair.guide[0].cpu().numpy()
+    channels = guide[0].cpu().numpy()
     return np.asarray(channels[0] if len(channels) == 1 else np.moveaxis(channels, 0, -1))

@@ -1,0 +1,87 @@
+"""How far the guide may be believed: what it predicts of measurements that were held out.
+
+A fifth of the target's pixels is hidden. What each estimate, made from the rest, says of them is
+its held-out error: per image it decides whether the guide knows anything of this scene, per region
+which estimate to follow.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from cmsr.local_linear import blur
+
+HELD_OUT = 0.2
+"""Share of the measured pixels that is hidden."""
+
+GAIN = (0.4, 1.2)
+"""Held-out gain in dB below which the guide counts for nothing, and above which for all."""
+
+REGION = 4.0
+"""Width of a region, in pixels of the target."""
+
+SHARPNESS = 6.0
+"""Power of the error with which an estimate loses weight."""
+
+WHOLE = 0.2
+"""Share of the whole image's error in each region's."""
+
+CAUTION_DB = 0.5
+"""Advantage given to the estimate that does without the guide."""
+
+
+def hide(valid: Tensor, seed: int) -> Tensor:
+    """Return ``valid`` (h, w) with a random fifth of its pixels set to 0."""
+    generator = torch.Generator().manual_seed(seed)
+    kept = torch.rand(valid.shape, generator=generator) > HELD_OUT
+    return valid * kept.to(valid)
+
+
+def error_db(predicted: Tensor, y: Tensor, hidden: Tensor) -> float:
+    """Mean squared error on the hidden pixels, in dB."""
+    error = ((predicted - y) ** 2 * hidden).sum() / hidden.sum().clamp(min=1)
+    return float(10 * torch.log10(error + 1e-9))
+
+
+def image_trust(gain: float, decoy: float) -> float:
+    """Trust in the guide of a whole image, 0 to 1.
+
+    Parameters
+    ----------
+    gain : float
+        How many dB better the hidden pixels are predicted with the guide than without.
+    decoy : float
+        The same with the guide displaced on purpose: a gain that is no knowledge of this scene.
+    """
+    low, high = GAIN
+    share = min(1.0, max(0.0, (min(gain, gain - decoy) - low) / (high - low)))
+    return share * share * (3 - 2 * share)
+
+
+def region_weights(predicted: list[Tensor], y: Tensor, hidden: Tensor) -> Tensor:
+    """Weigh estimates against each other, region by region.
+
+    Parameters
+    ----------
+    predicted : list of Tensor, each of shape (h, w)
+        What each estimate says of the measurement; the first does without the guide.
+    y : Tensor, shape (h, w)
+        Measurement.
+    hidden : Tensor, shape (h, w)
+        1 where the estimates had not seen it.
+
+    Returns
+    -------
+    Tensor, shape (K, h, w)
+        Weights that sum to 1 over the estimates.
+    """
+    error = (torch.stack(predicted) - y) ** 2 * hidden
+    local = blur(error, REGION) / (blur(hidden, REGION) + 1e-9)
+    overall = error.sum((1, 2), keepdim=True) / hidden.sum().clamp(min=1)
+    mixed = (1 - WHOLE) * local.clamp(min=0) + WHOLE * overall
+    score = -SHARPNESS * torch.log(mixed + 1e-7)
+    score[0] += SHARPNESS * CAUTION_DB * math.log(10) / 10
+    return torch.softmax(score, dim=0)
