@@ -25,8 +25,8 @@ class TwoBranch(nn.Module):
     channels : int
         Channels of the target.
     guide : Tensor, shape (1, G, H, W), or None
-        The whole guide, whose mean and spread standardise what E is fed (the paper is silent on
-        that; without it E learns only half as much). None leaves U + S(U), which is ZSSR.
+        The whole guide. E is fed its channels centred, two standard deviations to 1 (the paper is
+        silent on that; fed [0, 1], E learns less). None leaves U + S(U), which is ZSSR.
     """
 
     mean: Tensor
@@ -40,7 +40,7 @@ class TwoBranch(nn.Module):
             widths = [guide.shape[1], 4, 8, 16, 16, 16, 8, 4, channels]
             self.explain = _stack(widths, [3] * 5 + [1] * 3)
             self.register_buffer("mean", guide.mean((-2, -1), keepdim=True))
-            self.register_buffer("spread", guide.std((-2, -1), keepdim=True).clamp(min=1e-3))
+            self.register_buffer("spread", 2 * guide.std((-2, -1), keepdim=True).clamp(min=1e-3))
 
     def branches(self, enlarged: Tensor, guide: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return U + S(U) and E(guide), both (B, C, H, W); the second is None without a guide."""
