@@ -7,8 +7,8 @@ predicts the hidden pixels says, region by region, how much of the first to take
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,14 +18,17 @@ from cmsr.degrade import Resampler, project, resampler
 from cmsr.guided import EdgeVariation, GuidedFilter
 from cmsr.local_linear import estimate, whiten
 from cmsr.pair import Pair
+from cmsr.register import search
 from cmsr.sparse import Schedule, denoise
-from cmsr.subpixel import Shift, likeliest_shift, move
+from cmsr.subpixel import likeliest_shift, move
 from cmsr.trust import error_db, hide, image_trust, region_weights
+from cmsr.warp import Affine, identity_grid, sample
 
 UNIT = 6.0
 """Standard deviations of a measurement that make 1 in the schedules below."""
 
 GUIDE_FREE = Schedule(rounds=32, first=0.3, last=0.02, variation=0.004, power=0.5)
+GUIDE_FREE_HELD_OUT = replace(GUIDE_FREE, rounds=12)
 SPARSE = Schedule(rounds=12, first=0.1, last=0.02, variation=0.002)
 BLEND = Schedule(rounds=8, first=0.1, last=0.02, variation=0.002)
 BLEND_FILTER = 0.3
@@ -35,7 +38,13 @@ DECOY = 1.5
 """Displacement at which a guide tells what gain is mere chance, in pixels of the target."""
 
 LEAST_GAIN_DB = 0.05
-"""Held-out gain that a shift of the guide must bring to be believed."""
+"""Held-out gain that a move of the guide must bring to be believed."""
+
+LEAST_CONFIDENCE = 0.5
+"""Confidence of the coarse search below which its map is not tried."""
+
+LEAST_SIDE = 8
+"""Smallest target that the coarse search takes, in pixels."""
 
 LEAST_TRUST = 0.01
 """Trust below which the guide is left out altogether."""
@@ -47,7 +56,7 @@ class Solution(NamedTuple):
     image: Tensor
     guide_weight: Tensor
     guide: Tensor | None
-    shift: Shift
+    alignment: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -85,7 +94,7 @@ def solve(pair: Pair, kernel: str, config: Config) -> Solution:
     Parameters
     ----------
     pair : Pair
-        The guide is in place but for a few pixels.
+        The guide may lie elsewhere by an affine map within the coarse search's reach.
     kernel : str
         The imaging kernel.
     config : Config
@@ -104,13 +113,14 @@ def solve(pair: Pair, kernel: str, config: Config) -> Solution:
     ]
     if pair.guide is None:
         images = [_guide_free(channel) for channel in channels]
-        return Solution(torch.stack(images)[None], torch.zeros_like(images[0]), None, (0.0, 0.0))
-    guide, shift = pair.guide[0], (0.0, 0.0)
+        return Solution(torch.stack(images)[None], torch.zeros_like(images[0]), None, {})
+    alignment: dict[str, Any] = {}
+    guide = pair.guide[0]
     if config.align != "off":
-        guide, shift = _shifted(channels[0], guide, config.seed)
+        guide, alignment = _aligned(channels[0], guide, config.seed)
     solved = [_guided(channel, guide, config.seed) for channel in channels]
     weight = torch.stack([weight for _, weight in solved]).mean(0)
-    return Solution(torch.stack([x for x, _ in solved])[None], weight, guide[None], shift)
+    return Solution(torch.stack([x for x, _ in solved])[None], weight, guide[None], alignment)
 
 
 def _guide_free(channel: Measurement) -> Tensor:
@@ -126,16 +136,32 @@ def _with_hidden(channel: Measurement, seed: int) -> tuple[Measurement, Tensor]:
     )
 
 
-def _shifted(channel: Measurement, guide: Tensor, seed: int) -> tuple[Tensor, Shift]:
-    """Move the guide to its likeliest place, if that predicts hidden pixels better."""
+def _aligned(channel: Measurement, guide: Tensor, seed: int) -> tuple[Tensor, dict[str, Any]]:
+    """Move the guide, first far and then finely, as long as hidden pixels are predicted better."""
+    partial, hidden = _with_hidden(channel, seed)
+
+    def error(at: Tensor) -> float:
+        predicted = channel.reduce(partial.estimate(whiten(at, channel.ratio)))
+        return error_db(predicted, channel.y, hidden)
+
+    facts: dict[str, Any] = {"affine": [0.0] * 6, "shift": (0.0, 0.0)}
+    before = error(guide)
+    if min(channel.y.shape) >= LEAST_SIDE:
+        found = search(channel.y[None], guide.expand(3, -1, -1), target_valid=channel.valid > 0)
+        facts["confidence"] = found.confidence
+        if found.affine.any() and found.confidence > LEAST_CONFIDENCE:
+            size = (guide.shape[-2], guide.shape[-1])
+            moved = sample(guide[None], Affine(size)(found.affine, identity_grid(size)), "bicubic")[
+                0
+            ]
+            after = error(moved)
+            if before - after > LEAST_GAIN_DB:
+                guide, before, facts["affine"] = moved, after, found.affine.tolist()
     shift = likeliest_shift(channel.y, channel.reduce, channel.valid, guide, channel.ratio)
     moved = move(guide, shift)
-    partial, hidden = _with_hidden(channel, seed)
-    errors = [
-        error_db(channel.reduce(partial.estimate(whiten(g, channel.ratio))), channel.y, hidden)
-        for g in (guide, moved)
-    ]
-    return (moved, shift) if errors[0] - errors[1] > LEAST_GAIN_DB else (guide, (0.0, 0.0))
+    if before - error(moved) > LEAST_GAIN_DB:
+        guide, facts["shift"] = moved, shift
+    return guide, facts
 
 
 def _guided(channel: Measurement, guide: Tensor, seed: int) -> tuple[Tensor, Tensor]:
@@ -147,9 +173,10 @@ def _guided(channel: Measurement, guide: Tensor, seed: int) -> tuple[Tensor, Ten
     if trust < LEAST_TRUST:
         free = _guide_free(channel)
         return free, torch.zeros_like(free)
-    held_out = _candidates(partial, guide, *start)
+    held_out = _candidates(partial, guide, *start, GUIDE_FREE_HELD_OUT)
     weights = region_weights([channel.reduce(x) for x in held_out], channel.y, hidden)
-    candidates = _candidates(channel, guide, channel.estimate(None), channel.estimate(features))
+    whole = channel.estimate(None), channel.estimate(features)
+    candidates = _candidates(channel, guide, *whole, GUIDE_FREE)
     enlarge = resampler(channel.y.shape, candidates[0].shape, "bilinear", str(guide.device))
     wide = enlarge(weights)
     mixed = (wide * torch.stack(candidates)).sum(0)
@@ -176,7 +203,9 @@ def _trust(
     return image_trust(gain(guided), max(decoys))
 
 
-def _candidates(channel: Measurement, guide: Tensor, free: Tensor, guided: Tensor) -> list[Tensor]:
+def _candidates(
+    channel: Measurement, guide: Tensor, free: Tensor, guided: Tensor, guide_free: Schedule
+) -> list[Tensor]:
     """Make every explanation from the two estimates; the first does without the guide."""
     guided_filter = GuidedFilter(guide, max(1, round(channel.ratio / 2)))
     edges = EdgeVariation(guide)
@@ -184,7 +213,7 @@ def _candidates(channel: Measurement, guide: Tensor, free: Tensor, guided: Tenso
     for _ in range(FILTER_ROUNDS):
         filtered = channel.consistent(guided_filter(filtered))
     return [
-        channel.denoised(free, GUIDE_FREE),
+        channel.denoised(free, guide_free),
         guided,
         filtered,
         channel.denoised(guided, SPARSE),

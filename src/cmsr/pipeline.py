@@ -151,7 +151,7 @@ def _sharpen(pair: Pair, kernel: str, config: Config, progress: Progress | None)
         return _Outcome(blank, blank[0, 0], pair.guide, {}, {})
     if config.method == "closed-form":
         solution = solve(pair, kernel, config)
-        return _Outcome(*solution[:3], {"shift": solution.shift}, {})
+        return _Outcome(*solution, {})
     image, fit = _learn(pair, kernel, config, progress)
     weight = torch.full(pair.shape, float(pair.guide is not None))
     return _Outcome(image, weight, pair.guide, {}, fit.history)

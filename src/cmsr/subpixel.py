@@ -11,7 +11,7 @@ from torch import Tensor
 from cmsr.degrade import Resampler
 from cmsr.local_linear import estimate, whiten
 
-ITERATIONS = 8
+ITERATIONS = 6
 """Steps of conjugate gradients for one energy: enough to compare places."""
 
 FIRST_STEP = 0.75
