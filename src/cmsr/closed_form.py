@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from cmsr.config import Config
-from cmsr.degrade import Resampler, project, resampler
+from cmsr.degrade import Resampler, project, resampler, shape_of
 from cmsr.guided import EdgeVariation, GuidedFilter
 from cmsr.local_linear import estimate, whiten
 from cmsr.pair import Pair
@@ -105,8 +105,7 @@ def solve(pair: Pair, kernel: str, config: Config) -> Solution:
     Solution
         Normalised as the pair's target is.
     """
-    low = pair.target.shape[-2], pair.target.shape[-1]
-    reduce = resampler(pair.shape, low, kernel, str(pair.target.device))
+    reduce = resampler(pair.shape, shape_of(pair.target), kernel, str(pair.target.device))
     channels = [
         Measurement(y, pair.valid[0, 0], reduce, max(pair.ratio), config.solver_iterations)
         for y in pair.target[0]
@@ -150,10 +149,9 @@ def _aligned(channel: Measurement, guide: Tensor, seed: int) -> tuple[Tensor, di
         found = search(channel.y[None], guide.expand(3, -1, -1), target_valid=channel.valid > 0)
         facts["confidence"] = found.confidence
         if found.affine.any() and found.confidence > LEAST_CONFIDENCE:
-            size = (guide.shape[-2], guide.shape[-1])
-            moved = sample(guide[None], Affine(size)(found.affine, identity_grid(size)), "bicubic")[
-                0
-            ]
+            size = shape_of(guide)
+            grid = Affine(size)(found.affine, identity_grid(size))
+            moved = sample(guide[None], grid, "bicubic")[0]
             after = error(moved)
             if before - after > LEAST_GAIN_DB:
                 guide, before, facts["affine"] = moved, after, found.affine.tolist()

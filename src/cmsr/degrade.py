@@ -203,7 +203,7 @@ def back_project(
     iterations : int
         Each adds the bicubically enlarged residual to the estimate.
     """
-    enlarge = resampler(_shape(y), _shape(x), "bicubic", str(x.device))
+    enlarge = resampler(shape_of(y), shape_of(x), "bicubic", str(x.device))
     for _ in range(iterations):
         residual = y - reduce(x)
         x = x + enlarge(residual if valid is None else residual * valid)
@@ -222,5 +222,6 @@ def project(
     return x + reduce.solve((y - reduce(x)) * valid, noise)
 
 
-def _shape(x: Tensor) -> Shape:
+def shape_of(x: Tensor) -> Shape:
+    """Height and width of (..., H, W)."""
     return x.shape[-2], x.shape[-1]

@@ -16,10 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cmsr.degrade import resampler
+from cmsr.degrade import Shape, resampler, shape_of
 from cmsr.pair import Pair
-
-Shape = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,8 @@ class Example:
     @classmethod
     def upsampling(cls, pair: Pair) -> Self:
         """Guide at its original scale, label enlarged beforehand (Table 1, second row)."""
-        enlarge = resampler(_shape(pair.target), pair.shape, "bicubic", str(pair.target.device))
-        solid = resampler(_shape(pair.target), pair.shape, "nearest", str(pair.target.device))
+        enlarge = resampler(shape_of(pair.target), pair.shape, "bicubic", str(pair.target.device))
+        solid = resampler(shape_of(pair.target), pair.shape, "nearest", str(pair.target.device))
         return cls(enlarge(pair.target), solid(pair.valid), pair.guide)
 
     @classmethod
@@ -57,7 +55,7 @@ class Example:
         """Bring the guide to the scale of a label that covers the whole pair."""
         if pair.guide is None:
             return cls(label, valid, None)
-        reduce = resampler(pair.shape, _shape(label), "bicubic", str(label.device))
+        reduce = resampler(pair.shape, shape_of(label), "bicubic", str(label.device))
         return cls(label, valid, reduce(pair.guide))
 
     def at(self, grid: Tensor, mode: str) -> Self:
@@ -98,7 +96,7 @@ def draw_patch(example: Example, crop: int, rng: np.random.Generator) -> Example
     seen through a random affine map (Shocher, Cohen, Irani, "Zero-Shot Super-Resolution using Deep
     Internal Learning", CVPR 2018).
     """
-    height, width = _shape(example.label)
+    height, width = shape_of(example.label)
     size = min(crop, height), min(crop, width)
     mode = rng.random()
     if mode < 0.5:
@@ -132,7 +130,3 @@ def _affine_grid(shape: Shape, size: Shape, rng: np.random.Generator) -> Tensor:
 
 def _sample(x: Tensor, grid: Tensor, mode: str) -> Tensor:
     return F.grid_sample(x, grid, mode=mode, padding_mode="reflection", align_corners=False)
-
-
-def _shape(x: Tensor) -> Shape:
-    return x.shape[-2], x.shape[-1]
