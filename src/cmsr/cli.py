@@ -78,6 +78,8 @@ class Upscale:
         io.write(self.out, result.image, result.valid, like=target)
         if self.json:
             record.write_json(self.json, record.of_run(result))
+        for warning in result.info["warnings"]:
+            print(f"warning: {warning}", file=sys.stderr)
         if not self.quiet:
             for note in result.info["notes"]:
                 print(f"note: {note}", file=sys.stderr)

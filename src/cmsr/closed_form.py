@@ -8,21 +8,20 @@ predicts the hidden pixels says, region by region, how much of the first to take
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from cmsr.align import Alignment, align
 from cmsr.config import Config
 from cmsr.degrade import Resampler, project, resampler, shape_of
 from cmsr.guided import EdgeVariation, GuidedFilter
 from cmsr.local_linear import estimate, whiten
 from cmsr.pair import Pair
-from cmsr.register import search
+from cmsr.solution import Solution
 from cmsr.sparse import Schedule, denoise
-from cmsr.subpixel import likeliest_shift, move
+from cmsr.subpixel import Shift, likeliest_shift
 from cmsr.trust import error_db, hide, image_trust, region_weights
-from cmsr.warp import Affine, identity_grid, sample
 
 UNIT = 6.0
 """Standard deviations of a measurement that make 1 in the schedules below."""
@@ -37,26 +36,8 @@ FILTER_ROUNDS = 6
 DECOY = 1.5
 """Displacement at which a guide tells what gain is mere chance, in pixels of the target."""
 
-LEAST_GAIN_DB = 0.05
-"""Held-out gain that a move of the guide must bring to be believed."""
-
-LEAST_CONFIDENCE = 0.5
-"""Confidence of the coarse search below which its map is not tried."""
-
-LEAST_SIDE = 8
-"""Smallest target that the coarse search takes, in pixels."""
-
 LEAST_TRUST = 0.01
 """Trust below which the guide is left out altogether."""
-
-
-class Solution(NamedTuple):
-    """The image (1, C, H, W), the guide's weight (H, W), and the guide as it was used."""
-
-    image: Tensor
-    guide_weight: Tensor
-    guide: Tensor | None
-    alignment: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -94,7 +75,7 @@ def solve(pair: Pair, kernel: str, config: Config) -> Solution:
     Parameters
     ----------
     pair : Pair
-        The guide may lie elsewhere by an affine map within the coarse search's reach.
+        The guide may lie elsewhere, as far as `cmsr.register.search` reaches.
     kernel : str
         The imaging kernel.
     config : Config
@@ -112,12 +93,15 @@ def solve(pair: Pair, kernel: str, config: Config) -> Solution:
     ]
     if pair.guide is None:
         images = [_guide_free(channel) for channel in channels]
-        return Solution(torch.stack(images)[None], torch.zeros_like(images[0]), None, {})
-    alignment: dict[str, Any] = {}
-    guide = pair.guide[0]
+        return Solution(torch.stack(images)[None], torch.zeros_like(images[0]))
+    alignment = Alignment(pair.shape)
     if config.align != "off":
-        guide, alignment = _aligned(channels[0], guide, config.seed)
-    solved = [_guided(channel, guide, config.seed) for channel in channels]
+        alignment = _aligned(channels[0], pair.guide[0], config)
+    guide, seen = alignment.apply(pair.guide[0]), alignment.seen(pair.guide.device)
+    if alignment.refused:
+        images = [_guide_free(channel) for channel in channels]
+        return Solution(torch.stack(images)[None], torch.zeros_like(seen), guide[None], alignment)
+    solved = [_guided(channel, guide, seen, config.seed) for channel in channels]
     weight = torch.stack([weight for _, weight in solved]).mean(0)
     return Solution(torch.stack([x for x, _ in solved])[None], weight, guide[None], alignment)
 
@@ -135,34 +119,22 @@ def _with_hidden(channel: Measurement, seed: int) -> tuple[Measurement, Tensor]:
     )
 
 
-def _aligned(channel: Measurement, guide: Tensor, seed: int) -> tuple[Tensor, dict[str, Any]]:
-    """Move the guide, first far and then finely, as long as hidden pixels are predicted better."""
-    partial, hidden = _with_hidden(channel, seed)
+def _aligned(channel: Measurement, guide: Tensor, config: Config) -> Alignment:
+    """Move the guide as long as hidden pixels are predicted better."""
+    partial, hidden = _with_hidden(channel, config.seed)
 
     def error(at: Tensor) -> float:
         predicted = channel.reduce(partial.estimate(whiten(at, channel.ratio)))
         return error_db(predicted, channel.y, hidden)
 
-    facts: dict[str, Any] = {"affine": [0.0] * 6, "shift": (0.0, 0.0)}
-    before = error(guide)
-    if min(channel.y.shape) >= LEAST_SIDE:
-        found = search(channel.y[None], guide.expand(3, -1, -1), target_valid=channel.valid > 0)
-        facts["confidence"] = found.confidence
-        if found.affine.any() and found.confidence > LEAST_CONFIDENCE:
-            size = shape_of(guide)
-            grid = Affine(size)(found.affine, identity_grid(size))
-            moved = sample(guide[None], grid, "bicubic")[0]
-            after = error(moved)
-            if before - after > LEAST_GAIN_DB:
-                guide, before, facts["affine"] = moved, after, found.affine.tolist()
-    shift = likeliest_shift(channel.y, channel.reduce, channel.valid, guide, channel.ratio)
-    moved = move(guide, shift)
-    if before - error(moved) > LEAST_GAIN_DB:
-        guide, facts["shift"] = moved, shift
-    return guide, facts
+    def refine(at: Tensor) -> Shift:
+        return likeliest_shift(channel.y, channel.reduce, channel.valid, at, channel.ratio)
+
+    deformable = config.align != "affine"
+    return align(channel.y, channel.valid, guide, error, refine, deformable=deformable)
 
 
-def _guided(channel: Measurement, guide: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+def _guided(channel: Measurement, guide: Tensor, seen: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     """Mix all explanations by what each is worth; return the image and the guide's weight."""
     features = whiten(guide, channel.ratio)
     partial, hidden = _with_hidden(channel, seed)
@@ -178,8 +150,8 @@ def _guided(channel: Measurement, guide: Tensor, seed: int) -> tuple[Tensor, Ten
     enlarge = resampler(channel.y.shape, candidates[0].shape, "bilinear", str(guide.device))
     wide = enlarge(weights)
     mixed = (wide * torch.stack(candidates)).sum(0)
-    free = candidates[0]
-    return channel.consistent(free + trust * (mixed - free)), trust * (1 - wide[0])
+    free, believed = candidates[0], trust * seen
+    return channel.consistent(free + believed * (mixed - free)), believed * (1 - wide[0])
 
 
 def _trust(
