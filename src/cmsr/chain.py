@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cmsr.align import Alignment, trouble
+from cmsr.alignment import Alignment, trouble
 from cmsr.cpab import Cpab
 from cmsr.degrade import shape_of
 from cmsr.warp import Affine, Size, Stages, ThinPlate, Warp, compose, identity_grid, sample

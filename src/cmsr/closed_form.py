@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from cmsr.align import Alignment, align
+from cmsr.alignment import Alignment, align
 from cmsr.config import Config
 from cmsr.degrade import Resampler, project, resampler, shape_of
 from cmsr.guided import EdgeVariation, GuidedFilter
@@ -86,17 +86,13 @@ def solve(pair: Pair, kernel: str, config: Config) -> Solution:
     Solution
         Normalised as the pair's target is.
     """
-    reduce = resampler(pair.shape, shape_of(pair.target), kernel, str(pair.target.device))
-    channels = [
-        Measurement(y, pair.valid[0, 0], reduce, max(pair.ratio), config.solver_iterations)
-        for y in pair.target[0]
-    ]
+    channels = _channels(pair, kernel, config)
     if pair.guide is None:
         images = [_guide_free(channel) for channel in channels]
         return Solution(torch.stack(images)[None], torch.zeros_like(images[0]))
     alignment = Alignment(pair.shape)
     if config.align != "off":
-        alignment = _aligned(channels[0], pair.guide[0], config)
+        alignment = aligned(pair, kernel, config)
     guide, seen = alignment.apply(pair.guide[0]), alignment.seen(pair.guide.device)
     if alignment.refused:
         images = [_guide_free(channel) for channel in channels]
@@ -104,6 +100,22 @@ def solve(pair: Pair, kernel: str, config: Config) -> Solution:
     solved = [_guided(channel, guide, seen, config.seed) for channel in channels]
     weight = torch.stack([weight for _, weight in solved]).mean(0)
     return Solution(torch.stack([x for x, _ in solved])[None], weight, guide[None], alignment)
+
+
+def guide_of(pair: Pair) -> Tensor:
+    """Return the guide (G, H, W) of a pair that has one."""
+    if pair.guide is None:
+        raise ValueError("the pair has no guide")
+    return pair.guide[0]
+
+
+def _channels(pair: Pair, kernel: str, config: Config) -> list[Measurement]:
+    """Take the target apart into its channels."""
+    reduce = resampler(pair.shape, shape_of(pair.target), kernel, str(pair.target.device))
+    return [
+        Measurement(y, pair.valid[0, 0], reduce, max(pair.ratio), config.solver_iterations)
+        for y in pair.target[0]
+    ]
 
 
 def _guide_free(channel: Measurement) -> Tensor:
@@ -119,8 +131,10 @@ def _with_hidden(channel: Measurement, seed: int) -> tuple[Measurement, Tensor]:
     )
 
 
-def _aligned(channel: Measurement, guide: Tensor, config: Config) -> Alignment:
-    """Move the guide as long as hidden pixels are predicted better."""
+def aligned(pair: Pair, kernel: str, config: Config) -> Alignment:
+    """Find where the guide lies, as long as hidden pixels are predicted better."""
+    guide = guide_of(pair)
+    channel = _channels(pair, kernel, config)[0]
     partial, hidden = _with_hidden(channel, config.seed)
 
     def error(at: Tensor) -> float:

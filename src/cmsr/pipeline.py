@@ -97,9 +97,9 @@ def upscale(
     """
     started = time.perf_counter()
     config = Config.of(preset, seed=seed, **options)
-    device, kernel = _device(config.device), _kernel(config.kernel)
-    raster = _load(target, "target")
-    pair = Pair.of(raster, None if guide is None else _load(guide, "guide"), config.ratio)
+    device, kernel = _device(config.device), resolve_kernel(config.kernel)
+    raster = load(target, "target")
+    pair = Pair.of(raster, None if guide is None else load(guide, "guide"), config.ratio)
     pair = pair.to(device)
     with _no_denormals():
         solution = _solve(pair, kernel, config, progress)
@@ -144,7 +144,8 @@ def _solve(pair: Pair, kernel: str, config: Config, progress: Progress | None) -
     return two_branch.solve(pair, kernel, config, progress)
 
 
-def _load(source: Source, name: str) -> io.Raster:
+def load(source: Source, name: str) -> io.Raster:
+    """Take an image in any accepted form; ``name`` is what messages call an array."""
     if isinstance(source, io.Raster):
         return source
     if isinstance(source, str | os.PathLike):
@@ -152,7 +153,8 @@ def _load(source: Source, name: str) -> io.Raster:
     return io.from_array(source, name)
 
 
-def _kernel(name: str) -> str:
+def resolve_kernel(name: str) -> str:
+    """Return the kernel that a name stands for; OptionError if there is none."""
     if name == "auto":
         return "bicubic"
     check_kernel(name)

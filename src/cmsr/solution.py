@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from cmsr.align import Alignment
+from cmsr.alignment import Alignment
 
 
 @dataclass(frozen=True)

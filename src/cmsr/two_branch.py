@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from cmsr.align import LEAST_SIDE, Alignment, recognised
+from cmsr.alignment import LEAST_SIDE, Alignment, recognised
 from cmsr.config import Config
 from cmsr.examples import Example
 from cmsr.infer import infer
