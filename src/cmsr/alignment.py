@@ -16,9 +16,9 @@ from torch import Tensor
 from cmsr.deform import deform
 from cmsr.degrade import shape_of
 from cmsr.register import search
-from cmsr.subpixel import Shift
 from cmsr.warp import (
     Affine,
+    Motion,
     Size,
     Stages,
     area_change,
@@ -104,7 +104,7 @@ def align(
     valid: Tensor,
     guide: Tensor,
     error: Callable[[Tensor], float],
-    refine: Callable[[Tensor], Shift],
+    refine: Callable[[Tensor], Motion],
     *,
     deformable: bool = True,
 ) -> Alignment:
@@ -121,11 +121,12 @@ def align(
     error : callable
         Takes a moved guide (G, H, W) and returns how badly it predicts hidden pixels, in dB.
     refine : callable
-        Takes a moved guide and returns the likeliest shift (down, right) that is left, in pixels.
+        Takes a moved guide and returns the small warp that is left, with its parameters.
     deformable : bool
-        Whether more than an affine map and a shift is tried.
+        Whether more than an affine map is tried.
     """
     best = Alignment(shape_of(guide))
+    lowest = error(guide)
     if min(target.shape) >= LEAST_SIDE:
         colours, known = guide.expand(3, -1, -1), valid > 0
         found = search(target[None], colours, target_valid=known)
@@ -137,12 +138,11 @@ def align(
             moves.append([(Affine(best.size), found.affine)])
         if deformable:
             moves.append(deform(target[None], colours, found.affine, target_valid=known))
-        best, lowest = _proven(best, moves, guide, error)
-    else:
-        lowest = error(guide)
-    shift = _as_stage(refine(best.apply(guide)), best.size)
-    shifted = replace(best, stages=[*best.stages, shift])
-    return shifted if lowest - error(shifted.apply(guide)) > LEAST_GAIN_DB else best
+        best, lowest = _proven(best, lowest, moves, guide, error)
+    if not deformable:
+        return best
+    finer = [*best.stages, refine(best.apply(guide))]
+    return _proven(best, lowest, [finer], guide, error)[0]
 
 
 def recognised(size: Size, confidence: float) -> Alignment:
@@ -169,13 +169,16 @@ def trouble(grid: Tensor, size: Size) -> str | None:
 
 
 def _proven(
-    start: Alignment, moves: list[Stages], guide: Tensor, error: Callable[[Tensor], float]
+    best: Alignment,
+    lowest: float,
+    moves: list[Stages],
+    guide: Tensor,
+    error: Callable[[Tensor], float],
 ) -> tuple[Alignment, float]:
     """Try ever freer moves; return the last that earned its freedom, and its held-out error."""
-    best, lowest = start, error(guide)
     for stages in moves:
         tried = replace(best, stages=stages)
-        if problem := trouble(tried.grid(device=guide.device), start.size):
+        if problem := trouble(tried.grid(device=guide.device), best.size):
             refusal = f"a move of the guide is refused: it {problem}"
             best = replace(best, warnings=(*best.warnings, refusal))
             continue
@@ -183,9 +186,3 @@ def _proven(
         if lowest - found > LEAST_GAIN_DB:
             best, lowest = tried, found
     return best, lowest
-
-
-def _as_stage(shift: Shift, size: Size) -> tuple[Affine, Tensor]:
-    """Return the warp that moves an image by ``shift`` (down, right), in its pixels."""
-    down, right = (-2 * part / max(size) for part in shift)
-    return Affine(size), torch.tensor((right, down, 0.0, 0.0, 0.0, 0.0))

@@ -18,10 +18,11 @@ from cmsr.degrade import Resampler, project, resampler, shape_of
 from cmsr.guided import EdgeVariation, GuidedFilter
 from cmsr.local_linear import estimate, whiten
 from cmsr.pair import Pair
+from cmsr.refine import refine
 from cmsr.solution import Solution
 from cmsr.sparse import Schedule, denoise
-from cmsr.subpixel import Shift, likeliest_shift
 from cmsr.trust import error_db, hide, image_trust, region_weights
+from cmsr.warp import Motion
 
 UNIT = 6.0
 """Standard deviations of a measurement that make 1 in the schedules below."""
@@ -141,11 +142,11 @@ def aligned(pair: Pair, kernel: str, config: Config) -> Alignment:
         predicted = channel.reduce(partial.estimate(whiten(at, channel.ratio)))
         return error_db(predicted, channel.y, hidden)
 
-    def refine(at: Tensor) -> Shift:
-        return likeliest_shift(channel.y, channel.reduce, channel.valid, at, channel.ratio)
+    def finest(at: Tensor) -> Motion:
+        return refine(channel.y, partial.valid, at, kernel, channel.ratio)
 
     deformable = config.align != "affine"
-    return align(channel.y, channel.valid, guide, error, refine, deformable=deformable)
+    return align(channel.y, channel.valid, guide, error, finest, deformable=deformable)
 
 
 def _guided(channel: Measurement, guide: Tensor, seen: Tensor, seed: int) -> tuple[Tensor, Tensor]:

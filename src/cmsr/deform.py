@@ -5,13 +5,12 @@ gross to fine, by how well small windows of the target are explained by the guid
 membrane penalty on the deformation keeps still what nothing in the image pulls.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from cmsr.cpab import Cpab
 from cmsr.degrade import shape_of
+from cmsr.similarity import descend
 from cmsr.view import View
 from cmsr.warp import Affine, Stages, compose
 
@@ -62,24 +61,10 @@ def deform(
 
         def value(parameters: Tensor, view: View = view) -> Tensor:
             explained = view.explained(compose(stages(parameters), view.grid))
-            return explained - STIFFNESS * smooth.roughness(parameters[6:])
+            return STIFFNESS * smooth.roughness(parameters[6:]) - explained
 
         before = value(parameters).item()
-        parameters = _ascend(value, parameters, steps)
-        if level == 0 and value(parameters).item() - before < WORTH_DEFORMING:
+        parameters = descend(value, parameters, steps, RATE)
+        if level == 0 and before - value(parameters).item() < WORTH_DEFORMING:
             return [(rigid, affine)]
     return stages(parameters)
-
-
-def _ascend(objective: Callable[[Tensor], Tensor], start: Tensor, steps: int) -> Tensor:
-    """Climb from ``start`` by Adam under a one-cycle schedule."""
-    point = start.clone().requires_grad_()
-    adam = torch.optim.Adam([point], lr=RATE, betas=(0.8, 0.95), maximize=True)
-    cycle = torch.optim.lr_scheduler.OneCycleLR(
-        adam, RATE, total_steps=steps, pct_start=0.15, final_div_factor=50
-    )
-    for _ in range(steps):
-        (point.grad,) = torch.autograd.grad(objective(point), point)
-        adam.step()
-        cycle.step()
-    return point.detach()

@@ -1,4 +1,4 @@
-"""How much of a target a guide explains, and the ascent that a registration climbs."""
+"""How much of a target a guide explains, and the two ways to search for where it does most."""
 
 from collections.abc import Callable
 
@@ -95,6 +95,30 @@ def climb(
             turn = torch.eye(len(point)).to(point) - torch.outer(step, change) / curvature
             inverse = turn @ inverse @ turn.T + torch.outer(step, step) / curvature
     return point, value
+
+
+def descend(
+    objective: Callable[[Tensor], Tensor], start: Tensor, steps: int, rate: float
+) -> Tensor:
+    """Minimise a smooth function of many parameters near a start, by Adam in one cycle.
+
+    Parameters
+    ----------
+    objective : function of a Tensor (n,) that returns a differentiable Tensor ().
+    start : Tensor (n,), where to begin.
+    steps : number of steps.
+    rate : highest learning rate.
+    """
+    point = start.clone().requires_grad_()
+    adam = torch.optim.Adam([point], lr=rate, betas=(0.8, 0.95))
+    cycle = torch.optim.lr_scheduler.OneCycleLR(
+        adam, rate, total_steps=steps, pct_start=0.2, final_div_factor=20
+    )
+    for _ in range(steps):
+        (point.grad,) = torch.autograd.grad(objective(point), point)
+        adam.step()
+        cycle.step()
+    return point.detach()
 
 
 def _value_and_slope(objective: Callable[[Tensor], Tensor], point: Tensor) -> tuple[float, Tensor]:

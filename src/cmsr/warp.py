@@ -14,7 +14,7 @@ Constants follow the dtype and the device of the grid; everything is differentia
 parameters and in the grid.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -36,7 +36,10 @@ class Warp(Protocol):
         """Map a grid (..., 2) by the inverse of the warp of parameters ``theta``."""
 
 
-Stages = Sequence[tuple[Warp, Tensor]]
+Motion = tuple[Warp, Tensor]
+"""A warp and its parameters."""
+
+Stages = Sequence[Motion]
 
 
 class Affine:
@@ -145,23 +148,9 @@ class ThinPlate:
         check_parameters(theta, self.dim)
         return grid + (basis @ theta.to(grid).reshape(-1, 2)) / self._extent.to(grid)
 
-    def inverse(self, theta: Tensor, grid: Tensor, *, iterations: int = 50) -> Tensor:
-        """Map a grid by the inverse warp, by fixed-point iteration, without gradients.
-
-        Raises
-        ------
-        ValueError
-            If the iteration leaves more than 1e-4 of half the longer side: the warp folds or
-            nearly does.
-        """
-        source = grid.detach()
-        with torch.no_grad():
-            for _ in range(iterations):
-                source = source + (grid - self(theta, source))
-            left = (grid - self(theta, source)).abs().max()
-        if not left <= 1e-4:
-            raise ValueError(f"the thin-plate warp has no inverse here (residual {left:.2g})")
-        return source
+    def inverse(self, theta: Tensor, grid: Tensor) -> Tensor:
+        """Map a grid by the inverse warp; raises ValueError where it folds."""
+        return invert(lambda source: self(theta, source), grid)
 
 
 def identity_grid(
@@ -191,6 +180,24 @@ def compose_inverse(stages: Stages, grid: Tensor) -> Tensor:
     for warp, theta in stages:
         grid = warp.inverse(theta, grid)
     return grid
+
+
+def invert(warp: Callable[[Tensor], Tensor], grid: Tensor, *, iterations: int = 50) -> Tensor:
+    """Map a grid by the inverse of a warp, by fixed-point iteration, without gradients.
+
+    Raises
+    ------
+    ValueError
+        If the iteration leaves more than 1e-4 of half the image: the warp folds or nearly does.
+    """
+    source = grid.detach()
+    with torch.no_grad():
+        for _ in range(iterations):
+            source = source + (grid - warp(source))
+        left = (grid - warp(source)).abs().max()
+    if not left <= 1e-4:
+        raise ValueError(f"the warp has no inverse here (residual {left:.2g})")
+    return source
 
 
 def sample(image: Tensor, grid: Tensor, mode: str = "bilinear") -> Tensor:
