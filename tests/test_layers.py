@@ -18,7 +18,7 @@ LAYERS = [
     ["subpixel", "trust"],
     ["guided"],
     ["train"],
-    ["examples", "local_linear", "network", "sparse"],
+    ["examples", "local_linear", "network", "sparse", "wedgelets"],
     ["pair"],
     ["metrics", "pictures"],
     ["register"],
