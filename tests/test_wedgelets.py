@@ -7,7 +7,7 @@ import torch
 import cmsr
 from cmsr.degrade import resampler
 from cmsr.wedgelets import Wedgelets
-from tests.conftest import render_pair, smooth_field
+from tests.conftest import smooth_field
 
 KERNELS = ("bicubic", "bilinear-plain", "box")
 LEVELS = 0.2, 0.7
