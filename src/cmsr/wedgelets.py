@@ -26,10 +26,10 @@ from cmsr.degrade import Resampler, resampler, shape_of
 SIDE = 5
 """Side of a patch, in pixels of the target."""
 
-ANGLES = 24
+ANGLES = 36
 """Directions of the lines."""
 
-REACH, SPACING = 2.0, 0.1875
+REACH, SPACING = 2.0, 0.2
 """Largest distance of a line from the patch's centre, and between lines; pixels of the target."""
 
 WINDOW = 0.7
@@ -41,7 +41,7 @@ GUIDE_WINDOW = 1.25
 CURVATURE = 0.05
 """How far real edges are from straight steps, as a share of the patch's contrast."""
 
-NOISE = 0.003
+NOISE = 0.002
 """What a patch may be off beside that; the target's range is 1."""
 
 GUIDE_SAMPLES = 8.0
