@@ -22,7 +22,7 @@ LAYERS = [
     ["alignment"],
     ["refine", "trust"],
     ["guided"],
-    ["examples", "local_linear", "network", "sparse"],
+    ["examples", "local_linear", "network", "sparse", "wedgelets"],
     ["pair"],
     ["metrics", "pictures"],
     ["deform", "register"],
