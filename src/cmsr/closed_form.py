@@ -7,14 +7,16 @@ predicts the hidden pixels says, region by region, how much of the first to take
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from cmsr.config import Config
-from cmsr.degrade import Resampler, project, resampler, shape_of
+from cmsr.degrade import CONSISTENCY, Kernel, Resampler, project, resampler, shape_of
 from cmsr.guided import EdgeVariation, GuidedFilter
 from cmsr.local_linear import estimate, whiten
 from cmsr.pair import Pair
@@ -33,6 +35,14 @@ SPARSE = Schedule(rounds=12, first=0.1, last=0.02, variation=0.002)
 BLEND = Schedule(rounds=8, first=0.1, last=0.02, variation=0.002)
 BLEND_FILTER = 0.3
 FILTER_ROUNDS = 6
+
+NOISE_THRESHOLD, NOISE_VARIATION = 2.0, 0.1
+"""Least threshold and weight of variation, in standard deviations of the target's noise; the former
+per pixel of ratio, as noise of the target fills that many times as much of a block's coefficients.
+"""
+
+LEAST_ERROR = 0.05
+"""Least variance of the estimate's error, in variances of the noise."""
 
 DECOY = 1.5
 """Displacement at which a guide tells what gain is mere chance, in pixels of the target."""
@@ -61,44 +71,79 @@ class Solution(NamedTuple):
 
 @dataclass(frozen=True)
 class Measurement:
-    """One channel of a target: y (h, w), 1 where it was measured, how it was made."""
+    """One channel of a target: y (h, w), 1 where it was measured, how it was made, its noise."""
 
     y: Tensor
     valid: Tensor
     reduce: Resampler
     ratio: float
     iterations: int
+    noise: float = 0.0
 
     def estimate(self, features: Tensor | None) -> Tensor:
         """Return the local linear estimate (H, W)."""
         return estimate(
-            self.y, self.reduce, self.valid, features, self.ratio, iterations=self.iterations
+            self.y,
+            self.reduce,
+            self.valid,
+            features,
+            self.ratio,
+            iterations=self.iterations,
+            noise=self.noise,
         ).image
 
     def consistent(self, x: Tensor) -> Tensor:
-        """Make (H, W) agree with the measurement."""
-        return project(x, self.y, self.reduce, self.valid)
+        """Make (H, W) agree with the measurement, within its noise."""
+        return project(x, self.y, self.reduce, self.valid, self._damping(x))
 
     def denoised(self, x: Tensor, schedule: Schedule) -> Tensor:
         """Alternate denoising and consistency."""
-        unit = UNIT * float(self.y.std())
         for phase, threshold in enumerate(schedule.thresholds()):
-            x = denoise(x, threshold * unit, schedule.variation * unit, phase)
-            x = self.consistent(x)
+            x = self.consistent(denoise(x, *self.strengths(threshold, schedule.variation), phase))
         return x
 
+    def strengths(self, threshold: float, variation: float) -> tuple[float, float]:
+        """Return a schedule's numbers in units of the data, no lower than the noise asks for."""
+        unit = UNIT * float(self.y.std())
+        least = NOISE_THRESHOLD * self.ratio * self.noise
+        return max(threshold * unit, least), max(variation * unit, NOISE_VARIATION * self.noise)
 
-def solve(pair: Pair, kernel: str, config: Config) -> Solution:
+    def _damping(self, x: Tensor) -> float:
+        """Weigh the noise of y against what ``x`` is off, for `project` to do what is likeliest.
+
+        The residual's variance is that of the noise plus that of the image's error, as the
+        operator passes it on; the ratio of the two is the damping (empirical Bayes).
+        """
+        if not self.noise:
+            return CONSISTENCY
+        residual = (self.y - self.reduce(x)) * self.valid
+        variance = float(residual.square().sum() / self.valid.sum().clamp(min=1))
+        error = max(variance - self.noise**2, LEAST_ERROR * self.noise**2)
+        return CONSISTENCY + self.noise**2 * self._passed_on / error
+
+    @cached_property
+    def _passed_on(self) -> float:
+        """Share of white noise's variance that the operator lets through."""
+        sign = torch.randn(self.y.shape, generator=torch.Generator().manual_seed(0)).sign()
+        return float(self.reduce.transpose(sign.to(self.y)).square().sum() / sign.numel())
+
+
+def solve(
+    pair: Pair, kernel: Kernel, config: Config, noise: Sequence[float] | None = None
+) -> Solution:
     """Estimate the target at the result's resolution.
 
     Parameters
     ----------
     pair : Pair
         The guide may lie elsewhere by an affine map within the coarse search's reach.
-    kernel : str
+    kernel : str or PointSpread
         The imaging kernel.
     config : Config
         ``solver_iterations``, ``align``, ``seed`` (which pixels are hidden).
+    noise : sequence of float, optional
+        Standard deviation of each channel's noise, in the units of the pair's target; none
+        without it.
 
     Returns
     -------
@@ -107,8 +152,8 @@ def solve(pair: Pair, kernel: str, config: Config) -> Solution:
     """
     reduce = resampler(pair.shape, shape_of(pair.target), kernel, str(pair.target.device))
     channels = [
-        Measurement(y, pair.valid[0, 0], reduce, max(pair.ratio), config.solver_iterations)
-        for y in pair.target[0]
+        Measurement(y, pair.valid[0, 0], reduce, max(pair.ratio), config.solver_iterations, level)
+        for y, level in zip(pair.target[0], noise or [0.0] * len(pair.target[0]), strict=True)
     ]
     if pair.guide is None:
         images = [_guide_free(channel) for channel in channels]
@@ -129,10 +174,7 @@ def _guide_free(channel: Measurement) -> Tensor:
 def _with_hidden(channel: Measurement, seed: int) -> tuple[Measurement, Tensor]:
     """Return the measurement with a fifth hidden, and a mask of that fifth."""
     kept = hide(channel.valid, seed)
-    return (
-        Measurement(channel.y, kept, channel.reduce, channel.ratio, channel.iterations),
-        channel.valid - kept,
-    )
+    return replace(channel, valid=kept), channel.valid - kept
 
 
 def _aligned(channel: Measurement, guide: Tensor, seed: int) -> tuple[Tensor, dict[str, Any]]:
@@ -223,9 +265,8 @@ def _candidates(
 
 def _blended(channel: Measurement, x: Tensor, guided_filter: GuidedFilter) -> Tensor:
     """Alternate consistency with a mixture of guided filter and denoising."""
-    unit = UNIT * float(channel.y.std())
     for phase, threshold in enumerate(BLEND.thresholds()):
-        smooth = denoise(x, threshold * unit, BLEND.variation * unit, phase)
+        smooth = denoise(x, *channel.strengths(threshold, BLEND.variation), phase)
         mixed = BLEND_FILTER * guided_filter(x) + (1 - BLEND_FILTER) * smooth
         x = channel.consistent(mixed)
     return x

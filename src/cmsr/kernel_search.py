@@ -49,8 +49,13 @@ WIDE = 0.33
 LEAST, LEAST_WIDE = 2.5, 4.5
 """Evidence, in standard errors, that a narrower or a wider kernel needs over the standard one."""
 
-TIE = 2.0
-"""Evidence below which two kernels fit equally well."""
+LEAST_PHASE, NEAR_PHASE = 3.0, 2.0
+"""Evidence that grids need which do not cover the same area, and that a mere shift of the guide
+must not have over them."""
+
+TIE, MOST_TIE = 6.0, 4.0
+"""Evidence below which two kernels fit equally well: in units of the share of the target that the
+guide leaves unexplained, which may pull the votes a little; and at most."""
 
 LEAST_RATIO, LEAST_SIDE = 1.5, 16
 """Smaller ratios or targets tell nothing."""
@@ -108,22 +113,23 @@ def find_kernel(
     gaussians = [f"gaussian:{size * sigma:.3g}" for sigma in GAUSSIANS]
     narrow = [*SIMPLE, *gaussians[: sum(sigma < WIDE for sigma in GAUSSIANS)]]
     wide = ["bilinear", *(name for name in gaussians if name not in narrow)]
-    phase, offset = scene.placed()
+    without_guide = {name: scene.lines(name) for name in narrow + wide}
+    phase, offset = scene.placed(_decide(without_guide, wide, MOST_TIE)[0])
     votes = {name: scene.votes(name, phase, offset) for name in narrow + wide}
-    found, confidence = _decide(votes, wide)
+    found, confidence = _decide(votes, wide, scene.tie(phase, offset))
     if found in gaussians:
         found = f"gaussian:{size * _refined(votes, gaussians, gaussians.index(found)):.2g}"
     return Finding(found + phase, confidence)
 
 
-def _decide(votes: dict[str, Array], wide: list[str]) -> tuple[str, float]:
+def _decide(votes: dict[str, Array], wide: list[str], tie: float) -> tuple[str, float]:
     """Choose the first kernel in the order of belief that fits as well as the best one does."""
     best = max(votes, key=lambda name: votes[name].sum())
     limits = {STANDARD: LEAST_WIDE if best in wide else LEAST}
     chosen = next(
         name
         for name in votes
-        if name == best or _evidence(votes[best], votes[name]) < limits.get(name, TIE)
+        if name == best or _evidence(votes[best], votes[name]) < limits.get(name, tie)
     )
     if chosen == STANDARD:
         rival = max((name for name in votes if name != STANDARD), key=lambda n: votes[n].sum())
@@ -188,9 +194,22 @@ class _Scene(NamedTuple):
             blocks = _Blocks.of(piece, seen, guide[:, at[0], at[1]], (rest[0], rest[1]), noise)
         return cls(piece, seen, ratio, noise, blocks, piece.shape == y.shape)
 
+    def lines(self, kernel: str) -> Array:
+        """Log-likelihood of every whole row and column, at the slope that suits them best.
+
+        Rows and columns see the same pixels, so each counts one half.
+        """
+        images = (self.y, self.valid, self.ratio[1]), (self.y.T, self.valid.T, self.ratio[0])
+        votes = [
+            _spectral_votes(image[seen.all(-1)], kernel, step, self.noise) / 2
+            for image, seen, step in images
+        ]
+        joined = np.concatenate(votes, axis=1)
+        return np.asarray(joined[joined.sum(1).argmax()])
+
     def votes(self, kernel: str, phase: str, offset: Offset) -> Array:
         """Log-likelihoods of all lines and blocks under a kernel."""
-        lines = LINES_WEIGHT * _lines(self.y, self.valid, kernel, self.ratio, self.noise)
+        lines = LINES_WEIGHT * self.lines(kernel)
         if self.blocks is None:
             return lines
         placed = self.blocks.votes(kernel + phase)
@@ -198,15 +217,21 @@ class _Scene(NamedTuple):
             placed = max(placed, self.blocks.votes(kernel, offset), key=np.sum)
         return np.concatenate([lines, placed])
 
-    def placed(self) -> tuple[str, Offset]:
+    def tie(self, phase: str, offset: Offset) -> float:
+        """Evidence below which two kernels fit equally well."""
+        if self.blocks is None:
+            return MOST_TIE
+        return min(MOST_TIE, TIE * self.blocks.unexplained(STANDARD + phase, offset))
+
+    def placed(self, kernel: str) -> tuple[str, Offset]:
         """Phase of the two grids, and the small shift of the guide where there is none."""
         if self.blocks is None:
             return "", (0.0, 0.0)
-        here, offset = self.blocks.votes(STANDARD), self.blocks.best_offset(STANDARD)
-        moved = self.blocks.votes(STANDARD, offset)
+        here, offset = self.blocks.votes(kernel), self.blocks.best_offset(kernel)
+        moved = self.blocks.votes(kernel, offset)
         for phase in ("-topleft", "-corners") if self.whole else ("-topleft",):
-            there = self.blocks.votes(STANDARD + phase)
-            if _evidence(there, here) > LEAST_WIDE and _evidence(moved, there) < TIE:
+            there = self.blocks.votes(kernel + phase)
+            if _evidence(there, here) > LEAST_PHASE and _evidence(moved, there) < NEAR_PHASE:
                 return phase, (0.0, 0.0)
         return "", offset
 
@@ -238,10 +263,21 @@ class _Blocks(NamedTuple):
         return cls(blocks, (y.shape[0], y.shape[1]), whole, guide, prediction, noise, rest)
 
     def votes(self, kernel: str, offset: Offset = (0.0, 0.0)) -> Array:
-        """Log-likelihood of each block, linear in the guide reduced by ``kernel``.
+        """Log-likelihoods of all blocks, each linear in the guide reduced by ``kernel``.
 
         The scale of the residual is each block's own, at least that of the noise.
         """
+        left, complexity = self._regressed(kernel, offset)
+        floor = self.noise**2 + 1e-10
+        return np.asarray(-self.y.shape[1] / 2 * np.log(left + floor) - complexity / 2)
+
+    def unexplained(self, kernel: str, offset: Offset) -> float:
+        """Share of the whitened target's variance that the guide leaves."""
+        left, _ = self._regressed(kernel, offset)
+        return float(left.sum() / ((self.y**2).mean(1).sum() + 1e-12))
+
+    def _regressed(self, kernel: str, offset: Offset) -> tuple[Array, Array]:
+        """Variance that the guide leaves in each block, and what its freedom costs (n,), (n,)."""
         rows, cols = (
             weights(n_in, n, kernel, moved + rest)
             for n_in, n, moved, rest in zip(
@@ -254,10 +290,9 @@ class _Blocks(NamedTuple):
         pixels = self.y.shape[1]
         gram = features.mT @ features / pixels + RIDGE * np.eye(features.shape[-1])
         cross = features.mT @ self.y[..., None] / pixels
-        left = (self.y**2).mean(1) - (cross * np.linalg.solve(gram, cross)).sum((1, 2))
-        complexity = np.linalg.slogdet(gram / RIDGE)[1]
-        floor = self.noise**2 + 1e-10
-        return np.asarray(-pixels / 2 * np.log(np.maximum(left, 0) + floor) - complexity / 2)
+        explained = (cross * np.linalg.solve(gram, cross)).sum((1, 2))
+        left = np.maximum((self.y**2).mean(1) - explained, 0)
+        return left, np.asarray(np.linalg.slogdet(gram / RIDGE)[1])
 
     def best_offset(self, kernel: str) -> Offset:
         """Follow the likelihood to a small shift of the guide."""
@@ -309,23 +344,8 @@ def _uncorrelated(features: Array) -> Array:
     return np.asarray(features @ np.linalg.inv(np.linalg.cholesky(covariance)).T)
 
 
-def _lines(
-    y: Array, valid: npt.NDArray[np.bool_], kernel: str, ratio: Offset, noise: float
-) -> Array:
-    """Log-likelihood of every whole row and column, at the slope that suits all of them best."""
-    votes = [
-        _spectral_votes(image[seen.all(-1)], kernel, step, noise)
-        for image, seen, step in ((y, valid, ratio[1]), (y.T, valid.T, ratio[0]))
-    ]
-    joined = np.concatenate(votes, axis=1)
-    return np.asarray(joined[joined.sum(1).argmax()])
-
-
 def _spectral_votes(lines: Array, kernel: str, ratio: float, noise: float) -> Array:
-    """Whittle log-likelihood of each line (m, n) at each slope: (slopes, m); halved.
-
-    Rows and columns see the same pixels, so each counts one half.
-    """
+    """Whittle log-likelihood of each line (m, n) at each slope: (slopes, m)."""
     power = (lines @ _cosines(lines.shape[1])[0].T) ** 2
     shape = _line_spectra(kernel, ratio, lines.shape[1])[:, None]
     floor = noise**2 + 1e-10
@@ -336,7 +356,7 @@ def _spectral_votes(lines: Array, kernel: str, ratio: float, noise: float) -> Ar
         strength /= (shape / expected).sum(-1, keepdims=True)
         strength = np.maximum(strength, floor)
     expected = strength * shape + floor
-    return np.asarray(-(np.log(expected) + power / expected).sum(-1) / 4)
+    return np.asarray(-(np.log(expected) + power / expected).sum(-1) / 2)
 
 
 @lru_cache(maxsize=4)

@@ -59,6 +59,7 @@ def estimate(
     ratio: float,
     *,
     iterations: int,
+    noise: float = 0.0,
 ) -> Estimate:
     """Estimate a high-resolution image from a measurement and, where given, guide features.
 
@@ -76,8 +77,11 @@ def estimate(
         How many output pixels make one of the target; all widths are multiples of it.
     iterations : int
         Steps of conjugate gradients.
+    noise : float
+        Standard deviation of the measurement's noise, in its units.
     """
     mean = (y * valid).sum() / valid.sum().clamp(min=1)
+    damping = NOISE + _damping(noise, (y - mean) * valid, ratio)
 
     def covariance(v: Tensor) -> Tensor:
         total = _spread(v, SMOOTH, ratio)
@@ -86,7 +90,7 @@ def estimate(
         return total + (features * _spread(features * v, EXPLAINED, ratio)).sum(0)
 
     def system(dual: Tensor) -> Tensor:
-        return valid * reduce(covariance(reduce.transpose(valid * dual))) + NOISE * dual
+        return valid * reduce(covariance(reduce.transpose(valid * dual))) + damping * dual
 
     right = valid * (y - mean)
     dual, residual, direction = torch.zeros_like(right), right, right
@@ -100,6 +104,14 @@ def estimate(
         direction = residual + power / before.clamp(min=tiny) * direction
     image = mean + covariance(reduce.transpose(valid * dual))
     return Estimate(image, float((dual * right).sum()))
+
+
+def _damping(noise: float, contrast: Tensor, ratio: float) -> float:
+    """Bring a level of noise to the scale of the variances, which add up to the contrast's."""
+    if not noise:
+        return 0.0
+    scale = sum(variance / (2 * math.pi * (width * ratio) ** 2) for variance, width in SMOOTH)
+    return scale * noise**2 / float(contrast.square().mean())
 
 
 def whiten(guide: Tensor, ratio: float) -> Tensor:

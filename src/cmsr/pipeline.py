@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -16,10 +17,13 @@ import torch
 from cmsr import io
 from cmsr.closed_form import solve
 from cmsr.config import Config
-from cmsr.degrade import check_kernel
+from cmsr.degrade import Kernel, check_kernel
 from cmsr.errors import OptionError
 from cmsr.examples import Example
 from cmsr.infer import infer
+from cmsr.kernel_file import is_kernel_file, read_kernel
+from cmsr.kernel_search import STANDARD, find_kernel
+from cmsr.noise import noise_level
 from cmsr.pair import Pair
 from cmsr.train import Fit, Progress, new_fit, train
 
@@ -43,7 +47,8 @@ class Result:
     history : dict of lists
         Loss and learning rate at each training step.
     info : dict
-        Ratio, kernel, alignment, seed, preset, seconds, notes: what a record of the run needs.
+        Ratio, kernel and how sure that is, noise of each channel in the target's units, alignment,
+        seed, preset, seconds, notes: what a record of the run needs.
     """
 
     image: npt.NDArray[Any]
@@ -98,12 +103,14 @@ def upscale(
     """
     started = time.perf_counter()
     config = Config.of(preset, seed=seed, **options)
-    device, kernel = _device(config.device), _kernel(config.kernel)
+    device, kernel = _device(config.device), _named(config.kernel)
     raster = _load(target, "target")
     pair = Pair.of(raster, None if guide is None else _load(guide, "guide"), config.ratio)
     pair = pair.to(device)
+    noise = [noise_level(y, pair.valid[0, 0].cpu()) for y in pair.target[0].cpu()]
+    kernel, confidence, notes = _kernel(kernel, pair, noise)
     with _no_denormals():
-        outcome = _sharpen(pair, kernel, config, progress)
+        outcome = _sharpen(pair, kernel, noise, config, progress)
     stacked = pair.denormalise(outcome.image)
     return Result(
         image=stacked[0] if raster.flat else np.moveaxis(stacked, 0, -1),
@@ -115,11 +122,13 @@ def upscale(
             "preset": config.preset,
             "seed": config.seed,
             "ratio": pair.ratio,
-            "kernel": kernel,
+            "kernel": str(kernel),
+            "kernel_confidence": confidence,
+            "noise": [float(n) for n in np.multiply(noise, pair.scale.ravel())],
             "alignment": outcome.alignment,
             "device": device,
             "seconds": time.perf_counter() - started,
-            "notes": list(pair.notes),
+            "notes": [*pair.notes, *notes],
         },
     )
 
@@ -144,13 +153,15 @@ class _Outcome(NamedTuple):
     history: dict[str, list[float]]
 
 
-def _sharpen(pair: Pair, kernel: str, config: Config, progress: Progress | None) -> _Outcome:
+def _sharpen(
+    pair: Pair, kernel: Kernel, noise: list[float], config: Config, progress: Progress | None
+) -> _Outcome:
     """Do it by the method that the options name."""
     if pair.blank:
         blank = pair.target.new_zeros((1, pair.target.shape[1], *pair.shape))
         return _Outcome(blank, blank[0, 0], pair.guide, {}, {})
     if config.method == "closed-form":
-        solution = solve(pair, kernel, config)
+        solution = solve(pair, kernel, config, noise)
         return _Outcome(*solution, {})
     image, fit = _learn(pair, kernel, config, progress)
     weight = torch.full(pair.shape, float(pair.guide is not None))
@@ -158,7 +169,7 @@ def _sharpen(pair: Pair, kernel: str, config: Config, progress: Progress | None)
 
 
 def _learn(
-    pair: Pair, kernel: str, config: Config, progress: Progress | None
+    pair: Pair, kernel: Kernel, config: Config, progress: Progress | None
 ) -> tuple[torch.Tensor, Fit]:
     """Train and infer, through smaller ratios first where the options say so."""
     fit = new_fit(pair, config)
@@ -186,11 +197,34 @@ def _load(source: Source, name: str) -> io.Raster:
     return io.from_array(source, name)
 
 
-def _kernel(name: str) -> str:
+def _named(name: str) -> Kernel | None:
+    """Return the kernel that the option names; None means it is to be found."""
     if name == "auto":
-        return "bicubic"
+        return None
+    if is_kernel_file(name):
+        return read_kernel(name)
     check_kernel(name)
     return name
+
+
+def _kernel(
+    named: Kernel | None, pair: Pair, noise: list[float]
+) -> tuple[Kernel, float, list[str]]:
+    """Find the kernel where none is named; say how sure that is, and what the user should know."""
+    if named is not None:
+        return named, 1.0, []
+    first = int(np.flatnonzero(pair.scale)[0]) if pair.scale.any() else 0
+    guide = None if pair.guide is None else pair.guide[0].cpu().double().numpy()
+    y, valid = pair.target[0, first].cpu().numpy(), pair.valid[0, 0].cpu().numpy()
+    level = math.hypot(noise[first], pair.rounding(first))
+    found, confidence = find_kernel(y, valid, guide, pair.ratio, level)
+    if found == STANDARD:
+        return found, confidence, []
+    note = (
+        f"the target seems made by the kernel {found}, not by the standard {STANDARD} "
+        f"(confidence {confidence:.2f}); --kernel {STANDARD} overrides that"
+    )
+    return found, confidence, [note]
 
 
 def _device(name: str) -> str:

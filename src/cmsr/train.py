@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from cmsr.config import Config
-from cmsr.degrade import resampler
+from cmsr.degrade import Kernel, resampler
 from cmsr.examples import Example, draw_patch
 from cmsr.network import TwoBranch, masked_l1
 from cmsr.pair import Pair
@@ -46,7 +46,7 @@ class Fit:
 
 def train(
     pair: Pair,
-    kernel: str,
+    kernel: Kernel,
     config: Config,
     fit: Fit | None = None,
     extra: tuple[Example, ...] = (),
@@ -58,7 +58,7 @@ def train(
     ----------
     pair : Pair
         The guide is aligned already.
-    kernel : str
+    kernel : str or PointSpread
         The imaging kernel by which labels are reduced.
     config : Config
         ``p``, ``crop``, ``iterations``, ``learning_rate``, ``seed`` and their guide-free twins.
@@ -105,7 +105,7 @@ def new_fit(pair: Pair, config: Config) -> Fit:
     return Fit(network.to(pair.target.device))
 
 
-def reenlarged(label: Tensor, ratio: tuple[float, float], kernel: str) -> Tensor:
+def reenlarged(label: Tensor, ratio: tuple[float, float], kernel: Kernel) -> Tensor:
     """Reduce a label by the ratio and enlarge it back: the network's input for that label."""
     full = label.shape[-2], label.shape[-1]
     small = max(1, round(full[0] / ratio[0])), max(1, round(full[1] / ratio[1]))
@@ -116,7 +116,7 @@ def reenlarged(label: Tensor, ratio: tuple[float, float], kernel: str) -> Tensor
 
 @torch.no_grad()
 def reconstruction_error(
-    network: TwoBranch, example: Example, ratio: tuple[float, float], kernel: str
+    network: TwoBranch, example: Example, ratio: tuple[float, float], kernel: Kernel
 ) -> float:
     """Mean squared error of rebuilding a whole label from its reduced self."""
     output = network(reenlarged(example.label, ratio, kernel), example.guide)
