@@ -14,7 +14,7 @@ LAYERS = [
     ["demo"],
     ["record"],
     ["pipeline"],
-    ["closed_form", "infer"],
+    ["closed_form", "infer", "kernel_file", "kernel_search", "noise"],
     ["subpixel", "trust"],
     ["guided"],
     ["train"],
@@ -24,7 +24,7 @@ LAYERS = [
     ["register"],
     ["io"],
     ["degrade", "warp"],
-    ["config"],
+    ["config", "point_spread"],
     ["errors"],
 ]
 

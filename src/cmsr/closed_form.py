@@ -36,7 +36,7 @@ BLEND = Schedule(rounds=8, first=0.1, last=0.02, variation=0.002)
 BLEND_FILTER = 0.3
 FILTER_ROUNDS = 6
 
-NOISE_THRESHOLD, NOISE_VARIATION = 2.0, 0.1
+NOISE_THRESHOLD, NOISE_VARIATION = 1.3, 0.1
 """Least threshold and weight of variation, in standard deviations of the target's noise; the former
 per pixel of ratio, as noise of the target fills that many times as much of a block's coefficients.
 """

@@ -46,10 +46,11 @@ GAUSSIANS = (0.15, 0.25, 0.4, 0.6, 0.8, 1.1, 1.5)
 WIDE = 0.33
 """Gaussians above this, and antialiased bilinear, are wider than the standard kernel."""
 
-LEAST, LEAST_WIDE = 2.5, 4.5
-"""Evidence, in standard errors, that a narrower or a wider kernel needs over the standard one."""
+LEAST, LEAST_WIDE = 2.5, 2.0
+"""Evidence, in standard errors, that a narrower kernel needs over the standard one, and that a
+wider one needs beyond a tie."""
 
-LEAST_PHASE, NEAR_PHASE = 3.0, 2.0
+LEAST_PHASE, NEAR_PHASE = 4.5, 2.0
 """Evidence that grids need which do not cover the same area, and that a mere shift of the guide
 must not have over them."""
 
@@ -125,7 +126,7 @@ def find_kernel(
 def _decide(votes: dict[str, Array], wide: list[str], tie: float) -> tuple[str, float]:
     """Choose the first kernel in the order of belief that fits as well as the best one does."""
     best = max(votes, key=lambda name: votes[name].sum())
-    limits = {STANDARD: LEAST_WIDE if best in wide else LEAST}
+    limits = {STANDARD: LEAST_WIDE + tie if best in wide else LEAST}
     chosen = next(
         name
         for name in votes

@@ -17,7 +17,7 @@ import torch
 from cmsr import io
 from cmsr.closed_form import solve
 from cmsr.config import Config
-from cmsr.degrade import Kernel, check_kernel
+from cmsr.degrade import Kernel, check_kernel, resampler, shape_of
 from cmsr.errors import OptionError
 from cmsr.examples import Example
 from cmsr.infer import infer
@@ -107,7 +107,7 @@ def upscale(
     raster = _load(target, "target")
     pair = Pair.of(raster, None if guide is None else _load(guide, "guide"), config.ratio)
     pair = pair.to(device)
-    noise = [noise_level(y, pair.valid[0, 0].cpu()) for y in pair.target[0].cpu()]
+    noise = _noise(pair)
     kernel, confidence, notes = _kernel(kernel, pair, noise)
     with _no_denormals():
         outcome = _sharpen(pair, kernel, noise, config, progress)
@@ -131,6 +131,15 @@ def upscale(
             "notes": [*pair.notes, *notes],
         },
     )
+
+
+def _noise(pair: Pair) -> list[float]:
+    """Estimate the noise of each channel of the target."""
+    guide = None
+    if pair.guide is not None:
+        reduce = resampler(pair.shape, shape_of(pair.target), device=str(pair.guide.device))
+        guide = reduce(pair.guide)[0].cpu().double().numpy()
+    return [noise_level(y, pair.valid[0, 0].cpu(), guide) for y in pair.target[0].cpu()]
 
 
 @contextmanager
