@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -89,7 +89,11 @@ class Finding(NamedTuple):
 
 
 def find_kernel(
-    y: npt.ArrayLike, valid: npt.ArrayLike, guide: Array | None, ratio: Offset, noise: float
+    y: npt.ArrayLike,
+    valid: npt.ArrayLike,
+    guide: npt.NDArray[Any] | None,
+    ratio: Offset,
+    noise: float,
 ) -> Finding:
     """Find out how a target was made.
 
@@ -176,7 +180,7 @@ class _Scene(NamedTuple):
         cls,
         y: Array,
         valid: npt.NDArray[np.bool_],
-        guide: Array | None,
+        guide: npt.NDArray[Any] | None,
         ratio: Offset,
         noise: float,
     ) -> _Scene:
@@ -192,7 +196,8 @@ class _Scene(NamedTuple):
                 for i, n, r in zip(starts, sides, ratio, strict=True)
             ]
             rest = tuple(i * r - round(i * r) for i, r in zip(starts, ratio, strict=True))
-            blocks = _Blocks.of(piece, seen, guide[:, at[0], at[1]], (rest[0], rest[1]), noise)
+            part = guide[:, at[0], at[1]].astype(np.float64)
+            blocks = _Blocks.of(piece, seen, part, (rest[0], rest[1]), noise)
         return cls(piece, seen, ratio, noise, blocks, piece.shape == y.shape)
 
     def lines(self, kernel: str) -> Array:

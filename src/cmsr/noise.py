@@ -24,6 +24,9 @@ import numpy.typing as npt
 BLOCK, STEP = 8, 4
 """Side of a block and distance of two, in pixels."""
 
+ENOUGH = 512
+"""Side of the middle part that is looked at, which bounds the work."""
+
 QUIET = 0.05
 """Share of the blocks that count as quiet."""
 
@@ -52,14 +55,15 @@ def noise_level(
     guide : array, shape (G, h, w), optional
         What explains texture: none of what is linear in it, block by block, counts as noise.
     """
-    image, seen = np.asarray(y, float), np.asarray(valid) > 0
+    middle = tuple(slice(max(0, n - ENOUGH) // 2, (n + ENOUGH) // 2) for n in np.shape(y))
+    image, seen = np.asarray(y)[middle].astype(float), np.asarray(valid)[middle] > 0
     if min(image.shape) < 2 * BLOCK or not seen.any():
         return 0.0
     differences, measured = _second_differences(image), ~_neighbourhood(~seen)
     whole = _blocks(measured).all(-1)
     if whole.sum() < 1 / QUIET:
         return 0.0
-    features = None if guide is None else _blocks(_second_differences(guide))[:, whole]
+    features = None if guide is None else _blocks(_second_differences(guide[:, *middle]))[:, whole]
     energy = _left(_blocks(differences)[whole], features)
     quiet = math.sqrt(np.quantile(energy, QUIET)) / QUIET_LEVEL
     small = np.abs(differences[measured])

@@ -223,7 +223,7 @@ def _kernel(
     if named is not None:
         return named, 1.0, []
     first = int(np.flatnonzero(pair.scale)[0]) if pair.scale.any() else 0
-    guide = None if pair.guide is None else pair.guide[0].cpu().double().numpy()
+    guide = None if pair.guide is None else pair.guide[0].cpu().numpy()
     y, valid = pair.target[0, first].cpu().numpy(), pair.valid[0, 0].cpu().numpy()
     level = math.hypot(noise[first], pair.rounding(first))
     found, confidence = find_kernel(y, valid, guide, pair.ratio, level)
