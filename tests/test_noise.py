@@ -72,7 +72,7 @@ def test_the_result_agrees_with_a_noisy_target_within_its_noise(large: Synthetic
     residual = reduce(torch.from_numpy(results[1].image)).numpy() - noisy
     assert 0.3 * level < residual.std() < 1.2 * level
     error = (reduce(torch.from_numpy(results[1].image)).numpy() - large.target).std()
-    assert error < 0.6 * level
+    assert error < 0.8 * level
 
 
 def test_texture_that_the_guide_explains_is_no_noise() -> None:
