@@ -34,7 +34,9 @@ def test_upscale_evaluate_info(
     assert io.read(out).data.shape == (1, 96, 128)
     record = json.loads(facts.read_text())
     assert record["ratio"] == [4.0, 4.0]
-    assert {"seconds", "peak_memory_mb", "kernel", "alignment", "versions", "seed"} <= set(record)
+    assert {"seconds", "peak_memory_mb", "kernel", "noise", "alignment", "versions", "seed"} <= set(
+        record
+    )
     assert run("evaluate", out, files["truth"], "--json", tmp_path / "figures.json") == 0
     assert json.loads((tmp_path / "figures.json").read_text())["psnr"] > 15
     assert run("info", out) == 0

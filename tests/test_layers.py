@@ -16,7 +16,9 @@ LAYERS = [
     ["registered"],
     ["pipeline"],
     ["closed_form", "two_branch"],
-    ["infer"],
+    ["infer", "measurement"],
+    ["imaging"],
+    ["kernel_file", "kernel_search", "noise"],
     ["train"],
     ["chain", "solution"],
     ["alignment"],
@@ -30,7 +32,7 @@ LAYERS = [
     ["io"],
     ["cpab", "degrade", "freeform", "similarity"],
     ["warp"],
-    ["config"],
+    ["config", "point_spread"],
     ["errors"],
 ]
 

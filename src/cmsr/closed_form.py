@@ -7,26 +7,24 @@ predicts the hidden pixels says, region by region, how much of the first to take
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from cmsr.alignment import Alignment, align
 from cmsr.config import Config
-from cmsr.degrade import Resampler, project, resampler, shape_of
+from cmsr.degrade import resampler
 from cmsr.guided import EdgeVariation, GuidedFilter
-from cmsr.local_linear import estimate, whiten
+from cmsr.imaging import Imaging
+from cmsr.local_linear import whiten
+from cmsr.measurement import Measurement, measurements
 from cmsr.pair import Pair
 from cmsr.refine import refine
 from cmsr.solution import Solution
 from cmsr.sparse import Schedule, denoise
 from cmsr.trust import error_db, hide, image_trust, region_weights
 from cmsr.warp import Motion
-from cmsr.wedgelets import Wedgelets
-
-UNIT = 6.0
-"""Standard deviations of a measurement that make 1 in the schedules below."""
 
 GUIDE_FREE = Schedule(rounds=32, first=0.3, last=0.02, variation=0.004, power=0.5)
 GUIDE_FREE_HELD_OUT = replace(GUIDE_FREE, rounds=12)
@@ -44,53 +42,15 @@ LEAST_TRUST = 0.01
 """Trust below which the guide is left out altogether."""
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """One channel of a target: y (h, w), 1 where it was measured, how it was made."""
-
-    y: Tensor
-    valid: Tensor
-    reduce: Resampler
-    ratio: float
-    iterations: int
-
-    def estimate(self, features: Tensor | None) -> Tensor:
-        """Return the local linear estimate (H, W)."""
-        return estimate(
-            self.y, self.reduce, self.valid, features, self.ratio, iterations=self.iterations
-        ).image
-
-    def stepped(self, base: Tensor, guide: Tensor | None, features: Tensor | None) -> Tensor:
-        """Draw straight, sharp edges over ``base`` (H, W); the estimate adds what they miss."""
-        x = Wedgelets(self.y, self.valid, self.reduce).expected(base, guide)
-        return x + replace(self, y=self.y - self.reduce(x)).estimate(features)
-
-    def straightness(self) -> float:
-        """Tell how far the target consists of straight, sharp edges, from 0 to 1."""
-        return Wedgelets(self.y, self.valid, self.reduce).straightness()
-
-    def consistent(self, x: Tensor) -> Tensor:
-        """Make (H, W) agree with the measurement."""
-        return project(x, self.y, self.reduce, self.valid)
-
-    def denoised(self, x: Tensor, schedule: Schedule) -> Tensor:
-        """Alternate denoising and consistency."""
-        unit = UNIT * float(self.y.std())
-        for phase, threshold in enumerate(schedule.thresholds()):
-            x = denoise(x, threshold * unit, schedule.variation * unit, phase)
-            x = self.consistent(x)
-        return x
-
-
-def solve(pair: Pair, kernel: str, config: Config) -> Solution:
+def solve(pair: Pair, imaging: Imaging, config: Config) -> Solution:
     """Estimate the target at the result's resolution.
 
     Parameters
     ----------
     pair : Pair
         The guide may lie elsewhere, as far as `cmsr.register.search` reaches.
-    kernel : str
-        The imaging kernel.
+    imaging : Imaging
+        How the target was made.
     config : Config
         ``solver_iterations``, ``align``, ``seed`` (which pixels are hidden).
 
@@ -99,42 +59,42 @@ def solve(pair: Pair, kernel: str, config: Config) -> Solution:
     Solution
         Normalised as the pair's target is.
     """
-    channels = _channels(pair, kernel, config)
-    if pair.guide is None:
+    channels = measurements(pair, imaging, config.solver_iterations)
+    alignment = _alignment(pair, imaging, config)
+    if pair.guide is None or alignment is None or alignment.refused:
         images = [
             _guide_free(channel, channel.estimate(None), channel.straightness())
             for channel in channels
         ]
-        return Solution(torch.stack(images)[None], torch.zeros_like(images[0]))
-    alignment = Alignment(pair.shape)
-    if config.align != "off":
-        alignment = aligned(pair, kernel, config)
+        unused = torch.zeros_like(images[0])
+        return Solution(torch.stack(images)[None], unused, pair.guide, alignment)
     guide, seen = alignment.apply(pair.guide[0]), alignment.seen(pair.guide.device)
-    if alignment.refused:
-        images = [
-            _guide_free(channel, channel.estimate(None), channel.straightness())
-            for channel in channels
-        ]
-        return Solution(torch.stack(images)[None], torch.zeros_like(seen), guide[None], alignment)
     solved = [_guided(channel, guide, seen, config.seed) for channel in channels]
     weight = torch.stack([weight for _, weight in solved]).mean(0)
     return Solution(torch.stack([x for x, _ in solved])[None], weight, guide[None], alignment)
 
 
-def guide_of(pair: Pair) -> Tensor:
-    """Return the guide (G, H, W) of a pair that has one."""
+def _alignment(pair: Pair, imaging: Imaging, config: Config) -> Alignment | None:
     if pair.guide is None:
-        raise ValueError("the pair has no guide")
-    return pair.guide[0]
+        return None
+    return Alignment(pair.shape) if config.align == "off" else aligned(pair, imaging, config)
 
 
-def _channels(pair: Pair, kernel: str, config: Config) -> list[Measurement]:
-    """Take the target apart into its channels."""
-    reduce = resampler(pair.shape, shape_of(pair.target), kernel, str(pair.target.device))
-    return [
-        Measurement(y, pair.valid[0, 0], reduce, max(pair.ratio), config.solver_iterations)
-        for y in pair.target[0]
-    ]
+def aligned(pair: Pair, imaging: Imaging, config: Config) -> Alignment:
+    """Find where the guide lies, as long as hidden pixels are predicted better."""
+    guide = pair.photo
+    channel = measurements(pair, imaging, config.solver_iterations)[0]
+    partial, hidden = _with_hidden(channel, config.seed)
+
+    def error(at: Tensor) -> float:
+        predicted = channel.reduce(partial.estimate(whiten(at, channel.ratio)))
+        return error_db(predicted, channel.y, hidden)
+
+    def finest(at: Tensor) -> Motion:
+        return refine(channel.y, partial.valid, at, imaging.kernel, channel.ratio)
+
+    deformable = config.align != "affine"
+    return align(channel.y, channel.valid, guide, error, finest, deformable=deformable)
 
 
 def _guide_free(
@@ -152,27 +112,7 @@ def _guide_free(
 def _with_hidden(channel: Measurement, seed: int) -> tuple[Measurement, Tensor]:
     """Return the measurement with a fifth hidden, and a mask of that fifth."""
     kept = hide(channel.valid, seed)
-    return (
-        Measurement(channel.y, kept, channel.reduce, channel.ratio, channel.iterations),
-        channel.valid - kept,
-    )
-
-
-def aligned(pair: Pair, kernel: str, config: Config) -> Alignment:
-    """Find where the guide lies, as long as hidden pixels are predicted better."""
-    guide = guide_of(pair)
-    channel = _channels(pair, kernel, config)[0]
-    partial, hidden = _with_hidden(channel, config.seed)
-
-    def error(at: Tensor) -> float:
-        predicted = channel.reduce(partial.estimate(whiten(at, channel.ratio)))
-        return error_db(predicted, channel.y, hidden)
-
-    def finest(at: Tensor) -> Motion:
-        return refine(channel.y, partial.valid, at, kernel, channel.ratio)
-
-    deformable = config.align != "affine"
-    return align(channel.y, channel.valid, guide, error, finest, deformable=deformable)
+    return replace(channel, valid=kept), channel.valid - kept
 
 
 def _guided(channel: Measurement, guide: Tensor, seen: Tensor, seed: int) -> tuple[Tensor, Tensor]:
@@ -257,9 +197,8 @@ class _Explanations:
 
 def _blended(channel: Measurement, x: Tensor, guided_filter: GuidedFilter) -> Tensor:
     """Alternate consistency with a mixture of guided filter and denoising."""
-    unit = UNIT * float(channel.y.std())
     for phase, threshold in enumerate(BLEND.thresholds()):
-        smooth = denoise(x, threshold * unit, BLEND.variation * unit, phase)
+        smooth = denoise(x, *channel.strengths(threshold, BLEND.variation), phase)
         mixed = BLEND_FILTER * guided_filter(x) + (1 - BLEND_FILTER) * smooth
         x = channel.consistent(mixed)
     return x

@@ -29,8 +29,10 @@ class Config:
     """Seed of everything random; the same seed gives the same bytes."""
 
     kernel: str = "auto"
-    """How the low-resolution image was made: auto, bicubic, bilinear (both antialiased),
-    bicubic-plain, bilinear-plain, box, nearest or gaussian:SIGMA (in output pixels)."""
+    """How the low-resolution image was made: auto finds it from the pair; bicubic, bilinear (both
+    antialiased), bicubic-plain, bilinear-plain, box, nearest or gaussian:SIGMA (in output pixels),
+    with -topleft or -corners after it where the grids' corner pixels coincide; or a file of weights
+    in output pixels (.npy, .csv, .txt or an image)."""
 
     align: Align = "auto"
     """Whether the guide is moved to match the target, and how freely: by an affine map alone, by

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from cmsr.config import Config
-from cmsr.degrade import back_project, resampler
+from cmsr.degrade import Kernel, back_project, resampler
 from cmsr.examples import turn, unturn
 from cmsr.pair import Pair
 from cmsr.train import Fit
 
 
 @torch.no_grad()
-def infer(fit: Fit, pair: Pair, kernel: str, config: Config) -> Tensor:
+def infer(fit: Fit, pair: Pair, kernel: Kernel, config: Config) -> Tensor:
     """Run the network on the whole pair.
 
     Parameters
@@ -22,7 +22,7 @@ def infer(fit: Fit, pair: Pair, kernel: str, config: Config) -> Tensor:
         What training left.
     pair : Pair
         The pair it was trained on.
-    kernel : str
+    kernel : str or PointSpread
         The imaging kernel.
     config : Config
         ``ensemble`` and ``back_projections``.

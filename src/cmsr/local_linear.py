@@ -60,6 +60,7 @@ def estimate(
     ratio: float,
     *,
     iterations: int,
+    noise: float = 0.0,
 ) -> Estimate:
     """Estimate a high-resolution image from a measurement and, where given, guide features.
 
@@ -77,9 +78,12 @@ def estimate(
         How many output pixels make one of the target; all widths are multiples of it.
     iterations : int
         Steps of conjugate gradients.
+    noise : float
+        Standard deviation of the measurement's noise, in its units.
     """
-    model = _Model(reduce, valid, features, ratio)
     mean = (y * valid).sum() / valid.sum().clamp(min=1)
+    damping = NOISE + _damping(noise, (y - mean) * valid, ratio)
+    model = _Model(reduce, valid, features, ratio, damping)
     right = valid * (y - mean)
     dual = model.solve(right, iterations)
     image = mean + model.covariance(reduce.transpose(valid * dual))
@@ -110,6 +114,7 @@ class _Model:
     valid: Tensor
     features: Tensor | None
     ratio: float
+    damping: float = NOISE
 
     def covariance(self, v: Tensor) -> Tensor:
         """Apply K to an image (H, W)."""
@@ -122,7 +127,7 @@ class _Model:
     def system(self, dual: Tensor) -> Tensor:
         """Apply R K Rᵀ + λ to a dual (h, w)."""
         image = self.covariance(self.reduce.transpose(self.valid * dual))
-        return self.valid * self.reduce(image) + NOISE * dual
+        return self.valid * self.reduce(image) + self.damping * dual
 
     def solve(self, right: Tensor, iterations: int) -> Tensor:
         """Return the dual (h, w) that the system takes to ``right``, by conjugate gradients."""
@@ -136,6 +141,14 @@ class _Model:
             before, power = power, (residual * residual).sum()
             direction = residual + power / before.clamp(min=tiny) * direction
         return dual
+
+
+def _damping(noise: float, contrast: Tensor, ratio: float) -> float:
+    """Bring a level of noise to the scale of the variances, which add up to the contrast's."""
+    if not noise:
+        return 0.0
+    scale = sum(variance / (2 * math.pi * (width * ratio) ** 2) for variance, width in SMOOTH)
+    return scale * noise**2 / float(contrast.square().mean())
 
 
 def whiten(guide: Tensor, ratio: float) -> Tensor:

@@ -92,6 +92,25 @@ class Pair:
         """Whether there is nothing to sharpen: no measurement at all, or only constants."""
         return not self.scale.any()
 
+    def rounding(self, channel: int) -> float:
+        """Return the standard deviation of what rounding to whole numbers did to a channel."""
+        scale = float(self.scale[channel, 0, 0])
+        whole = np.issubdtype(self.dtype, np.integer) and scale > 0
+        return 12**-0.5 / scale if whole else 0.0
+
+    @property
+    def photo(self) -> Tensor:
+        """The guide (G, H, W) of a pair that has one.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        if self.guide is None:
+            raise ValueError("the pair has no guide")
+        return self.guide[0]
+
     def to(self, device: str) -> Self:
         """Return the pair with its tensors on another device."""
         guide = None if self.guide is None else self.guide.to(device)

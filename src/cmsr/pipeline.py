@@ -15,8 +15,8 @@ import torch
 
 from cmsr import closed_form, io, two_branch
 from cmsr.config import Config
-from cmsr.degrade import check_kernel
 from cmsr.errors import OptionError
+from cmsr.imaging import Imaging, imaging_of, named_kernel
 from cmsr.pair import Pair
 from cmsr.solution import Solution
 from cmsr.train import Progress
@@ -41,8 +41,8 @@ class Result:
     history : dict of lists
         Loss and learning rate at each training step.
     info : dict
-        Ratio, kernel, alignment, seed, preset, seconds, notes, warnings: what a record of the run
-        needs.
+        Ratio, kernel and how sure that is, noise of each channel in the target's units, alignment,
+        seed, preset, seconds, notes, warnings: what a record of the run needs.
     """
 
     image: npt.NDArray[Any]
@@ -97,12 +97,13 @@ def upscale(
     """
     started = time.perf_counter()
     config = Config.of(preset, seed=seed, **options)
-    device, kernel = _device(config.device), resolve_kernel(config.kernel)
+    device, kernel = _device(config.device), named_kernel(config.kernel)
     raster = load(target, "target")
     pair = Pair.of(raster, None if guide is None else load(guide, "guide"), config.ratio)
     pair = pair.to(device)
+    imaging = imaging_of(pair, kernel)
     with _no_denormals():
-        solution = _solve(pair, kernel, config, progress)
+        solution = _solve(pair, imaging, config, progress)
     stacked = pair.denormalise(solution.image)
     return Result(
         image=stacked[0] if raster.flat else np.moveaxis(stacked, 0, -1),
@@ -114,11 +115,13 @@ def upscale(
             "preset": config.preset,
             "seed": config.seed,
             "ratio": pair.ratio,
-            "kernel": kernel,
+            "kernel": str(imaging.kernel),
+            "kernel_confidence": imaging.confidence,
+            "noise": [float(n) for n in np.multiply(imaging.noise, pair.scale.ravel())],
             "alignment": solution.alignment.facts() if solution.alignment else None,
             "device": device,
             "seconds": time.perf_counter() - started,
-            "notes": list(pair.notes),
+            "notes": [*pair.notes, *imaging.notes],
             "warnings": list(solution.alignment.warnings) if solution.alignment else [],
         },
     )
@@ -134,14 +137,14 @@ def _no_denormals() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-def _solve(pair: Pair, kernel: str, config: Config, progress: Progress | None) -> Solution:
+def _solve(pair: Pair, imaging: Imaging, config: Config, progress: Progress | None) -> Solution:
     """Do it by the method that the options name."""
     if pair.blank:
         blank = pair.target.new_zeros((1, pair.target.shape[1], *pair.shape))
         return Solution(blank, blank[0, 0], pair.guide)
     if config.method == "closed-form":
-        return closed_form.solve(pair, kernel, config)
-    return two_branch.solve(pair, kernel, config, progress)
+        return closed_form.solve(pair, imaging, config)
+    return two_branch.solve(pair, imaging.kernel, config, progress)
 
 
 def load(source: Source, name: str) -> io.Raster:
@@ -151,14 +154,6 @@ def load(source: Source, name: str) -> io.Raster:
     if isinstance(source, str | os.PathLike):
         return io.read(source)
     return io.from_array(source, name)
-
-
-def resolve_kernel(name: str) -> str:
-    """Return the kernel that a name stands for; OptionError if there is none."""
-    if name == "auto":
-        return "bicubic"
-    check_kernel(name)
-    return name
 
 
 def _device(name: str) -> str:

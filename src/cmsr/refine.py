@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cmsr.degrade import resampler, shape_of
+from cmsr.degrade import Kernel, resampler, shape_of
 from cmsr.freeform import FreeForm
 from cmsr.local_linear import energy, whiten
 from cmsr.similarity import descend
@@ -23,7 +23,7 @@ LEVELS = ((24.0, 15), (12.0, 15))
 FINENESS = 2.0
 """Pixels of the guide per one of the target at which it is done: finer tells hardly more."""
 
-ITERATIONS = 3
+ITERATIONS = 6
 """Steps of conjugate gradients for one energy: enough to know where it falls."""
 
 RATE = 0.075
@@ -35,7 +35,7 @@ logarithm of the energy."""
 
 
 def refine(
-    y: Tensor, valid: Tensor, guide: Tensor, kernel: str, ratio: float
+    y: Tensor, valid: Tensor, guide: Tensor, kernel: Kernel, ratio: float
 ) -> tuple[FreeForm, Tensor]:
     """Find the small displacements of a guide that is nearly in place.
 
@@ -45,7 +45,7 @@ def refine(
         Measurement, and 1 where there is one.
     guide : Tensor, shape (G, H, W)
         [0, 1]; off by some pixels at most.
-    kernel : str
+    kernel : str or PointSpread
         The imaging kernel.
     ratio : float
         Output pixels per pixel of the target.

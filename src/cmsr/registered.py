@@ -16,9 +16,10 @@ from cmsr import closed_form, io
 from cmsr.alignment import Alignment
 from cmsr.config import Config
 from cmsr.degrade import Shape, shape_of
+from cmsr.imaging import imaging_of, named_kernel
 from cmsr.pair import Pair
 from cmsr.pictures import Rgb, colour, enlarge
-from cmsr.pipeline import Source, load, resolve_kernel
+from cmsr.pipeline import Source, load
 from cmsr.warp import displacement, sample
 
 SQUARES = 8
@@ -79,14 +80,15 @@ def align(target: Source, guide: Source, **options: Any) -> Registered:
     config = Config.of("default", **options)
     target_raster, guide_raster = load(target, "target"), load(guide, "guide")
     pair = Pair.of(target_raster, guide_raster)
-    alignment = closed_form.aligned(pair, resolve_kernel(config.kernel), config)
+    imaging = imaging_of(pair, named_kernel(config.kernel))
+    alignment = closed_form.aligned(pair, imaging, config)
     moved = _moved(guide_raster, alignment)
     grid = alignment.grid()
     return Registered(
         guide=moved[0] if len(moved) == 1 else np.moveaxis(moved, 0, -1),
         valid=alignment.seen().bool().numpy(),
         displacement=displacement(grid, alignment.size)[0].numpy(),
-        overlay=checkerboard(pair.target[0, 0], alignment.apply(closed_form.guide_of(pair))),
+        overlay=checkerboard(pair.target[0, 0], alignment.apply(pair.photo)),
         info={
             "alignment": alignment.facts(),
             "warnings": list(alignment.warnings),

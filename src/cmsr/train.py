@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cmsr.chain import WarpChain
 from cmsr.config import Config
-from cmsr.degrade import resampler
+from cmsr.degrade import Kernel, resampler
 from cmsr.examples import Example, draw_patch
 from cmsr.network import TwoBranch, masked_l1
 from cmsr.pair import Pair
@@ -51,7 +51,7 @@ class Fit:
 
 def train(
     pair: Pair,
-    kernel: str,
+    kernel: Kernel,
     config: Config,
     fit: Fit | None = None,
     extra: tuple[Example, ...] = (),
@@ -63,7 +63,7 @@ def train(
     ----------
     pair : Pair
         The guide is aligned on the way where ``config.align`` says so.
-    kernel : str
+    kernel : str or PointSpread
         The imaging kernel by which labels are reduced.
     config : Config
         ``p``, ``crop``, ``iterations``, ``learning_rate``, ``seed`` and their guide-free twins.
@@ -129,7 +129,7 @@ def _as_warped(example: Example, pair: Pair, fit: Fit) -> Example:
     return example.with_guide(fit.chain(pair.guide))
 
 
-def reenlarged(label: Tensor, ratio: tuple[float, float], kernel: str) -> Tensor:
+def reenlarged(label: Tensor, ratio: tuple[float, float], kernel: Kernel) -> Tensor:
     """Reduce a label by the ratio and enlarge it back: the network's input for that label."""
     full = label.shape[-2], label.shape[-1]
     small = max(1, round(full[0] / ratio[0])), max(1, round(full[1] / ratio[1]))
@@ -140,7 +140,7 @@ def reenlarged(label: Tensor, ratio: tuple[float, float], kernel: str) -> Tensor
 
 @torch.no_grad()
 def reconstruction_error(
-    network: TwoBranch, example: Example, ratio: tuple[float, float], kernel: str
+    network: TwoBranch, example: Example, ratio: tuple[float, float], kernel: Kernel
 ) -> float:
     """Mean squared error of rebuilding a whole label from its reduced self."""
     output = network(reenlarged(example.label, ratio, kernel), example.guide)

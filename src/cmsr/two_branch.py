@@ -8,6 +8,7 @@ from torch import Tensor
 
 from cmsr.alignment import LEAST_SIDE, Alignment, recognised
 from cmsr.config import Config
+from cmsr.degrade import Kernel
 from cmsr.examples import Example
 from cmsr.infer import infer
 from cmsr.pair import Pair
@@ -16,14 +17,14 @@ from cmsr.solution import Solution
 from cmsr.train import Progress, new_fit, train
 
 
-def solve(pair: Pair, kernel: str, config: Config, progress: Progress | None = None) -> Solution:
+def solve(pair: Pair, kernel: Kernel, config: Config, progress: Progress | None = None) -> Solution:
     """Train and infer, through smaller ratios first where the options say so.
 
     Parameters
     ----------
     pair : Pair
         The guide may lie a little off: its warp is learned with the network.
-    kernel : str
+    kernel : str or PointSpread
         The imaging kernel.
     config : Config
         Options of training and inference.

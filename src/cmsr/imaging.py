@@ -1,0 +1,81 @@
+"""How the target was made: its kernel and its noise, as they are given or found in the pair."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from cmsr.degrade import Kernel, check_kernel, resampler, shape_of
+from cmsr.kernel_file import is_kernel_file, read_kernel
+from cmsr.kernel_search import STANDARD, find_kernel
+from cmsr.noise import noise_level
+from cmsr.pair import Pair
+
+
+@dataclass(frozen=True)
+class Imaging:
+    """What lies between the scene and the target.
+
+    Attributes
+    ----------
+    kernel : str or PointSpread
+        How much of the scene each pixel gathers.
+    noise : tuple of float
+        Standard deviation of the noise of each channel, in the pair's normalised units.
+    confidence : float
+        How sure the kernel is, 0 to 1.
+    notes : tuple of str
+        What the user should know of it.
+    """
+
+    kernel: Kernel
+    noise: tuple[float, ...]
+    confidence: float = 1.0
+    notes: tuple[str, ...] = ()
+
+
+def named_kernel(name: str) -> Kernel | None:
+    """Return the kernel that the option names; None means it is to be found.
+
+    Raises
+    ------
+    InputError
+        If a kernel file cannot be used.
+    OptionError
+        If there is no such kernel.
+    """
+    if name == "auto":
+        return None
+    if is_kernel_file(name):
+        return read_kernel(name)
+    check_kernel(name)
+    return name
+
+
+def imaging_of(pair: Pair, kernel: Kernel | None) -> Imaging:
+    """Estimate the noise of a pair's target, and its kernel where none is given."""
+    noise = _noise(pair)
+    if kernel is not None:
+        return Imaging(kernel, noise)
+    first = int(np.flatnonzero(pair.scale)[0]) if pair.scale.any() else 0
+    guide = None if pair.guide is None else pair.guide[0].cpu().numpy()
+    y, valid = pair.target[0, first].cpu().numpy(), pair.valid[0, 0].cpu().numpy()
+    level = math.hypot(noise[first], pair.rounding(first))
+    found, confidence = find_kernel(y, valid, guide, pair.ratio, level)
+    if found == STANDARD:
+        return Imaging(found, noise, confidence)
+    note = (
+        f"the target seems made by the kernel {found}, not by the standard {STANDARD} "
+        f"(confidence {confidence:.2f}); --kernel {STANDARD} overrides that"
+    )
+    return Imaging(found, noise, confidence, (note,))
+
+
+def _noise(pair: Pair) -> tuple[float, ...]:
+    guide = None
+    if pair.guide is not None:
+        reduce = resampler(pair.shape, shape_of(pair.target), device=str(pair.guide.device))
+        guide = reduce(pair.guide)[0].cpu().double().numpy()
+    return tuple(noise_level(y, pair.valid[0, 0].cpu(), guide) for y in pair.target[0].cpu())

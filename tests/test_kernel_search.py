@@ -1,0 +1,136 @@
+"""The imaging kernel is found from the pair, and the standard one stays without evidence."""
+
+import numpy as np
+import pytest
+
+from cmsr import io
+from cmsr.degrade import weights
+from cmsr.kernel_search import STANDARD, find_kernel
+
+HIGH, LOW, RATIO = (256, 320), (64, 80), (4.0, 4.0)
+ALIASED = {"nearest", "bicubic-plain", "bilinear-plain", "gaussian:0.6"}
+
+
+def scene(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Overlapping discs over a soft texture: truth (H, W), and a guide (3, H, W) of other tones."""
+    rng = np.random.default_rng(seed)
+    rows, cols = np.mgrid[: HIGH[0], : HIGH[1]] + rng.uniform(0, 1, (2, 1, 1))
+    truth, guide = np.full(HIGH, 0.5), np.full((3, *HIGH), 0.5)
+    for _ in range(250):
+        y, x, radius = rng.uniform(0, HIGH[0]), rng.uniform(0, HIGH[1]), 40 * rng.uniform() ** 3 + 2
+        inside = (rows - y) ** 2 + (cols - x) ** 2 < radius**2
+        truth[inside] = rng.uniform(0, 1)
+        guide[:, inside] = rng.uniform(0, 1, (3, 1))
+    return truth, guide
+
+
+def reduced(x: np.ndarray, kernel: str, low: tuple[int, int] = LOW) -> np.ndarray:
+    rows, cols = (weights(n, m, kernel) for n, m in zip(x.shape, low, strict=True))
+    return np.rint(255 * rows @ x @ cols.T) / 255
+
+
+def found(y: np.ndarray, guide: np.ndarray | None, noise: float = 0.3 / 255) -> str:
+    return find_kernel(y, np.ones(y.shape), guide, RATIO, noise).kernel
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(
+    ("kernel", "right"),
+    [
+        ("bicubic", {"bicubic"}),
+        ("bilinear", {"bilinear", "gaussian:1.6", "gaussian:1.7"}),
+        ("box", {"box"}),
+        ("bicubic-plain", ALIASED),
+        ("bilinear-plain", ALIASED),
+        ("nearest", ALIASED),
+    ],
+)
+def test_the_kernel_is_found_with_a_guide(kernel: str, right: set[str], seed: int) -> None:
+    truth, guide = scene(seed)
+    assert found(reduced(truth, kernel), guide) in right
+
+
+@pytest.mark.parametrize("sigma", [2.2, 3.0, 4.5])
+def test_the_width_of_a_gaussian_is_found(sigma: float) -> None:
+    truth, guide = scene(2)
+    name, _, value = found(reduced(truth, f"gaussian:{sigma}"), guide).partition(":")
+    assert name == "gaussian"
+    assert float(value) == pytest.approx(sigma, rel=0.15)
+
+
+@pytest.mark.parametrize("kernel", ["nearest-topleft", "bicubic-topleft", "bicubic-corners"])
+def test_other_phases_of_the_grids_are_found(kernel: str) -> None:
+    truth, guide = scene(3)
+    assert found(reduced(truth, kernel), guide).endswith(kernel.rpartition("-")[2])
+
+
+def test_without_a_guide_aliasing_and_strong_blur_are_seen() -> None:
+    truth, _ = scene(4)
+    assert found(reduced(truth, "bicubic"), None) == STANDARD
+    assert found(reduced(truth, "nearest"), None) in ALIASED
+    assert found(reduced(truth, "gaussian:5"), None).startswith("gaussian:")
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("shift", [(0, 0), (1, 1), (0, 2), (9, 5)])
+def test_a_guide_elsewhere_or_of_another_scene_keeps_the_standard(
+    seed: int, shift: tuple[int, int]
+) -> None:
+    truth, guide = scene(seed)
+    target = reduced(truth, STANDARD)
+    assert found(target, np.roll(guide, shift, (1, 2))) == STANDARD
+    assert found(target, scene(seed + 100)[1]) == STANDARD
+
+
+def test_noise_is_not_taken_for_aliasing() -> None:
+    truth, guide = scene(5)
+    noise = 5 / 255 * np.random.default_rng(0).normal(size=LOW)
+    assert found(reduced(truth, STANDARD) + noise, guide, noise=5 / 255) == STANDARD
+
+
+def test_holes_carry_no_evidence() -> None:
+    truth, guide = scene(6)
+    target, valid = reduced(truth, "nearest"), np.ones(LOW)
+    valid[10:20, 30:50] = 0
+    holed = np.where(valid > 0, target, 0.5)
+    rubbish = np.where(valid > 0, target, np.random.default_rng(0).uniform(size=LOW))
+    first, other = (find_kernel(y, valid, guide, RATIO, 0.3 / 255) for y in (holed, rubbish))
+    assert first.kernel in ALIASED
+    assert other.kernel in ALIASED
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (12, 300)])
+def test_too_little_to_tell_gives_the_standard(shape: tuple[int, int]) -> None:
+    y = np.random.default_rng(0).uniform(size=shape)
+    assert find_kernel(y, np.ones(shape), None, RATIO, 0.0).kernel == STANDARD
+    assert find_kernel(0 * y, np.ones(shape), None, RATIO, 0.0).kernel == STANDARD
+
+
+def real(data, row: dict[str, str], use_target: bool) -> tuple[np.ndarray, np.ndarray, float]:
+    """Target (h, w) in [0, 1], guide, and the level of its rounding."""
+    guide = io.read(data / row["guide"]).data[:3] / 255
+    if use_target:
+        y = io.read(data / row["target"]).data[0].astype(float)
+    else:
+        truth = io.read(data / row["truth"]).data[0].astype(float)
+        y = 255 * reduced(truth / 255, STANDARD, tuple(round(n / 4) for n in truth.shape))
+    return (y - y.min()) / np.ptp(y), guide, 0.3 / np.ptp(y)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "expected"),
+    [("epfl_nir", "bicubic"), ("ulb17_thermal", "bicubic"), ("middlebury_depth", "bilinear-plain")],
+)
+def test_real_targets_tell_how_they_were_made(data, real_pairs, dataset, expected) -> None:
+    for row in real_pairs(dataset):
+        y, guide, noise = real(data, row, use_target=True)
+        ratio = guide.shape[1] / y.shape[0], guide.shape[2] / y.shape[1]
+        finding = find_kernel(y, np.ones(y.shape), guide, ratio, noise)
+        assert finding.kernel == expected, row["name"]
+
+
+def test_reduced_thermal_images_keep_the_standard(data, real_pairs) -> None:
+    for row in list(real_pairs("roadscene_thermal"))[::8]:
+        y, guide, noise = real(data, row, use_target=False)
+        ratio = guide.shape[1] / y.shape[0], guide.shape[2] / y.shape[1]
+        assert find_kernel(y, np.ones(y.shape), guide, ratio, noise).kernel == STANDARD
