@@ -16,6 +16,8 @@ from rasterio.windows import Window
 from cmsr.errors import InputError
 from cmsr.raster_io import Grid
 
+Array = npt.NDArray[Any]
+
 _SAME = 0.02
 """Difference of two outlines below which they are one, in pixels of the target."""
 
@@ -77,19 +79,22 @@ def overlap(target: Grid, guide: Grid, names: tuple[str, str]) -> Overlap | None
     return Overlap(Window(left, top, right - left, bottom - top), Grid(target.crs, fine, shape))
 
 
-def _outline_in(target: Grid, guide: Grid) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+def _apply(matrix: Affine, x: Array, y: Array) -> tuple[Array, Array]:
+    return matrix.a * x + matrix.b * y + matrix.c, matrix.d * x + matrix.e * y + matrix.f
+
+
+def _outline_in(target: Grid, guide: Grid) -> tuple[Array, Array]:
     """Return the guide's outline in pixels (columns, rows) of the target."""
     height, width = guide.shape
     along = np.linspace(0, 1, _OUTLINE)
     cols = np.concatenate([along * width, along * width, 0 * along, 0 * along + width])
     rows = np.concatenate([0 * along, 0 * along + height, along * height, along * height])
-    ground = guide.transform * (cols, rows)
+    ground = _apply(guide.transform, cols, rows)
     x, y = (np.asarray(axis) for axis in transform(guide.crs, target.crs, *ground))
     there = np.isfinite(x) & np.isfinite(y)
     if not there.any():
         raise RasterioError("no point of it has coordinates there")
-    cols, rows = ~target.transform * (x[there], y[there])
-    return np.asarray(cols), np.asarray(rows)
+    return _apply(~target.transform, x[there], y[there])
 
 
 def _ratio(target: Grid, guide: Grid) -> tuple[float, float]:
@@ -110,7 +115,7 @@ def _ratio(target: Grid, guide: Grid) -> tuple[float, float]:
 def _bounds(grid: Grid) -> tuple[float, float, float, float]:
     """Return left, bottom, right, top on the ground."""
     height, width = grid.shape
-    x, y = grid.transform * (np.array([0, width, 0, width]), np.array([0, 0, height, height]))
+    x, y = _apply(grid.transform, np.array([0, width, 0, width]), np.array([0, 0, height, height]))
     return float(min(x)), float(min(y)), float(max(x)), float(max(y))
 
 

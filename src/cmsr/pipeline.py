@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,17 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cmsr import io
 from cmsr.closed_form import solve
 from cmsr.config import Config
 from cmsr.degrade import check_kernel
 from cmsr.errors import OptionError
 from cmsr.examples import Example
 from cmsr.infer import infer
+from cmsr.inputs import Source, check_size, read_pair
 from cmsr.pair import Pair
 from cmsr.train import Fit, Progress, new_fit, train
-
-Source = str | os.PathLike[str] | npt.NDArray[Any] | io.Raster
 
 
 @dataclass(frozen=True)
@@ -99,9 +96,9 @@ def upscale(
     started = time.perf_counter()
     config = Config.of(preset, seed=seed, **options)
     device, kernel = _device(config.device), _kernel(config.kernel)
-    raster = _load(target, "target")
-    pair = Pair.of(raster, None if guide is None else _load(guide, "guide"), config.ratio)
-    pair = pair.to(device)
+    raster, photo, read_notes = read_pair(target, guide, config)
+    pair = Pair.of(raster, photo, config.ratio, fill=config.fill).to(device)
+    check_size(raster, pair.shape, config)
     with _no_denormals():
         outcome = _sharpen(pair, kernel, config, progress)
     stacked = pair.denormalise(outcome.image)
@@ -119,7 +116,9 @@ def upscale(
             "alignment": outcome.alignment,
             "device": device,
             "seconds": time.perf_counter() - started,
-            "notes": list(pair.notes),
+            "notes": [*read_notes, *pair.notes],
+            "size": list(pair.shape),
+            "guide_weight": float(outcome.guide_weight.mean()),
         },
     )
 
@@ -176,14 +175,6 @@ def _increments(pair: Pair, steps: tuple[float, ...]) -> list[Pair]:
     height, width = pair.target.shape[-2:]
     smaller = [ratio for ratio in sorted(steps) if ratio < min(pair.ratio)]
     return [*(pair.at((round(height * r), round(width * r))) for r in smaller), pair]
-
-
-def _load(source: Source, name: str) -> io.Raster:
-    if isinstance(source, io.Raster):
-        return source
-    if isinstance(source, str | os.PathLike):
-        return io.read(source)
-    return io.from_array(source, name)
 
 
 def _kernel(name: str) -> str:

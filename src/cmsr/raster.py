@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from rasterio.fill import fillnodata
 
 from cmsr.errors import InputError
 
@@ -72,3 +73,20 @@ def check_dtype(name: str, dtype: np.dtype[Any]) -> None:
     """Raise InputError unless values of this type can be computed with."""
     if dtype.name not in DTYPES:
         raise InputError(f"{name}: holds {dtype.name} values; supported are {', '.join(DTYPES)}")
+
+
+def fill_holes(
+    data: npt.NDArray[np.float64], valid: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float64]:
+    """Fill holes of (C, H, W) from what is around them (inverse distance); all-hole stays 0."""
+    if valid.all() or not valid.any():
+        return data
+    reach = float(np.hypot(*valid.shape))
+    return np.stack(
+        [
+            fillnodata(
+                channel.astype(np.float32), valid.astype(np.uint8), max_search_distance=reach
+            )
+            for channel in data
+        ]
+    ).astype(np.float64)
