@@ -27,7 +27,7 @@ LAYERS = [
     ["io"],
     ["array_io", "geo"],
     ["raster_io"],
-    ["flir", "native"],
+    ["flir", "native", "parallax"],
     ["raster"],
     ["dji", "planck"],
     ["atomic", "degrade", "jpeg", "warp"],

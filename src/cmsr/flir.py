@@ -23,6 +23,9 @@ _RAW, _PHOTO, _CAMERA, _PLACEMENT = 0x01, 0x0E, 0x20, 0x2A
 _MAX_PIXELS = 2**25
 """Largest raw image or photo believed: no such camera has 33 million pixels."""
 
+_BLACK, _LIT, _BAR = 24, 0.02, 2
+"""Bars: brightest value of black, share of brighter pixels in a line of a photo, blurred border."""
+
 _SENSOR_FIELDS = {"r1": 0x58, "b": 0x5C, "f": 0x60, "r2": 0x30C} | {
     name: 0x70 + 4 * i for i, name in enumerate(("alpha1", "alpha2", "beta1", "beta2", "x"))
 }
@@ -80,21 +83,49 @@ class Flir:
         given = {name: value for name, value in overrides.items() if value is not None}
         return planck.celsius(self.counts, self.sensor, replace(self.scene, **given))
 
-    def matching_photo(self) -> npt.NDArray[np.uint8] | None:
-        """Return the part of the photo that the thermal image covers, in the photo's pixels.
+    def box(self) -> npt.NDArray[np.float64]:
+        """Return top, left, bottom, right of the thermal image, in pixels of the photo.
 
-        Where the thermal image reaches beyond the photo, the photo's border is repeated.
+        Raises
+        ------
+        InputError
+            If there is no photo.
         """
         if self.photo is None:
-            return None
+            raise InputError("holds no photo beside the thermal image")
         height, width = self.photo.shape[:2]
         rows, cols = self.counts.shape
         size = min(width / cols, height / rows) / self.placement.zoom
         top = height / 2 + self.placement.down - size * rows / 2
         left = width / 2 + self.placement.right - size * cols / 2
-        down = np.clip(round(top) + np.arange(round(size * rows)), 0, height - 1)
-        right = np.clip(round(left) + np.arange(round(size * cols)), 0, width - 1)
-        return self.photo[np.ix_(down, right)]
+        return np.array([top, left, top + size * rows, left + size * cols])
+
+
+def cut(
+    photo: npt.NDArray[np.uint8], box: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    """Return what a box shows of a photo, and where it shows anything.
+
+    Beyond the photo, and in black bars around it, there is nothing; the border is repeated.
+    """
+    down = round(float(box[0])) + np.arange(round(float(box[2] - box[0])))
+    right = round(float(box[1])) + np.arange(round(float(box[3] - box[1])))
+    height, width = photo.shape[:2]
+    inside = np.outer((down >= 0) & (down < height), (right >= 0) & (right < width))
+    near = np.ix_(down.clip(0, height - 1), right.clip(0, width - 1))
+    return photo[near], shown(photo)[near] & inside
+
+
+def shown(photo: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Tell where a photo (H, W, 3) shows something: all but black bars along its border."""
+    lit = photo.max(axis=2) > _BLACK
+    rows, cols = (np.flatnonzero(lit.mean(axis=axis) > _LIT) for axis in (1, 0))
+    everywhere = np.ones(lit.shape, bool)
+    if not rows.size or not cols.size:
+        return everywhere
+    bars = ~everywhere
+    bars[rows[0] + _BAR : rows[-1] + 1 - _BAR, cols[0] + _BAR : cols[-1] + 1 - _BAR] = True
+    return bars if bars.mean() > 0.5 and not lit.all(axis=None) else everywhere
 
 
 def read(content: bytes, name: str) -> Flir | None:

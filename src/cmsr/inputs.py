@@ -19,6 +19,7 @@ from cmsr.config import Config
 from cmsr.errors import InputError
 from cmsr.geo import Overlap, overlap
 from cmsr.native import enlarged_from, reduced
+from cmsr.parallax import displacement
 from cmsr.raster import Raster, from_array
 from cmsr.raster_io import Grid
 
@@ -61,6 +62,10 @@ def read_pair(target: Source, guide: Source | None, config: Config) -> Inputs:
         notes.append(f"{raster.name}: cropped to {raster.shape[1]} × {raster.shape[0]} pixels, "
                      "the part that the guide covers")  # fmt: skip
     other = photo if config.ratio is None else None
+    if guide is None and other is None and config.ratio is None:
+        raise InputError(
+            f"{raster.name}: holds no photo; give one, or say how much to enlarge (--ratio 4)"
+        )
     if guide is not None:
         other = read_guide(guide, config, grid=common.grid if common else None)
     if not isinstance(target, Raster):
@@ -188,13 +193,33 @@ def _flir(
         )
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
-    photo = image.matching_photo()
-    if photo is None:
-        notes.append(f"{name}: holds no photo beside the thermal image")
-    else:
-        notes.append(f"{name}: temperatures in °C, and the photo in the same file")
     target = from_array(celsius, name, **_profile_of("temperature", "°C"))
-    return target, None if photo is None else from_array(photo, f"{name} (its photo)")
+    if image.photo is None:
+        return target, None
+    notes.append(f"{name}: temperatures in °C, and the photo in the same file")
+    return target, _photo(image, image.photo, celsius, name, notes)
+
+
+def _photo(
+    image: flir.Flir,
+    photo: npt.NDArray[np.uint8],
+    celsius: npt.NDArray[np.float32],
+    name: str,
+    notes: list[str],
+) -> Raster:
+    """Cut the photo to what the thermal image shows, from where the camera places it."""
+    known = np.isfinite(celsius)
+    middle = np.median(celsius[known]) if known.any() else 0.0
+    down, right = displacement(
+        np.where(known, celsius, middle), photo, flir.shown(photo), image.box()
+    )
+    if down or right:
+        notes.append(
+            f"{name}: the photo is moved by {right:+.0f} pixels horizontally and {down:+.0f} "
+            "vertically from where the camera places it"
+        )
+    part, valid = flir.cut(photo, image.box() + np.array([down, right, down, right]))
+    return replace(from_array(part, f"{name} (its photo)"), valid=valid)
 
 
 def _profile_of(description: str, unit: str) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def _step(target: Raster) -> float:
         return 1.0
     if np.issubdtype(seen.dtype, np.integer):
         return max(1.0, float(np.gcd.reduce(seen.astype(np.int64) - int(seen.flat[0]))))
-    return max(_FLOAT_STEP * float(seen.std(dtype=np.float64)), np.finfo(np.float32).tiny)
+    return max(_FLOAT_STEP * float(seen.std(dtype=np.float64)), float(np.finfo(np.float32).tiny))
 
 
 def _highest_frequencies(image: Array) -> float:
