@@ -239,7 +239,7 @@ def _orientation(dataset: Any) -> int:
     """Return how the camera says it was held (Exif, 1 to 8), where no georeference is lost."""
     if not dataset.transform.is_identity:
         return 1
-    text = dataset.tags().get("EXIF_Orientation", "1")
+    text = _tags(dataset).get("EXIF_Orientation", "1")
     return int(text) if text in tuple("12345678") else 1
 
 
@@ -267,9 +267,17 @@ def _profile(dataset: Any, bands: list[int], window: Window | None) -> dict[str,
         "offsets": [dataset.offsets[i] for i in here],
         "units": [dataset.units[i] for i in here],
         "colorinterp": [dataset.colorinterp[i] for i in here],
-        "tags": {k: v for k, v in dataset.tags().items() if k not in _INTERNAL_TAGS},
-        "band_tags": [_plain(dataset.tags(band)) for band in bands],
+        "tags": {k: v for k, v in _tags(dataset).items() if k not in _INTERNAL_TAGS},
+        "band_tags": [_plain(_tags(dataset, band)) for band in bands],
     }
+
+
+def _tags(dataset: Any, band: int = 0) -> dict[str, str]:
+    """Return the tags of a file or band; none where they are broken: the image is not."""
+    try:
+        return dict(dataset.tags(band))
+    except (RasterioError, CPLE_BaseError):
+        return {}
 
 
 def _plain(tags: dict[str, str]) -> dict[str, str]:
