@@ -14,9 +14,11 @@ SCENE = planck.Scene(
 )
 
 
-def jpeg(size: tuple[int, int] = (64, 48)) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", size, (80, 60, 40)).save(buffer, "JPEG")
+def jpeg(size: tuple[int, int] = (64, 48), make: str = "") -> bytes:
+    buffer, exif = io.BytesIO(), Image.Exif()
+    if make:
+        exif[0x010F] = make
+    Image.new("RGB", size, (80, 60, 40)).save(buffer, "JPEG", exif=exif)
     return buffer.getvalue()
 
 
@@ -113,4 +115,4 @@ def dji_file(counts: np.ndarray) -> bytes:
     """Write a file as DJI's cameras do."""
     raw = counts.astype("<u2").tobytes()
     pieces = [raw[i : i + 65_000] for i in range(0, len(raw), 65_000)]
-    return with_segments(jpeg(), [(0xE1, b"Exif\0\0DJI")] + [(0xE3, piece) for piece in pieces])
+    return with_segments(jpeg(make="DJI"), [(0xE3, piece) for piece in pieces])

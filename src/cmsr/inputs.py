@@ -29,7 +29,7 @@ _JPEG = (".jpg", ".jpeg")
 _MAX_JPEG = 2**28
 """Largest JPEG file looked into for a camera's records, in bytes."""
 
-WORK, RESULT = 500, 16
+WORK, RESULT = 900, 16
 """Bytes that a run takes for each pixel of the result, and for each of its values."""
 
 _COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)

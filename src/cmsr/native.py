@@ -21,8 +21,12 @@ KERNELS = ("nearest", "bilinear", "bicubic")
 LEAST_SIDE = 16
 """Smallest native side believed, in pixels."""
 
-MOST_SIDE = 2048
-"""Largest side looked at, in pixels: no thermal camera has more."""
+_CROP = 360
+"""Side of the part looked at, in pixels; it begins at a third of this or a multiple, where pixels
+of the native image begin too, whatever the factor."""
+
+_MARGIN = 16
+"""Border of that part, in pixels, that an unseen surrounding may disturb."""
 
 _ROUNDING = 0.45
 """Residual that rounding explains, in steps between neighbouring values (exactly, 0.29 RMS)."""
@@ -42,20 +46,24 @@ def enlarged_from(target: Raster) -> tuple[int, int] | None:
     It errs to the safe side: an image enlarged and then compressed, sharpened or made noisy is
     taken for native.
     """
-    image = _filled(target)[0]
     step = _step(target)
-    sides = min(image.shape), max(image.shape)
-    if sides[0] < 2 * LEAST_SIDE or sides[1] > MOST_SIDE or image.std() < _FLAT * step:
-        return None
-    if _highest_frequencies(image) > _ROUNDING * step:
+    image = _middle(_middle(_filled(target)[0]).T).T
+    if min(image.shape) < 2 * LEAST_SIDE or image.std() < _FLAT * step:
         return None
     for factor in FACTORS:
-        height, width = (round(n / factor) for n in image.shape)
-        if min(height, width) < LEAST_SIDE:
+        small = (round(image.shape[0] / factor), round(image.shape[1] / factor))
+        if min(small) < LEAST_SIDE:
             continue
-        if _residual(image, (height, width)) < _ROUNDING * step:
-            return height, width
+        if min(_error(image, small, kernel) for kernel in KERNELS) < _ROUNDING * step:
+            height, width = target.shape
+            return round(height / factor), round(width / factor)
     return None
+
+
+def _middle(image: Array) -> Array:
+    """Keep at most `_CROP` rows."""
+    first = max(0, len(image) - _CROP) // 2 // (_CROP // 3) * (_CROP // 3)
+    return image[first : first + _CROP]
 
 
 def reduced(target: Raster, shape: tuple[int, int]) -> Raster:
@@ -73,7 +81,7 @@ def reduced(target: Raster, shape: tuple[int, int]) -> Raster:
             f"its native size cannot be {shape[1]} × {shape[0]}"
         )
     images = _filled(target)
-    errors = {kernel: _error(images[0], shape, kernel) for kernel in KERNELS}
+    errors = {kernel: _error(images[0], shape, kernel, margin=0) for kernel in KERNELS}
     kernel = min(errors, key=errors.__getitem__)
     data = np.stack([_least_squares(image, shape, kernel) for image in images])
     if np.issubdtype(target.data.dtype, np.integer):
@@ -105,33 +113,20 @@ def _step(target: Raster) -> float:
     return max(_FLOAT_STEP * float(seen.std(dtype=np.float64)), float(np.finfo(np.float32).tiny))
 
 
-def _highest_frequencies(image: Array) -> float:
-    """RMS per coefficient of the highest sixteenth of frequencies along both axes (DCT-II)."""
-
-    def highest(n: int) -> Array:
-        order = np.arange(n - max(1, n // 16), n)[:, None]
-        return np.asarray(np.sqrt(2 / n) * np.cos(np.pi * order * (np.arange(n) + 0.5) / n))
-
-    down, across = highest(image.shape[0]) @ image, image @ highest(image.shape[1]).T
-    return max(float(np.sqrt(np.mean(part**2))) for part in (down, across))
-
-
-def _residual(image: Array, shape: tuple[int, int]) -> float:
-    """RMS of what no image of a smaller shape explains, whichever way it was enlarged."""
-    return min(_error(image, shape, kernel) for kernel in KERNELS)
-
-
-def _error(image: Array, shape: tuple[int, int], kernel: str) -> float:
+def _error(image: Array, shape: tuple[int, int], kernel: str, margin: int = _MARGIN) -> float:
+    """RMS, off the border, of what no image of a smaller shape explains."""
     rows, cols = _enlargers(image.shape, shape, kernel)
-    explained = rows @ _least_squares(image, shape, kernel) @ cols.T
-    return float(np.sqrt(np.mean((image - explained) ** 2)))
+    rest = image - rows @ _least_squares(image, shape, kernel) @ cols.T
+    margin = min(margin, min(image.shape) // 4)
+    inner = rest[margin : rest.shape[0] - margin, margin : rest.shape[1] - margin]
+    return float(np.sqrt(np.mean(inner**2)))
 
 
 def _least_squares(image: Array, shape: tuple[int, int], kernel: str) -> Array:
     """Return the smaller image whose enlargement is nearest."""
     rows, cols = _enlargers(image.shape, shape, kernel)
-    half = np.linalg.lstsq(rows, image, rcond=None)[0]
-    return np.asarray(np.linalg.lstsq(cols, half.T, rcond=None)[0].T)
+    half = np.linalg.solve(rows.T @ rows, rows.T @ image)
+    return np.asarray(np.linalg.solve(cols.T @ cols, cols.T @ half.T).T)
 
 
 def _enlargers(large: tuple[Any, ...], small: tuple[int, int], kernel: str) -> tuple[Array, Array]:
