@@ -209,8 +209,7 @@ def _raster(name: str, dataset: Any, bands: list[int], window: Window | None) ->
         raise InputError(f"{name}: holds no band but alpha")
     check_dtype(name, np.dtype(_numpy_name(dataset.dtypes[bands[0] - 1])))
     data = dataset.read(bands, window=window)
-    measured = dataset.read_masks(bands, window=window) != 0
-    valid = measured.all(axis=0) & np.isfinite(data).all(axis=0)
+    valid = _measured(dataset, bands, window) & np.isfinite(data).all(axis=0)
     if dataset.colorinterp[bands[0] - 1] == ColorInterp.palette and len(bands) == 1:
         data = _painted(data[0], dataset.colormap(bands[0]))
     turn = _orientation(dataset) if window is None else 1
@@ -224,6 +223,15 @@ def _raster(name: str, dataset: Any, bands: list[int], window: Window | None) ->
         flat=len(data) == 1,
         profile=_profile(dataset, bands, window) if len(data) == len(bands) else {"nodata": None},
     )
+
+
+def _measured(dataset: Any, bands: list[int], window: Window | None) -> npt.NDArray[np.bool_]:
+    """Tell where all bands hold a measurement, as nodata values, masks and alpha say."""
+    seen = dataset.read_masks(bands, window=window).all(axis=0)
+    if isinstance(dataset, WarpedVRT) and ColorInterp.alpha in dataset.colorinterp:
+        alpha = dataset.read(dataset.colorinterp.index(ColorInterp.alpha) + 1, window=window)
+        seen = seen & (alpha > 0) & (alpha == alpha.max())
+    return np.asarray(seen, bool)
 
 
 def _painted(indices: npt.NDArray[Any], colours: dict[int, Sequence[int]]) -> npt.NDArray[Any]:
