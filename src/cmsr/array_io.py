@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -88,28 +86,27 @@ def _read_npz(path: Path, member: str, check: Any) -> npt.NDArray[Any]:
             return _read_npy(f"{path}:{chosen}", file, length, check)
 
 
-@contextmanager
-def _openexr(path: Path) -> Iterator[Any]:
-    """Lend the OpenEXR library, and turn what it raises into one line."""
+def _openexr(path: Path) -> Any:
+    """Import the OpenEXR library, or say how to get it."""
     try:
         import OpenEXR
     except ImportError as error:
         raise InputError(f"{path}: EXR needs an extra package: pip install 'cmsr[exr]'") from error
-    try:
-        yield OpenEXR
-    except (RuntimeError, ValueError, OSError, TypeError, MemoryError) as error:
-        raise InputError(f"{path}: not an EXR that can be read ({error})") from error
+    return OpenEXR
 
 
 def _read_exr(path: Path, check: Any) -> Raster:
     """Read the first part; depth first, colours in their order, any other by name."""
-    with _openexr(path) as openexr:
+    openexr = _openexr(path)
+    try:
         with openexr.File(str(path), header_only=True) as header:
             low, high = header.header()["dataWindow"]
             width, height = (int(n) + 1 for n in np.subtract(high, low))
         check((height, width), 4)
         with openexr.File(str(path), separate_channels=True) as file:
             channels = {name: np.asarray(c.pixels) for name, c in file.channels().items()}
+    except (*_BROKEN, TypeError, KeyError, MemoryError) as error:
+        raise InputError(f"{path}: not an EXR that can be read ({error})") from error
     order = {name: rank for rank, name in enumerate(("Z", "Y", "R", "G", "B"))}
     names = sorted(channels.keys() - {"A"}, key=lambda name: (order.get(name, 9), name))
     if not names or any(channels[name].shape != (height, width) for name in names):
@@ -140,9 +137,18 @@ def check_output(path: Path, dtype: np.dtype[Any], channels: int) -> None:
 
 
 def write_exr(path: Path, image: npt.NDArray[Any], names: list[str]) -> None:
-    """Write an EXR file of shape (H, W) or (H, W, C) with these channel names."""
-    with _openexr(path) as openexr:
-        stacked = image[..., None] if image.ndim == 2 else image
-        channels = {n: np.ascontiguousarray(stacked[..., i]) for i, n in enumerate(names)}
-        header = {"compression": openexr.ZIP_COMPRESSION, "type": openexr.scanlineimage}
+    """Write an EXR file of shape (H, W) or (H, W, C) with these channel names.
+
+    Raises
+    ------
+    OSError
+        If the system refuses to write.
+    """
+    openexr = _openexr(path)
+    stacked = image[..., None] if image.ndim == 2 else image
+    channels = {n: np.ascontiguousarray(stacked[..., i]) for i, n in enumerate(names)}
+    header = {"compression": openexr.ZIP_COMPRESSION, "type": openexr.scanlineimage}
+    try:
         openexr.File(header, channels).write(str(path))
+    except RuntimeError as error:
+        raise OSError(str(error)) from error

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cmsr import inputs, io, pipeline, preview, record, windows
+from cmsr import inputs, io, pipeline, preview, raster_io, record, windows
 from cmsr.config import Config
 from cmsr.errors import OptionError
 from cmsr.raster import Raster
@@ -113,7 +113,6 @@ class Job:
         info = windows.upscale_to_file(target, guide, shape, self.out, self.config, progress)
         info["notes"][:0] = notes
         if self.preview:
-            shown = io.read(self.out, max_bytes=2**40)
-            image = shown.data[0]
-            preview.write(self.preview, image, shown.valid, target, self.colour_map)
+            shown = raster_io.thinned(str(self.out), preview.LARGEST)
+            preview.write(self.preview, shown.data[0], shown.valid, target, self.colour_map)
         return record.of_run(info)

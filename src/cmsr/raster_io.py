@@ -172,6 +172,16 @@ def read(
             return _raster(name, warped, _bands(name, warped, bands), window)
 
 
+def thinned(name: str, longest: int) -> Raster:
+    """Read every n-th pixel of an image, so that its longer side is at most ``longest``."""
+    with _opened(name, str(Path(name).absolute())) as dataset:
+        every = max(1, -(-max(dataset.shape) // longest))
+        shape = tuple(-(-n // every) for n in dataset.shape)
+        data = dataset.read(out_shape=(dataset.count, *shape))
+        valid = dataset.read_masks(1, out_shape=shape) != 0
+        return Raster(data, valid & np.isfinite(data).all(axis=0), name, flat=len(data) == 1)
+
+
 def _check_size(
     name: str, dataset: Any, window: Window | None, max_pixels: int, max_bytes: int
 ) -> None:
