@@ -6,6 +6,7 @@ import io
 import zipfile
 import zlib
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -17,7 +18,20 @@ from cmsr.raster import Raster, from_array
 
 ENDINGS = (".npy", ".npz", ".exr")
 
-_BROKEN = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+_BROKEN = (
+    OSError,
+    ValueError,
+    EOFError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    OverflowError,
+    MemoryError,
+    TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What NumPy, zipfile and OpenEXR raise over broken files."""
 
 
 def read(path: Path, member: str = "", *, max_pixels: int, max_bytes: int) -> Raster:
@@ -53,7 +67,7 @@ def read(path: Path, member: str = "", *, max_pixels: int, max_bytes: int) -> Ra
         else:
             with path.open("rb") as file:
                 array = _read_npy(name, file, path.stat().st_size, check)
-    except (*_BROKEN, MemoryError) as error:
+    except _BROKEN as error:
         raise InputError(f"{name}: not an array that can be read ({error})") from error
     return from_array(array, name, npy=True)
 
@@ -62,6 +76,8 @@ def _read_npy(name: str, file: IO[bytes], length: int, check: Any) -> npt.NDArra
     version = npy_format.read_magic(file)
     header = npy_format.read_array_header_1_0 if version == (1, 0) else None
     shape, fortran, dtype = (header or npy_format.read_array_header_2_0)(file)
+    if any(n < 0 for n in shape):
+        raise ValueError(f"shape {shape}")
     if dtype.hasobject:
         raise InputError(f"{name}: holds Python objects, which are not read; give plain numbers")
     check(shape, dtype.itemsize)
@@ -105,7 +121,7 @@ def _read_exr(path: Path, check: Any) -> Raster:
         check((height, width), 4)
         with openexr.File(str(path), separate_channels=True) as file:
             channels = {name: np.asarray(c.pixels) for name, c in file.channels().items()}
-    except (*_BROKEN, TypeError, KeyError, MemoryError) as error:
+    except (*_BROKEN, KeyError) as error:
         raise InputError(f"{path}: not an EXR that can be read ({error})") from error
     order = {name: rank for rank, name in enumerate(("Z", "Y", "R", "G", "B"))}
     names = sorted(channels.keys() - {"A"}, key=lambda name: (order.get(name, 9), name))

@@ -114,11 +114,8 @@ def describe(name: str, source: str | None = None) -> Header:
         If it is not an image of a format in `READABLE`.
     """
     with _opened(name, source or name) as dataset:
+        _check_variables(name, dataset)
         pages = tuple(page for page in dataset.subdatasets if page.startswith("GTIFF_DIR:"))
-        variables = tuple(page for page in dataset.subdatasets if not page.startswith("GTIFF_DIR:"))
-        if variables and not dataset.count:
-            known = ", ".join(variable.rsplit(":", 1)[-1].lstrip("/") for variable in variables)
-            raise InputError(f"{name}: holds several variables; name one as FILE:NAME ({known})")
         return Header(
             Grid(dataset.crs, dataset.transform, dataset.shape),
             dataset.count,
@@ -126,6 +123,13 @@ def describe(name: str, source: str | None = None) -> Header:
             oriented=_orientation(dataset) > 1,
             pages=pages if len(pages) > 1 else (),
         )
+
+
+def _check_variables(name: str, dataset: Any) -> None:
+    """Raise InputError where a file holds several variables and none is named."""
+    if dataset.subdatasets and not dataset.count:
+        known = ", ".join(part.rsplit(":", 1)[-1].lstrip("/") for part in dataset.subdatasets)
+        raise InputError(f"{name}: holds several variables; name one as FILE:NAME ({known})")
 
 
 def read(
@@ -159,6 +163,7 @@ def read(
         If the file is unreadable, not an image, too large, or of a type not in `DTYPES`.
     """
     with _opened(name, source or name) as dataset:
+        _check_variables(name, dataset)
         if grid is None:
             _check_size(name, dataset, window, max_pixels, max_bytes)
             return _raster(name, dataset, _bands(name, dataset, bands), window)
