@@ -63,25 +63,27 @@ class Plan:
     side: tuple[int, int]
 
     @classmethod
-    def of(cls, target: tuple[int, int], result: tuple[int, int], name: str) -> Plan:
-        """Choose windows of about `SIDE` pixels of the result.
+    def of(
+        cls, target: tuple[int, int], result: tuple[int, int], name: str, side: int = SIDE
+    ) -> Plan:
+        """Choose windows of about ``side`` pixels of the result.
 
         Raises
         ------
         InputError
             If the ratio leaves no place to cut.
         """
-        side = []
+        sides = []
         for small, large in zip(target, result, strict=True):
             unit = small // math.gcd(small, large)
-            wanted = max(4 * FADE, SIDE * small // large)
+            wanted = max(4 * FADE, side * small // large)
             if unit > 2 * wanted:
                 raise InputError(
                     f"{name}: {large} : {small} pixels leave no place to cut the image into "
                     "windows; crop it so that the ratio is simpler, or raise --max-memory"
                 )
-            side.append(max(unit, wanted // unit * unit))
-        return cls(target, result, (side[0], side[1]))
+            sides.append(max(unit, wanted // unit * unit))
+        return cls(target, result, (sides[0], sides[1]))
 
     def bands(self) -> Iterator[list[Tile]]:
         """Yield rows of tiles from top to bottom, each from left to right."""
@@ -161,7 +163,9 @@ def upscale_to_file(
     """
     if out.suffix.lower() not in (".tif", ".tiff"):
         raise OutputError(f"{out}: a result of this size is written as .tif only")
-    plan = Plan.of(target.shape, shape, target.name)
+    per_pixel = gigabytes((1, 1), len(target.data))
+    side = min(SIDE, int(math.sqrt(config.max_memory / per_pixel)) // 2)
+    plan = Plan.of(target.shape, shape, target.name, side)
 
     total = sum(len(band) for band in plan.bands())
     infos: list[dict[str, Any]] = []
