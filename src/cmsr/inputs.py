@@ -62,7 +62,7 @@ def read_pair(target: Source, guide: Source | None, config: Config) -> Inputs:
         notes.append(f"{raster.name}: cropped to {raster.shape[1]} × {raster.shape[0]} pixels, "
                      "the part that the guide covers")  # fmt: skip
     other = photo if config.ratio is None else None
-    if guide is None and other is None and config.ratio is None:
+    if guide is None and other is None and config.ratio is None and "camera" in raster.profile:
         raise InputError(
             f"{raster.name}: holds no photo; give one, or say how much to enlarge (--ratio 4)"
         )
@@ -193,7 +193,7 @@ def _flir(
         )
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
-    target = from_array(celsius, name, **_profile_of("temperature", "°C"))
+    target = from_array(celsius, name, camera="FLIR", **_profile_of("temperature", "°C"))
     if image.photo is None:
         return target, None
     notes.append(f"{name}: temperatures in °C, and the photo in the same file")
@@ -287,8 +287,13 @@ def _with_holes(target: Raster, config: Config, notes: list[str]) -> Raster:
 
 
 _LEAST_ZEROS = 1e-4
+"""Share of zeros below which they are taken for values."""
+
 _LEAST_STEP = 0.1
-_MOST_BETWEEN = 0.1
+"""How far zeros must lie below what was measured, as a share of its 99th percentile."""
+
+_MOST_BETWEEN = 0.01
+"""Pixels in between, per zero: where there are more, zeros were once interpolated as values."""
 
 
 def _zeros_are_holes(target: Raster) -> bool:
