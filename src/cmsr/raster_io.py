@@ -70,11 +70,18 @@ class Grid:
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself before its pixels are read."""
+    """What a file says of itself before its pixels are read.
+
+    Attributes
+    ----------
+    grid : Grid
+    oriented : bool
+        Whether it is turned upright when it is read whole.
+    pages : tuple of str
+        What rasterio calls its pages, where it has more than one.
+    """
 
     grid: Grid
-    channels: int
-    dtype: str
     oriented: bool
     pages: tuple[str, ...]
 
@@ -118,8 +125,6 @@ def describe(name: str, source: str | None = None) -> Header:
         pages = tuple(page for page in dataset.subdatasets if page.startswith("GTIFF_DIR:"))
         return Header(
             Grid(dataset.crs, dataset.transform, dataset.shape),
-            dataset.count,
-            dataset.dtypes[0] if dataset.count else "",
             oriented=_orientation(dataset) > 1,
             pages=pages if len(pages) > 1 else (),
         )
