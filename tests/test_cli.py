@@ -136,7 +136,7 @@ def test_an_interrupt_leaves_no_file(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cmsr.pipeline.train", interrupted)
+    monkeypatch.setattr("cmsr.two_branch.train", interrupted)
     before = sorted(tmp_path.iterdir())
     out = tmp_path / "out.png"
     assert run("upscale", files["target"], files["guide"], "-o", out, *QUICK) == 130

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmsr.degrade import Resampler, back_project, check_kernel, resampler, weights
+from cmsr.degrade import Resampler, back_project, check_kernel, project, resampler, weights
 from cmsr.errors import OptionError
 from tests.conftest import smooth_field
 
@@ -117,3 +117,14 @@ def test_back_projection_leaves_holes_alone() -> None:
 def test_unknown_kernels_are_refused_by_name(name: str) -> None:
     with pytest.raises(OptionError, match="kernel is"):
         check_kernel(name)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "dip"), [("bicubic", 0.05), ("bilinear-plain", 0.55), ("nearest", 0.8)]
+)
+def test_projecting_fills_what_lies_between_the_samples(kernel: str, dip: float) -> None:
+    """A constant comes back without gaps of the whole depth where the operator never looks."""
+    reduce, ones = resampler((80, 96), (20, 24), kernel), torch.ones(20, 24)
+    added = project(torch.zeros(80, 96), ones, reduce, ones)
+    assert (added[8:-8, 8:-8] - 1).abs().max() < dip
+    torch.testing.assert_close(reduce(added), ones, atol=1e-2, rtol=0)

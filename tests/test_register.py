@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr import io
-from cmsr.register import Registration, climb, explained, search
+from cmsr.register import Registration, search
+from cmsr.similarity import climb, explained
 from cmsr.warp import Affine, Size, compose, displacement, identity_grid, sample
 
 SIZE = (192, 256)

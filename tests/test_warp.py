@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from cmsr.cpab import Cpab
 from cmsr.warp import (
     Affine,
-    Cpab,
     Size,
     ThinPlate,
     Warp,

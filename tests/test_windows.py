@@ -49,7 +49,8 @@ def interpolated(target: io.Raster, guide: io.Raster, **_: object) -> Result:
     image = enlarge(torch.from_numpy(filled))[0].numpy()
     step = guide.shape[0] // target.shape[0]
     valid = target.valid.repeat(step, 0).repeat(step, 1)
-    info = {"ratio": (4.0, 4.0), "kernel": "box", "seconds": 0.0, "notes": [], "guide_weight": 1.0}
+    info = {"ratio": (4.0, 4.0), "kernel": "box", "seconds": 0.0, "notes": []}
+    info |= {"guide_weight": 1.0, "warnings": []}
     return Result(np.where(valid, image, np.nan), valid, valid.astype("f4"), None, {}, info)
 
 

@@ -11,15 +11,19 @@ if TYPE_CHECKING:
     from cmsr.metrics import evaluate as evaluate
     from cmsr.pipeline import Result as Result
     from cmsr.pipeline import upscale as upscale
+    from cmsr.registered import Registered as Registered
+    from cmsr.registered import align as align
 
 __version__ = "0.1.0"
-__all__ = ["CmsrError", "Config", "Result", "evaluate", "upscale"]
+__all__ = ["CmsrError", "Config", "Registered", "Result", "align", "evaluate", "upscale"]
 
 _HOMES = {
     "CmsrError": "errors",
     "Config": "config",
     "Result": "pipeline",
     "evaluate": "metrics",
+    "align": "registered",
+    "Registered": "registered",
     "upscale": "pipeline",
 }
 

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional, arg
@@ -77,11 +77,72 @@ class Upscale:
         options = {name: getattr(self, name) for name in names}
         with _progress(self.quiet) as progress:
             facts = job.Job(**options).run(progress)
+        for page in facts:
+            _complain(page["warnings"])
         if not self.quiet:
             for note in dict.fromkeys(note for page in facts for note in page["notes"]):
                 print(f"note: {note}", file=sys.stderr)
             print(f"{self.out}: {record.summary(facts[0])}", end="")
             print(f", {len(facts)} pages" if len(facts) > 1 else "")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Align:
+    """Lay an RGB photo over an image of another sensor, and show how well it lies."""
+
+    target: Positional[Path]
+    """Image of any sensor."""
+
+    guide: Positional[Path]
+    """Photo of the same scene, at least as large."""
+
+    out: Out
+    """Where to write the moved photo."""
+
+    field: Path | None = None
+    """Also write the displacement (right, down) in the photo's pixels, as .tif or .npz."""
+
+    mask: Path | None = None
+    """Also write where the photo reaches: 255, else 0."""
+
+    overlay: Path | None = None
+    """Also write target and photo in a checkerboard, to judge by eye."""
+
+    json: Path | None = None
+    """Also write the warps and what was found, as JSON."""
+
+    how: Annotated[Literal["auto", "affine"], arg(name="align")] = "auto"
+    """How freely the photo is moved: by an affine map alone, or by all that helps."""
+
+    quiet: bool = False
+    """Print nothing but errors and warnings."""
+
+    overwrite: bool = False
+    """Replace files that exist."""
+
+    def run(self) -> None:
+        """Read, align, write."""
+        from cmsr import io, record, registered
+
+        inputs = [self.target, self.guide]
+        target, guide = io.read(self.target), io.read(self.guide)
+        outputs = [self.out, self.field, self.mask, self.overlay, self.json]
+        for path in filter(None, outputs):
+            like = guide if path is self.out else None
+            io.check_output(path, inputs=inputs, like=like, overwrite=self.overwrite)
+        found = registered.align(target, guide, align=self.how)
+        io.write(self.out, found.guide, found.valid, like=guide)
+        if self.field:
+            registered.write_field(self.field, found.displacement, like=guide)
+        if self.mask:
+            io.write(self.mask, found.valid.astype("uint8") * 255)
+        if self.overlay:
+            io.write(self.overlay, found.overlay)
+        if self.json:
+            record.write_json(self.json, found.info)
+        _complain(found.info["warnings"])
+        if not self.quiet:
+            print(f"{self.out}: {record.alignment_summary(found.info)}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -187,11 +248,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _complain(warnings: list[str]) -> None:
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+
+
 def _parse(arguments: list[str]) -> Command:
     """Turn arguments into a command; what the parser has against them becomes one line."""
     config = Config.of(_preset(arguments))
     commands: dict[str, Callable[..., Command]] = {
         "upscale": partial(Upscale, config=config),
+        "align": Align,
         "evaluate": Evaluate,
         "info": Info,
         "demo": Demo,

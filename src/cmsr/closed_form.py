@@ -8,21 +8,22 @@ predicts the hidden pixels says, region by region, how much of the first to take
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from cmsr.alignment import Alignment, align
 from cmsr.config import Config
 from cmsr.degrade import Resampler, project, resampler, shape_of
 from cmsr.guided import EdgeVariation, GuidedFilter
 from cmsr.local_linear import estimate, whiten
 from cmsr.pair import Pair
-from cmsr.register import search
+from cmsr.refine import refine
+from cmsr.solution import Solution
 from cmsr.sparse import Schedule, denoise
-from cmsr.subpixel import likeliest_shift, move
 from cmsr.trust import error_db, hide, image_trust, region_weights
-from cmsr.warp import Affine, identity_grid, sample
+from cmsr.warp import Motion
+from cmsr.wedgelets import Wedgelets
 
 UNIT = 6.0
 """Standard deviations of a measurement that make 1 in the schedules below."""
@@ -33,30 +34,14 @@ SPARSE = Schedule(rounds=12, first=0.1, last=0.02, variation=0.002)
 BLEND = Schedule(rounds=8, first=0.1, last=0.02, variation=0.002)
 BLEND_FILTER = 0.3
 FILTER_ROUNDS = 6
+STEP_CONTRAST = 0.06
+STEP_ITERATIONS = 30
 
 DECOY = 1.5
 """Displacement at which a guide tells what gain is mere chance, in pixels of the target."""
 
-LEAST_GAIN_DB = 0.05
-"""Held-out gain that a move of the guide must bring to be believed."""
-
-LEAST_CONFIDENCE = 0.5
-"""Confidence of the coarse search below which its map is not tried."""
-
-LEAST_SIDE = 8
-"""Smallest target that the coarse search takes, in pixels."""
-
 LEAST_TRUST = 0.01
 """Trust below which the guide is left out altogether."""
-
-
-class Solution(NamedTuple):
-    """The image (1, C, H, W), the guide's weight (H, W), and the guide as it was used."""
-
-    image: Tensor
-    guide_weight: Tensor
-    guide: Tensor | None
-    alignment: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -74,6 +59,15 @@ class Measurement:
         return estimate(
             self.y, self.reduce, self.valid, features, self.ratio, iterations=self.iterations
         ).image
+
+    def stepped(self, base: Tensor, guide: Tensor | None, features: Tensor | None) -> Tensor:
+        """Draw straight, sharp edges over ``base`` (H, W); the estimate adds what they miss."""
+        x = Wedgelets(self.y, self.valid, self.reduce).expected(base, guide)
+        return x + replace(self, y=self.y - self.reduce(x)).estimate(features)
+
+    def straightness(self) -> float:
+        """Tell how far the target consists of straight, sharp edges, from 0 to 1."""
+        return Wedgelets(self.y, self.valid, self.reduce).straightness()
 
     def consistent(self, x: Tensor) -> Tensor:
         """Make (H, W) agree with the measurement."""
@@ -94,7 +88,7 @@ def solve(pair: Pair, kernel: str, config: Config) -> Solution:
     Parameters
     ----------
     pair : Pair
-        The guide may lie elsewhere by an affine map within the coarse search's reach.
+        The guide may lie elsewhere, as far as `cmsr.register.search` reaches.
     kernel : str
         The imaging kernel.
     config : Config
@@ -105,25 +99,54 @@ def solve(pair: Pair, kernel: str, config: Config) -> Solution:
     Solution
         Normalised as the pair's target is.
     """
-    reduce = resampler(pair.shape, shape_of(pair.target), kernel, str(pair.target.device))
-    channels = [
-        Measurement(y, pair.valid[0, 0], reduce, max(pair.ratio), config.solver_iterations)
-        for y in pair.target[0]
-    ]
+    channels = _channels(pair, kernel, config)
     if pair.guide is None:
-        images = [_guide_free(channel) for channel in channels]
-        return Solution(torch.stack(images)[None], torch.zeros_like(images[0]), None, {})
-    alignment: dict[str, Any] = {}
-    guide = pair.guide[0]
+        images = [
+            _guide_free(channel, channel.estimate(None), channel.straightness())
+            for channel in channels
+        ]
+        return Solution(torch.stack(images)[None], torch.zeros_like(images[0]))
+    alignment = Alignment(pair.shape)
     if config.align != "off":
-        guide, alignment = _aligned(channels[0], guide, config.seed)
-    solved = [_guided(channel, guide, config.seed) for channel in channels]
+        alignment = aligned(pair, kernel, config)
+    guide, seen = alignment.apply(pair.guide[0]), alignment.seen(pair.guide.device)
+    if alignment.refused:
+        images = [
+            _guide_free(channel, channel.estimate(None), channel.straightness())
+            for channel in channels
+        ]
+        return Solution(torch.stack(images)[None], torch.zeros_like(seen), guide[None], alignment)
+    solved = [_guided(channel, guide, seen, config.seed) for channel in channels]
     weight = torch.stack([weight for _, weight in solved]).mean(0)
     return Solution(torch.stack([x for x, _ in solved])[None], weight, guide[None], alignment)
 
 
-def _guide_free(channel: Measurement) -> Tensor:
-    return channel.denoised(channel.estimate(None), GUIDE_FREE)
+def guide_of(pair: Pair) -> Tensor:
+    """Return the guide (G, H, W) of a pair that has one."""
+    if pair.guide is None:
+        raise ValueError("the pair has no guide")
+    return pair.guide[0]
+
+
+def _channels(pair: Pair, kernel: str, config: Config) -> list[Measurement]:
+    """Take the target apart into its channels."""
+    reduce = resampler(pair.shape, shape_of(pair.target), kernel, str(pair.target.device))
+    return [
+        Measurement(y, pair.valid[0, 0], reduce, max(pair.ratio), config.solver_iterations)
+        for y in pair.target[0]
+    ]
+
+
+def _guide_free(
+    channel: Measurement, estimate: Tensor, straightness: float, schedule: Schedule = GUIDE_FREE
+) -> Tensor:
+    """Do without the guide: by sparse blocks, or by straight edges where the target has such."""
+    if straightness == 0:
+        return channel.denoised(estimate, schedule)
+    stepped = channel.stepped(estimate, None, None)
+    if straightness == 1:
+        return stepped
+    return torch.lerp(channel.denoised(estimate, schedule), stepped, straightness)
 
 
 def _with_hidden(channel: Measurement, seed: int) -> tuple[Measurement, Tensor]:
@@ -135,51 +158,45 @@ def _with_hidden(channel: Measurement, seed: int) -> tuple[Measurement, Tensor]:
     )
 
 
-def _aligned(channel: Measurement, guide: Tensor, seed: int) -> tuple[Tensor, dict[str, Any]]:
-    """Move the guide, first far and then finely, as long as hidden pixels are predicted better."""
-    partial, hidden = _with_hidden(channel, seed)
+def aligned(pair: Pair, kernel: str, config: Config) -> Alignment:
+    """Find where the guide lies, as long as hidden pixels are predicted better."""
+    guide = guide_of(pair)
+    channel = _channels(pair, kernel, config)[0]
+    partial, hidden = _with_hidden(channel, config.seed)
 
     def error(at: Tensor) -> float:
         predicted = channel.reduce(partial.estimate(whiten(at, channel.ratio)))
         return error_db(predicted, channel.y, hidden)
 
-    facts: dict[str, Any] = {"affine": [0.0] * 6, "shift": (0.0, 0.0)}
-    before = error(guide)
-    if min(channel.y.shape) >= LEAST_SIDE:
-        found = search(channel.y[None], guide.expand(3, -1, -1), target_valid=channel.valid > 0)
-        facts["confidence"] = found.confidence
-        if found.affine.any() and found.confidence > LEAST_CONFIDENCE:
-            size = shape_of(guide)
-            grid = Affine(size)(found.affine, identity_grid(size))
-            moved = sample(guide[None], grid, "bicubic")[0]
-            after = error(moved)
-            if before - after > LEAST_GAIN_DB:
-                guide, before, facts["affine"] = moved, after, found.affine.tolist()
-    shift = likeliest_shift(channel.y, channel.reduce, channel.valid, guide, channel.ratio)
-    moved = move(guide, shift)
-    if before - error(moved) > LEAST_GAIN_DB:
-        guide, facts["shift"] = moved, shift
-    return guide, facts
+    def finest(at: Tensor) -> Motion:
+        return refine(channel.y, partial.valid, at, kernel, channel.ratio)
+
+    deformable = config.align != "affine"
+    return align(channel.y, channel.valid, guide, error, finest, deformable=deformable)
 
 
-def _guided(channel: Measurement, guide: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+def _guided(channel: Measurement, guide: Tensor, seen: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     """Mix all explanations by what each is worth; return the image and the guide's weight."""
     features = whiten(guide, channel.ratio)
     partial, hidden = _with_hidden(channel, seed)
     start = partial.estimate(None), partial.estimate(features)
     trust = _trust(partial, hidden, features, *start)
+    straightness = channel.straightness()
+    free = _guide_free(channel, channel.estimate(None), straightness)
     if trust < LEAST_TRUST:
-        free = _guide_free(channel)
         return free, torch.zeros_like(free)
-    held_out = _candidates(partial, guide, *start, GUIDE_FREE_HELD_OUT)
+    explain = _Explanations(guide, features, straightness)
+    held_out = [
+        _guide_free(partial, start[0], straightness, GUIDE_FREE_HELD_OUT),
+        *explain(partial, start[1]),
+    ]
     weights = region_weights([channel.reduce(x) for x in held_out], channel.y, hidden)
-    whole = channel.estimate(None), channel.estimate(features)
-    candidates = _candidates(channel, guide, *whole, GUIDE_FREE)
-    enlarge = resampler(channel.y.shape, candidates[0].shape, "bilinear", str(guide.device))
+    candidates = [free, *explain(channel, channel.estimate(features))]
+    enlarge = resampler(channel.y.shape, free.shape, "bilinear", str(guide.device))
     wide = enlarge(weights)
     mixed = (wide * torch.stack(candidates)).sum(0)
-    free = candidates[0]
-    return channel.consistent(free + trust * (mixed - free)), trust * (1 - wide[0])
+    believed = trust * seen
+    return channel.consistent(free + believed * (mixed - free)), believed * (1 - wide[0])
 
 
 def _trust(
@@ -201,24 +218,41 @@ def _trust(
     return image_trust(gain(guided), max(decoys))
 
 
-def _candidates(
-    channel: Measurement, guide: Tensor, free: Tensor, guided: Tensor, guide_free: Schedule
-) -> list[Tensor]:
-    """Make every explanation from the two estimates; the first does without the guide."""
-    guided_filter = GuidedFilter(guide, max(1, round(channel.ratio / 2)))
-    edges = EdgeVariation(guide)
-    filtered = guided
-    for _ in range(FILTER_ROUNDS):
-        filtered = channel.consistent(guided_filter(filtered))
-    return [
-        channel.denoised(free, guide_free),
-        guided,
-        filtered,
-        channel.denoised(guided, SPARSE),
-        edges.sharpen(guided, channel.y, channel.reduce, channel.valid),
-        edges.sharpen(filtered, channel.y, channel.reduce, channel.valid),
-        _blended(channel, guided, guided_filter),
-    ]
+class _Explanations:
+    """What a guide may say of a measurement, several ways; which ones, the target decides."""
+
+    def __init__(self, guide: Tensor, features: Tensor, straightness: float) -> None:
+        self.guide, self.features, self.straightness = guide, features, straightness
+        self.edges = EdgeVariation(guide)
+        self.wide_edges = EdgeVariation(guide, STEP_CONTRAST)
+
+    def __call__(self, channel: Measurement, estimate: Tensor) -> list[Tensor]:
+        """Make every explanation, each (H, W), from the guided estimate (H, W)."""
+        guided_filter = GuidedFilter(self.guide, max(1, round(channel.ratio / 2)))
+        filtered = estimate
+        for _ in range(FILTER_ROUNDS):
+            filtered = channel.consistent(guided_filter(filtered))
+        found = [self._sharpened(channel, filtered)]
+        if self.straightness > 0:
+            found.append(self._stepped(channel, estimate))
+        if self.straightness < 1:
+            found += [
+                estimate,
+                filtered,
+                channel.denoised(estimate, SPARSE),
+                self._sharpened(channel, estimate),
+                _blended(channel, estimate, guided_filter),
+            ]
+        return found
+
+    def _sharpened(self, channel: Measurement, x: Tensor) -> Tensor:
+        return self.edges.sharpen(x, channel.y, channel.reduce, channel.valid)
+
+    def _stepped(self, channel: Measurement, base: Tensor) -> Tensor:
+        x = channel.stepped(base, self.guide, self.features)
+        return self.wide_edges.sharpen(
+            x, channel.y, channel.reduce, channel.valid, iterations=STEP_ITERATIONS
+        )
 
 
 def _blended(channel: Measurement, x: Tensor, guided_filter: GuidedFilter) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self, get_args
 from cmsr.errors import OptionError
 
 Preset = Literal["default", "fast", "paper"]
+Align = Literal["auto", "off", "affine", "cpab"]
 
 
 def _bounded(default: Any, low: float, high: float) -> Any:
@@ -31,8 +32,9 @@ class Config:
     """How the low-resolution image was made: auto, bicubic, bilinear (both antialiased),
     bicubic-plain, bilinear-plain, box, nearest or gaussian:SIGMA (in output pixels)."""
 
-    align: Literal["auto", "off"] = "auto"
-    """Whether the guide is moved to match the target."""
+    align: Align = "auto"
+    """Whether the guide is moved to match the target, and how freely: by an affine map alone, by
+    that and a CPAB warp, or by all that helps."""
 
     ratio: float | None = _bounded(None, 1, 64)
     """Enlargement without a guide; with one, the two sizes give it."""
@@ -140,7 +142,7 @@ class Config:
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "preset": get_args(Preset),
-    "align": ("auto", "off"),
+    "align": get_args(Align),
     "device": ("auto", "cpu", "cuda"),
     "method": ("two-branch", "closed-form"),
 }

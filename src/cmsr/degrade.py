@@ -11,14 +11,17 @@ transpose is exact. Ratios are real numbers and may differ per axis.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.errors import OptionError
@@ -37,6 +40,9 @@ KERNELS = (
 )
 CONSISTENCY = 1e-4
 """Damping of `project`: agreement to about 1 % of what there was to correct."""
+
+SMOOTHNESS = 0.3
+"""Width of the Gaussian by which `Resampler.solve` spreads, in pixels of the smaller grid."""
 
 _GAUSSIAN = re.compile(r"gaussian:(\d+(?:\.\d*)?|\.\d+)")
 
@@ -65,23 +71,39 @@ class Resampler:
         return self.rows.mT @ y @ self.cols
 
     def solve(self, y: Tensor, noise: float = 0.0) -> Tensor:
-        """Map (..., h, w) to (..., H, W) by Rᵀ (R Rᵀ + noise)⁻¹.
+        """Map (..., h, w) to (..., H, W) by S Rᵀ (R S Rᵀ + noise)⁻¹, S a narrow Gaussian.
 
-        That is the smallest image that R takes to ``y``; nearly so where ``noise`` is above 0.
+        That is an image that R takes to ``y``, nearly so where ``noise`` is above 0: the smallest
+        in the norm of S⁻¹, so that what is added has no grain of R's sampling grid.
         """
-        (row_values, row_vectors), (col_values, col_vectors) = self._spectra
-        spread = (row_vectors.mT @ y @ col_vectors) / (row_values[:, None] * col_values + noise)
-        return self.transpose(row_vectors @ spread @ col_vectors.mT)
+        rows, cols = self._spectra
+        part = (rows.vectors.mT @ y @ cols.vectors) / (rows.values[:, None] * cols.values + noise)
+        return rows.back @ (rows.vectors @ part @ cols.vectors.mT) @ cols.back.mT
 
     @cached_property
-    def _spectra(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """Eigenvalues and eigenvectors of R Rᵀ along both axes."""
+    def _spectra(self) -> tuple[_Spectrum, _Spectrum]:
+        """What `solve` needs of both axes."""
+        return _Spectrum.of(self.rows), _Spectrum.of(self.cols)
 
-        def spectrum(matrix: Tensor) -> tuple[Tensor, Tensor]:
-            values, vectors = torch.linalg.eigh((matrix @ matrix.mT).double())
-            return values.clamp(min=values[-1] * 1e-6).to(matrix), vectors.to(matrix)
 
-        return spectrum(self.rows), spectrum(self.cols)
+class _Spectrum(NamedTuple):
+    """Eigenvalues and eigenvectors of R S Rᵀ along one axis, and S Rᵀ."""
+
+    values: Tensor
+    vectors: Tensor
+    back: Tensor
+
+    @classmethod
+    def of(cls, matrix: Tensor) -> Self:
+        width = SMOOTHNESS * matrix.shape[1] / matrix.shape[0]
+        reach = math.ceil(4 * width)
+        place = torch.arange(-reach, reach + 1, device=matrix.device, dtype=torch.float64)
+        smooth = torch.exp(-((place / width) ** 2) / 2)
+        smooth = (smooth / smooth.sum())[None, None]
+        back = F.conv1d(matrix.double()[:, None], smooth, padding=reach)[:, 0].mT
+        values, vectors = torch.linalg.eigh(matrix.double() @ back)
+        values = values.clamp(min=values[-1] * 1e-6)
+        return cls(values.to(matrix), vectors.to(matrix), back.to(matrix))
 
 
 @lru_cache(maxsize=64)
@@ -213,7 +235,7 @@ def back_project(
 def project(
     x: Tensor, y: Tensor, reduce: Resampler, valid: Tensor, noise: float = CONSISTENCY
 ) -> Tensor:
-    """Return the image closest to ``x`` that ``reduce`` takes to ``y``, in one step.
+    """Return ``x`` with the smoothest change that makes ``reduce`` take it to ``y``, in one step.
 
     Parameters are those of `back_project`, whose limit it is but for holes: there the residual
     counts as zero. ``noise`` above 0 lets the result stay off ``y`` by so much of the residual's

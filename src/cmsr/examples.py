@@ -8,7 +8,7 @@ enlarged back.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -53,10 +53,14 @@ class Example:
     @classmethod
     def at_scale(cls, pair: Pair, label: Tensor, valid: Tensor) -> Self:
         """Bring the guide to the scale of a label that covers the whole pair."""
-        if pair.guide is None:
-            return cls(label, valid, None)
-        reduce = resampler(pair.shape, shape_of(label), "bicubic", str(label.device))
-        return cls(label, valid, reduce(pair.guide))
+        return cls(label, valid, None).with_guide(pair.guide)
+
+    def with_guide(self, guide: Tensor | None) -> Self:
+        """Return the same label with a guide (1, G, H, W) of the whole pair, brought to scale."""
+        if guide is not None and shape_of(guide) != shape_of(self.label):
+            device = str(guide.device)
+            guide = resampler(shape_of(guide), shape_of(self.label), "bicubic", device)(guide)
+        return replace(self, guide=guide)
 
     def at(self, grid: Tensor, mode: str) -> Self:
         """Sample everything at one (1, h, w, 2) grid in grid_sample's convention."""

@@ -19,6 +19,7 @@ K. He, J. Sun, X. Tang, "Guided Image Filtering", PAMI 2013, for the local linea
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -77,29 +78,64 @@ def estimate(
     iterations : int
         Steps of conjugate gradients.
     """
+    model = _Model(reduce, valid, features, ratio)
     mean = (y * valid).sum() / valid.sum().clamp(min=1)
-
-    def covariance(v: Tensor) -> Tensor:
-        total = _spread(v, SMOOTH, ratio)
-        if features is None:
-            return total
-        return total + (features * _spread(features * v, EXPLAINED, ratio)).sum(0)
-
-    def system(dual: Tensor) -> Tensor:
-        return valid * reduce(covariance(reduce.transpose(valid * dual))) + NOISE * dual
-
     right = valid * (y - mean)
-    dual, residual, direction = torch.zeros_like(right), right, right
-    tiny = torch.finfo(y.dtype).tiny
-    power = (residual * residual).sum()
-    for _ in range(iterations):
-        image = system(direction)
-        step = power / (direction * image).sum().clamp(min=tiny)
-        dual, residual = dual + step * direction, residual - step * image
-        before, power = power, (residual * residual).sum()
-        direction = residual + power / before.clamp(min=tiny) * direction
-    image = mean + covariance(reduce.transpose(valid * dual))
+    dual = model.solve(right, iterations)
+    image = mean + model.covariance(reduce.transpose(valid * dual))
     return Estimate(image, float((dual * right).sum()))
+
+
+def energy(
+    y: Tensor, reduce: Resampler, valid: Tensor, features: Tensor, ratio: float, *, iterations: int
+) -> Tensor:
+    """Return `Estimate.energy` as a tensor that is differentiable in the features.
+
+    The parameters are those of `estimate`. With a dual u that is not yet converged it is the lower
+    bound 2 uᵀ (y − m) − uᵀ (R K Rᵀ + λ) u, whose derivative needs none of the iterations.
+    """
+    model = _Model(reduce, valid, features, ratio)
+    mean = (y * valid).sum() / valid.sum().clamp(min=1)
+    right = valid * (y - mean)
+    with torch.no_grad():
+        dual = model.solve(right, iterations)
+    return 2 * (dual * right).sum() - (dual * model.system(dual)).sum()
+
+
+@dataclass(frozen=True)
+class _Model:
+    """The covariance K of the unknown image, as it is measured."""
+
+    reduce: Resampler
+    valid: Tensor
+    features: Tensor | None
+    ratio: float
+
+    def covariance(self, v: Tensor) -> Tensor:
+        """Apply K to an image (H, W)."""
+        total = _spread(v, SMOOTH, self.ratio)
+        if self.features is None:
+            return total
+        explained = _spread(self.features * v, EXPLAINED, self.ratio)
+        return total + (self.features * explained).sum(0)
+
+    def system(self, dual: Tensor) -> Tensor:
+        """Apply R K Rᵀ + λ to a dual (h, w)."""
+        image = self.covariance(self.reduce.transpose(self.valid * dual))
+        return self.valid * self.reduce(image) + NOISE * dual
+
+    def solve(self, right: Tensor, iterations: int) -> Tensor:
+        """Return the dual (h, w) that the system takes to ``right``, by conjugate gradients."""
+        dual, residual, direction = torch.zeros_like(right), right, right
+        tiny = torch.finfo(right.dtype).tiny
+        power = (residual * residual).sum()
+        for _ in range(iterations):
+            image = self.system(direction)
+            step = power / (direction * image).sum().clamp(min=tiny)
+            dual, residual = dual + step * direction, residual - step * image
+            before, power = power, (residual * residual).sum()
+            direction = residual + power / before.clamp(min=tiny) * direction
+        return dual
 
 
 def whiten(guide: Tensor, ratio: float) -> Tensor:

@@ -6,21 +6,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from cmsr.closed_form import solve
+from cmsr import closed_form, two_branch
 from cmsr.config import Config
 from cmsr.degrade import check_kernel
 from cmsr.errors import OptionError
-from cmsr.examples import Example
-from cmsr.infer import infer
 from cmsr.inputs import Source, check_size, read_pair
 from cmsr.pair import Pair
-from cmsr.train import Fit, Progress, new_fit, train
+from cmsr.solution import Solution
+from cmsr.train import Progress
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,8 @@ class Result:
     history : dict of lists
         Loss and learning rate at each training step.
     info : dict
-        Ratio, kernel, alignment, seed, preset, seconds, notes: what a record of the run needs.
+        Ratio, kernel, alignment, seed, preset, seconds, notes, warnings: what a record of the run
+        needs.
     """
 
     image: npt.NDArray[Any]
@@ -95,30 +95,31 @@ def upscale(
     """
     started = time.perf_counter()
     config = Config.of(preset, seed=seed, **options)
-    device, kernel = _device(config.device), _kernel(config.kernel)
+    device, kernel = _device(config.device), resolve_kernel(config.kernel)
     raster, photo, read_notes = read_pair(target, guide, config)
     pair = Pair.of(raster, photo, config.ratio, fill=config.fill).to(device)
     check_size(raster, pair.shape, config)
     with _no_denormals():
-        outcome = _sharpen(pair, kernel, config, progress)
-    stacked = pair.denormalise(outcome.image)
+        solution = _solve(pair, kernel, config, progress)
+    stacked = pair.denormalise(solution.image)
     return Result(
         image=stacked[0] if raster.flat else np.moveaxis(stacked, 0, -1),
         valid=pair.valid_at_output(),
-        guide_weight=outcome.guide_weight.cpu().numpy(),
-        warped_guide=_picture(outcome.guide),
-        history=outcome.history,
+        guide_weight=solution.guide_weight.cpu().numpy(),
+        warped_guide=_picture(solution.guide),
+        history=solution.history,
         info={
             "preset": config.preset,
             "seed": config.seed,
             "ratio": pair.ratio,
             "kernel": kernel,
-            "alignment": outcome.alignment,
+            "alignment": solution.alignment.facts() if solution.alignment else None,
             "device": device,
             "seconds": time.perf_counter() - started,
             "notes": [*read_notes, *pair.notes],
             "size": list(pair.shape),
-            "guide_weight": float(outcome.guide_weight.mean()),
+            "guide_weight": float(solution.guide_weight.mean()),
+            "warnings": list(solution.alignment.warnings) if solution.alignment else [],
         },
     )
 
@@ -133,51 +134,18 @@ def _no_denormals() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-class _Outcome(NamedTuple):
-    """What a method gives back: the image (1, C, H, W) and how the guide was used."""
-
-    image: torch.Tensor
-    guide_weight: torch.Tensor
-    guide: torch.Tensor | None
-    alignment: dict[str, Any]
-    history: dict[str, list[float]]
-
-
-def _sharpen(pair: Pair, kernel: str, config: Config, progress: Progress | None) -> _Outcome:
+def _solve(pair: Pair, kernel: str, config: Config, progress: Progress | None) -> Solution:
     """Do it by the method that the options name."""
     if pair.blank:
         blank = pair.target.new_zeros((1, pair.target.shape[1], *pair.shape))
-        return _Outcome(blank, blank[0, 0], pair.guide, {}, {})
+        return Solution(blank, blank[0, 0], pair.guide)
     if config.method == "closed-form":
-        solution = solve(pair, kernel, config)
-        return _Outcome(*solution, {})
-    image, fit = _learn(pair, kernel, config, progress)
-    weight = torch.full(pair.shape, float(pair.guide is not None))
-    return _Outcome(image, weight, pair.guide, {}, fit.history)
+        return closed_form.solve(pair, kernel, config)
+    return two_branch.solve(pair, kernel, config, progress)
 
 
-def _learn(
-    pair: Pair, kernel: str, config: Config, progress: Progress | None
-) -> tuple[torch.Tensor, Fit]:
-    """Train and infer, through smaller ratios first where the options say so."""
-    fit = new_fit(pair, config)
-    extra: tuple[Example, ...] = ()
-    for step in _increments(pair, config.steps):
-        train(step, kernel, config, fit, extra, progress)
-        image = infer(fit, step, kernel, config)
-        solid = Example.upsampling(step).valid
-        extra = (*extra, Example.at_scale(pair, image, solid))
-    return image, fit
-
-
-def _increments(pair: Pair, steps: tuple[float, ...]) -> list[Pair]:
-    """List the pair at each ratio below the whole one, ascending, and last as it is."""
-    height, width = pair.target.shape[-2:]
-    smaller = [ratio for ratio in sorted(steps) if ratio < min(pair.ratio)]
-    return [*(pair.at((round(height * r), round(width * r))) for r in smaller), pair]
-
-
-def _kernel(name: str) -> str:
+def resolve_kernel(name: str) -> str:
+    """Return the kernel that a name stands for; OptionError if there is none."""
     if name == "auto":
         return "bicubic"
     check_kernel(name)

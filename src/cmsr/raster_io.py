@@ -405,17 +405,17 @@ def created(
 
 def _inherit(dataset: Any, profile: dict[str, Any]) -> None:
     """Carry band names, units, scales, colours and tags over."""
-    count = len(profile.get("descriptions", ()))
     dataset.update_tags(**profile.get("tags", {}))
-    for index in range(count):
-        dataset.set_band_description(index + 1, profile["descriptions"][index] or "")
-        dataset.update_tags(index + 1, **profile["band_tags"][index])
-        if profile["units"][index]:
-            dataset.set_band_unit(index + 1, profile["units"][index])
-    rest = dataset.count - count
-    if count and any(scale != 1 for scale in profile["scales"]):
-        dataset.scales = (*profile["scales"], *[1.0] * rest)
-    if count and any(offset != 0 for offset in profile["offsets"]):
-        dataset.offsets = (*profile["offsets"], *[0.0] * rest)
-    if count and not rest:
+    for index, text in enumerate(profile.get("descriptions", ()), start=1):
+        dataset.set_band_description(index, text or "")
+    for index, tags in enumerate(profile.get("band_tags", ()), start=1):
+        dataset.update_tags(index, **tags)
+    for index, unit in enumerate(profile.get("units", ()), start=1):
+        dataset.set_band_unit(index, unit or "")
+    scales, offsets = profile.get("scales", []), profile.get("offsets", [])
+    if any(scale != 1 for scale in scales):
+        dataset.scales = (*scales, *[1.0] * (dataset.count - len(scales)))
+    if any(offset != 0 for offset in offsets):
+        dataset.offsets = (*offsets, *[0.0] * (dataset.count - len(offsets)))
+    if len(profile.get("colorinterp", ())) == dataset.count:
         dataset.colorinterp = profile["colorinterp"]

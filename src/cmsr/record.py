@@ -42,6 +42,16 @@ def summary(info: Mapping[str, Any]) -> str:
     return f"{width} × {height}, ratio {ratio}, kernel {info['kernel']}, {info['seconds']:.1f} s"
 
 
+def alignment_summary(info: Mapping[str, Any]) -> str:
+    """Return one line: how far the guide was moved, how sure, seconds."""
+    found = info["alignment"]
+    sure = "" if found["confidence"] is None else f", confidence {found['confidence']:.2f}"
+    return (
+        f"moved by {found['median_displacement']:.2f} px in the median, "
+        f"{found['largest_displacement']:.2f} px at most{sure}, {info['seconds']:.1f} s"
+    )
+
+
 def of_file(raster: Raster) -> dict[str, Any]:
     """Return what a file holds, as plain JSON values."""
     height, width = raster.shape

@@ -13,15 +13,18 @@ All work happens at a bounded resolution, whatever the sizes of the images.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cmsr.degrade import shape_of
+from cmsr.similarity import climb
+from cmsr.view import View
 from cmsr.warp import Affine, Size, displacement, identity_grid
 
-COARSE, FINE = 64, 128  # longer side of the target at the two working resolutions, in pixels
+COARSE, FINE = (64, 2), (128, 3)  # longer side of the target in pixels, guide's pixels per one
 CANDIDATES = 3  # peaks of the correlation that are refined
 WORTH_MOVING = 0.015  # nats that a move must explain beyond the identity
 ROTATION_STEP, SCALE_STEP = math.radians(2.5), 0.045  # of the lattice; scale in logarithms
@@ -105,166 +108,49 @@ def search(
             f"registration needs 8 x 8 pixels or more, not {tuple(target.shape[1:])} for the "
             f"target and {tuple(guide.shape[1:])} for the guide"
         )
-    pair = _Pair(target.to(guide).float(), guide.float(), target_valid, guide_valid)
-    coarse, fine = _view(pair, COARSE, finer=2), _view(pair, FINE, finer=3)
-    lattice = _Lattice(coarse, shift * scale + 0.03, math.radians(rotation), math.log(scale))
+    coarse, fine = (
+        View.of(target, guide, target_valid, guide_valid, longer=longer, finer=finer)
+        for longer, finer in (COARSE, FINE)
+    )
+    affine = Affine(shape_of(guide))
+    lattice = _Lattice(
+        coarse, affine, shift * scale + 0.03, math.radians(rotation), math.log(scale)
+    )
     surfaces = lattice.correlate()
     identity = torch.zeros(6, device=guide.device)
     starts = [*lattice.peaks(surfaces[0], CANDIDATES), identity]
-    theta, value = max((climb(coarse.explained, start) for start in starts), key=lambda end: end[1])
+    theta, value = max(
+        (climb(_objective(coarse, affine), start) for start in starts), key=lambda end: end[1]
+    )
     chance = max(
-        climb(coarse.mirrored(axes).explained, lattice.peaks(surface, 1)[0])[1]
+        climb(_objective(coarse.mirrored(axes), affine), lattice.peaks(surface, 1)[0])[1]
         for axes, surface in zip(MIRRORS[1:], surfaces[1:], strict=True)
     )
     margin, surplus = (surfaces[0].max() - surfaces[1:].max()).item(), value - chance
 
-    theta, value = climb(fine.explained, theta)
-    unmoved = fine.explained(identity).item()
+    theta, value = climb(_objective(fine, affine), theta)
+    unmoved = fine.explained(fine.grid).item()
     if value - unmoved < WORTH_MOVING:
         theta, value = identity, unmoved
-    confidence = _confidence(margin, surplus, fine.displacement(theta) < NEAR)
+    moved = displacement(affine(theta, fine.grid), shape_of(fine.guide)).norm(dim=-1).median()
+    near = moved.item() < NEAR * max(shape_of(fine.guide))
+    confidence = _confidence(margin, surplus, near)
     return Registration(theta, confidence, value, margin, surplus)
 
 
-def explained(
-    target: Tensor, guide: Tensor, weight: Tensor, *, radius: int = 3, floor: float = 0.02
-) -> Tensor:
-    """Measure how much of a target's local structure a linear function of the guide explains.
-
-    In each window the target is regressed on the guide's channels; the measure is the mean fall
-    of the logarithm of its variance, ``log(var + floor) - log(residual var + floor)``. The
-    logarithm keeps the few windows of strong contrast from outvoting the many.
-
-    Parameters
-    ----------
-    target : Tensor (C, h, w), about of mean 0 and variance 1 per channel.
-    guide : Tensor (K, h, w), on the target's grid, likewise standardised.
-    weight : Tensor (h, w), 0 where the target or the guide is not known, else 1.
-    radius : windows have 2 * radius + 1 pixels a side.
-    floor : variance that counts as noise.
-
-    Returns
-    -------
-    Tensor ()
-        In nats; 0 means nothing is explained. Differentiable in the guide.
-    """
-    channels = len(guide)
-    pairs = [(i, j) for i in range(channels) for j in range(i, channels)]
-    products = [guide[i] * guide[j] for i, j in pairs]
-    mixed = (target[:, None] * guide).flatten(0, 1)
-    moments = torch.cat((target, target.square(), guide, torch.stack(products), mixed))
-    window = 2 * radius + 1
-    share = F.avg_pool2d(weight[None], window, 1)
-    moments = F.avg_pool2d(moments * weight, window, 1) / share.clamp_min(1e-3)
-    sizes = [len(target), len(target), channels, len(pairs), len(mixed)]
-    mean_t, square_t, mean_g, square_g, cross = torch.split(moments, sizes)
-
-    variance = (square_t - mean_t.square()).clamp_min(0)
-    cross = cross.reshape(len(target), channels, *share.shape[1:]) - mean_t[:, None] * mean_g
-    covariance = {
-        (i, j): square_g[n] - mean_g[i] * mean_g[j] + (0.01 if i == j else 0)
-        for n, (i, j) in enumerate(pairs)
-    }
-    residual = (variance - _regressed(covariance, list(cross.unbind(1)))).clamp_min(0)
-    gain = ((variance + floor) / (residual + floor)).log().mean(0)
-    return (gain * share[0]).sum() / share.sum().clamp_min(1e-3)
-
-
-def climb(
-    objective: Callable[[Tensor], Tensor],
-    start: Tensor,
-    *,
-    reach: float = 0.03,
-    iterations: int = 12,
-) -> tuple[Tensor, float]:
-    """Maximise a smooth function of a few parameters near a start, by BFGS with short steps.
-
-    Parameters
-    ----------
-    objective : function of a Tensor (n,) that returns a differentiable Tensor ().
-    start : Tensor (n,), where to begin.
-    reach : length of the longest step; the first is a third of it.
-    iterations : most steps.
-
-    Returns
-    -------
-    The best parameters (n,) and their value.
-    """
-    point = start.detach()
-    value, slope = _value_and_slope(objective, point)
-    inverse = torch.eye(len(point)).to(point) * (reach / 3 / slope.norm().clamp_min(1e-12))
-    for iteration in range(iterations):
-        step = inverse @ slope
-        step = step * (reach / step.norm().clamp_min(reach))
-        for _ in range(4):
-            ahead, ahead_slope = _value_and_slope(objective, point + step)
-            if ahead > value:
-                break
-            step = step / 3
-        else:
-            break
-        change = slope - ahead_slope
-        point, value, slope = point + step, ahead, ahead_slope
-        curvature = step @ change
-        if step.norm() < 1e-4:
-            break
-        if curvature > 1e-10:
-            if iteration == 0:
-                inverse = torch.eye(len(point)).to(point) * (curvature / (change @ change))
-            turn = torch.eye(len(point)).to(point) - torch.outer(step, change) / curvature
-            inverse = turn @ inverse @ turn.T + torch.outer(step, step) / curvature
-    return point, value
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """What `search` is given."""
-
-    target: Tensor  # (C, h, w)
-    guide: Tensor  # (3, H, W)
-    target_valid: Tensor | None  # (h, w)
-    guide_valid: Tensor | None  # (H, W)
-
-
-@dataclass(frozen=True)
-class _View:
-    """A pair at a working resolution."""
-
-    target: Tensor  # (C, h, w), of mean 0 and deviation 1 per channel
-    target_valid: Tensor  # (h, w), 0 or 1
-    guide: Tensor  # (3, h * finer, w * finer), standardised likewise
-    guide_valid: Tensor  # (h * finer, w * finer), 0 or 1
-    finer: int
-    affine: Affine
-
-    def explained(self, theta: Tensor) -> Tensor:
-        """Return what the guide explains once moved by the affine parameters ``theta``."""
-        grid = self.affine(theta, identity_grid(_size(self.guide), device=theta.device))
-        layers = torch.cat((self.guide, self.guide_valid[None]))[None]
-        moved = F.grid_sample(layers, grid, padding_mode="zeros", align_corners=False)
-        moved = F.avg_pool2d(moved, self.finer)[0]
-        weight = self.target_valid * (moved[-1].detach() > 0.99)
-        return explained(self.target, moved[:-1], weight)
-
-    def mirrored(self, axes: tuple[int, ...]) -> "_View":
-        """Return the pair with the target mirrored along some axes: another scene, but as alike."""
-        return replace(
-            self, target=self.target.flip(axes), target_valid=self.target_valid.flip(axes)
-        )
-
-    def displacement(self, theta: Tensor) -> float:
-        """Return the median displacement by ``theta``, in longer sides of the image."""
-        size = _size(self.target)
-        grid = self.affine(theta, identity_grid(size, device=theta.device))
-        return float(displacement(grid, size).norm(dim=-1).median()) / max(size)
+def _objective(view: View, affine: Affine) -> Callable[[Tensor], Tensor]:
+    """Return what the guide explains as a function of the affine parameters that move it."""
+    return lambda theta: view.explained(affine(theta, view.grid))
 
 
 class _Lattice:
     """Correlation of orientations over shifts, for a lattice of rotations and scales."""
 
-    def __init__(self, view: _View, margin: float, rotation: float, log_scale: float) -> None:
-        self._view = view
-        height, width = _size(view.target)
+    def __init__(
+        self, view: View, affine: Affine, margin: float, rotation: float, log_scale: float
+    ) -> None:
+        self._view, self._affine = view, affine
+        height, width = shape_of(view.target)
         self._margin = round(margin * max(height, width))  # of shifts, in pixels
         turns, scales = torch.meshgrid(
             _symmetric(rotation, ROTATION_STEP), _symmetric(log_scale, SCALE_STEP), indexing="ij"
@@ -273,7 +159,7 @@ class _Lattice:
 
     def correlate(self) -> Tensor:
         """Return correlations (mirrors, rotations and scales, shifts y, shifts x) from -1 to 1."""
-        size, reach = _size(self._view.target), 2 * self._margin
+        size, reach = shape_of(self._view.target), 2 * self._margin
         frame = (size[0] + reach, size[1] + reach)
         guide, energy, seen = self._turned_guides(frame)
 
@@ -316,7 +202,7 @@ class _Lattice:
         Each is (n, *frame): the target's frame, widened by the margin, as the guide fills it for
         each rotation and scale.
         """
-        size = _size(self._view.target)
+        size = shape_of(self._view.target)
         small = F.interpolate(self._view.guide[None], size, mode="bicubic", antialias=True)[0]
         valid = F.adaptive_avg_pool2d(self._view.guide_valid[None], size)[0] > 0.99
         field, support = _orientations(small, valid.to(small))
@@ -332,12 +218,12 @@ class _Lattice:
 
     def _parameters(self, entry: int, row: int, column: int) -> Tensor:
         """Affine parameters of one element of the surface that `correlate` returns."""
-        height, width = _size(self._view.target)
+        height, width = shape_of(self._view.target)
         pixels = self._turns.new_tensor((column - self._margin, row - self._margin))
         shift = pixels * 2 / self._turns.new_tensor((width, height)) * self._extent()
         linear = self._linear()[entry]
         matrix = torch.cat((linear, (linear @ shift)[:, None]), dim=1)
-        return self._view.affine.parameters(matrix)
+        return self._affine.parameters(matrix)
 
     def _linear(self) -> Tensor:
         """Rotations times scales, as matrices (n, 2, 2)."""
@@ -345,29 +231,7 @@ class _Lattice:
         return torch.stack((torch.stack((x, -y), -1), torch.stack((y, x), -1)), -2)
 
     def _extent(self) -> Tensor:
-        return self._view.affine.extent.to(self._turns)
-
-
-def _view(pair: _Pair, longer: int, finer: int) -> _View:
-    """Reduce a pair so that the target's longer side has at most ``longer`` pixels."""
-    size = _size(pair.target)
-    shrink = min(1.0, longer / max(size))
-    height, width = (max(8, round(side * shrink)) for side in size)
-    target, target_valid = _reduced(pair.target, pair.target_valid, (height, width))
-    guide, guide_valid = _reduced(pair.guide, pair.guide_valid, (height * finer, width * finer))
-    return _View(target, target_valid, guide, guide_valid, finer, Affine(_size(pair.guide)))
-
-
-def _reduced(image: Tensor, valid: Tensor | None, size: Size) -> tuple[Tensor, Tensor]:
-    """Resize an image (C, H, W) and its mask; mean 0 and deviation 1 where valid."""
-    known = torch.ones(_size(image)).to(image) if valid is None else valid.to(image)
-    image = torch.where(known > 0, image, 0.0)
-    count = known.sum().clamp_min(1)
-    centred = (image - image.sum((1, 2), keepdim=True) / count) * known
-    spread = (centred.square().sum((1, 2), keepdim=True) / count).sqrt().clamp_min(1e-12)
-    resized = F.interpolate((centred / spread)[None], size, mode="bicubic", antialias=True)[0]
-    known = F.interpolate(known[None, None], size, mode="bilinear", antialias=True)[0, 0]
-    return resized, (known > 0.99).to(image)
+        return self._affine.extent.to(self._turns)
 
 
 def _orientations(image: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
@@ -402,28 +266,3 @@ def _confidence(margin: float, surplus: float, near: bool) -> float:
     """
     odds = 40 * margin + 12.6 * surplus - 2.9
     return 1 / (1 + math.exp(-odds - (4.1 if near and margin > 0 else 0)))
-
-
-def _value_and_slope(objective: Callable[[Tensor], Tensor], point: Tensor) -> tuple[float, Tensor]:
-    point = point.clone().requires_grad_()
-    value = objective(point)
-    (slope,) = torch.autograd.grad(value, point)
-    return value.item(), slope
-
-
-def _regressed(covariance: dict[tuple[int, int], Tensor], cross: list[Tensor]) -> Tensor:
-    """Variance that a regression explains, by elimination: ``cross' covariance^-1 cross``."""
-    share = torch.zeros_like(cross[0])
-    for i in range(len(cross)):
-        pivot = covariance[i, i]
-        share = share + cross[i].square() / pivot
-        for j in range(i + 1, len(cross)):
-            ratio = covariance[i, j] / pivot
-            cross[j] = cross[j] - ratio * cross[i]
-            for k in range(j, len(cross)):
-                covariance[j, k] = covariance[j, k] - ratio * covariance[i, k]
-    return share
-
-
-def _size(image: Tensor) -> Size:
-    return image.shape[-2], image.shape[-1]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from cmsr.chain import WarpChain
 from cmsr.config import Config
 from cmsr.degrade import resampler
 from cmsr.examples import Example, draw_patch
@@ -36,11 +38,14 @@ class Fit:
     ----------
     network : TwoBranch
         Weights learned from this pair.
+    chain : WarpChain or None
+        How the guide is warped; None leaves it where it is.
     history : dict of lists
         Loss and learning rate at each iteration.
     """
 
     network: TwoBranch
+    chain: WarpChain | None = None
     history: dict[str, list[float]] = field(default_factory=lambda: {"loss": [], "rate": []})
 
 
@@ -57,7 +62,7 @@ def train(
     Parameters
     ----------
     pair : Pair
-        The guide is aligned already.
+        The guide is aligned on the way where ``config.align`` says so.
     kernel : str
         The imaging kernel by which labels are reduced.
     config : Config
@@ -75,11 +80,12 @@ def train(
     rng = np.random.default_rng(config.seed)
     fit = fit or new_fit(pair, config)
     schemes = (Example.downsampling(pair), *extra), (Example.upsampling(pair),)
-    optimizer = torch.optim.Adam(fit.network.parameters(), lr=config.learning_rate)
+    optimizer = torch.optim.Adam(_groups(fit, config.learning_rate))
     rate = PlateauRate(config.learning_rate)
     for step in range(iterations):
         examples = schemes[int(rng.random() < config.p)]
-        patch = draw_patch(examples[rng.integers(len(examples))], crop, rng)
+        example = _as_warped(examples[rng.integers(len(examples))], pair, fit)
+        patch = draw_patch(example, crop, rng)
         loss = fit.network.loss(
             reenlarged(patch.label, pair.ratio, kernel), patch.guide, patch.label, patch.valid
         )
@@ -91,18 +97,36 @@ def train(
         if progress:
             progress("train", step + 1, iterations, loss.item())
         if (step + 1) % MEASURE_EVERY == 0:
-            error = reconstruction_error(fit.network, schemes[0][0], pair.ratio, kernel)
-            optimizer.param_groups[0]["lr"] = rate.update(step + 1, error)
+            whole = _as_warped(schemes[0][0], pair, fit)
+            error = reconstruction_error(fit.network, whole, pair.ratio, kernel)
+            rate.update(step + 1, error)
+            for group in optimizer.param_groups:
+                group["lr"] = rate.value * group["scale"]
         if rate.value < LOWEST_RATE:
             break
     return fit
 
 
 def new_fit(pair: Pair, config: Config) -> Fit:
-    """Return a network with weights drawn by the seed, on the pair's device."""
+    """Return a network with weights drawn by the seed, on the pair's device, and no warp yet."""
     torch.manual_seed(config.seed)
-    network = TwoBranch(pair.target.shape[1], pair.guide)
-    return Fit(network.to(pair.target.device))
+    network = TwoBranch(pair.target.shape[1], pair.guide).to(pair.target.device)
+    if pair.guide is None or config.align == "off":
+        return Fit(network)
+    return Fit(network, WarpChain(pair.shape, config.align).to(pair.target.device))
+
+
+def _groups(fit: Fit, rate: float) -> list[dict[str, Any]]:
+    """Return everything that is trained, with its learning rates."""
+    network = {"params": list(fit.network.parameters()), "lr": rate, "scale": 1.0}
+    return [network, *(fit.chain.groups(rate) if fit.chain else [])]
+
+
+def _as_warped(example: Example, pair: Pair, fit: Fit) -> Example:
+    """Return an example with the whole guide as the chain warps it now."""
+    if fit.chain is None or pair.guide is None:
+        return example
+    return example.with_guide(fit.chain(pair.guide))
 
 
 def reenlarged(label: Tensor, ratio: tuple[float, float], kernel: str) -> Tensor:

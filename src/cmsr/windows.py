@@ -290,6 +290,7 @@ def _merged(infos: list[dict[str, Any]], shape: tuple[int, int]) -> dict[str, An
         "alignment": {},
         "seconds": sum(info["seconds"] for info in infos),
         "notes": list(dict.fromkeys(note for info in infos for note in info["notes"])),
+        "warnings": list(dict.fromkeys(text for info in infos for text in info["warnings"])),
         "size": list(shape),
         "guide_weight": float(np.mean([info["guide_weight"] for info in infos])),
         "windows": len(infos),

@@ -1,0 +1,137 @@
+"""How well known warps of the guide are undone: median residual, and what is lost in dB.
+
+    python benchmarks/known_warps.py PAIRS.csv --dataset epfl_nir --seeds 10 [--upscale]
+
+Random affine maps (shift to 15 % of each side, rotation to 10 degrees, scale 0.8 to 1.25), and
+random CPAB and thin-plate warps of 12 px at most, move the guides of aligned pairs. The table
+gives, per kind and seed, the residual of each pair in pixels of the guide, median over the image;
+with ``--upscale`` also the loss of PSNR against the unmoved guide.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import cmsr
+from cmsr import io
+from cmsr.cpab import Cpab
+from cmsr.warp import (
+    Affine,
+    Size,
+    ThinPlate,
+    Warp,
+    compose,
+    displacement,
+    identity_grid,
+    inside,
+    sample,
+)
+
+FARTHEST = 12.0  # pixels of the guide, of the smooth warps
+Motion = tuple[Warp, Tensor]
+
+
+def affine_motion(seed: int, size: Size) -> Motion:
+    """Draw an affine map of the whole range."""
+    rng = np.random.default_rng(seed)
+    shift = rng.uniform(-0.15, 0.15, 2) * (size[1], size[0]) * 2 / max(size)
+    angle = math.radians(rng.uniform(-10, 10))
+    scale = math.exp(rng.uniform(-1, 1) * math.log(1.25))
+    cosine, sine = scale * math.cos(angle), scale * math.sin(angle)
+    matrix = torch.tensor([[cosine, -sine, shift[0]], [sine, cosine, shift[1]]]).double()
+    return Affine(size), Affine(size).parameters(matrix)
+
+
+def smooth_motion(warp: Warp, seed: int, size: Size) -> Motion:
+    """Draw a warp that moves some pixel by `FARTHEST` and none further."""
+    generator = torch.Generator().manual_seed(seed)
+    theta = 0.01 * torch.randn(warp.dim, dtype=torch.float64, generator=generator)
+    grid = identity_grid(size, dtype=torch.float64)
+    for _ in range(4):
+        theta = theta * FARTHEST / displacement(warp(theta, grid), size).norm(dim=-1).max()
+    return warp, theta
+
+
+MOTIONS = {
+    "affine": affine_motion,
+    "cpab": lambda seed, size: smooth_motion(Cpab(size), seed, size),
+    "thin-plate": lambda seed, size: smooth_motion(ThinPlate(size, (4, 4)), seed, size),
+}
+
+
+def moved_guide(guide: np.ndarray, motion: Motion) -> np.ndarray:
+    """Read a guide (H, W, C) through a warp."""
+    layers = torch.from_numpy(guide.astype(np.float64)).permute(2, 0, 1)[None]
+    grid = motion[0](motion[1], identity_grid((layers.shape[2], layers.shape[3])).double())
+    moved = sample(layers, grid, "bicubic")[0].permute(1, 2, 0).numpy()
+    return np.clip(np.rint(moved), 0, 255).astype(np.uint8)
+
+
+def residual(found: cmsr.Registered, motion: Motion) -> float:
+    """Median distance, in pixels, from where each pixel of the moved guide came from."""
+    height, width = found.valid.shape
+    grid = identity_grid((height, width), dtype=torch.float64)
+    step = torch.from_numpy(found.displacement).double() / torch.tensor([width / 2, height / 2])
+    read = grid + step
+    came = compose([motion, (Affine((height, width)), torch.zeros(6).double())], read)
+    distance = displacement(came, (height, width)).norm(dim=-1)
+    return distance[inside(read)].median().item()
+
+
+def psnr(image: np.ndarray, truth: np.ndarray) -> float:
+    """On the 8-bit scale."""
+    error = np.mean((np.clip(image.astype(float), 0, 255) - truth.astype(float)) ** 2)
+    return float(10 * np.log10(255**2 / error))
+
+
+def pairs(table: Path, dataset: str) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
+    """Read name, target, guide (H, W, 3) and truth of one data set."""
+    with table.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["dataset"] == dataset]
+    read = lambda row, key: io.read(table.parent / row[key]).data  # noqa: E731
+    return [
+        (row["name"], read(row, "target")[0], np.moveaxis(read(row, "guide"), 0, -1),
+         read(row, "truth")[0])
+        for row in rows
+    ]  # fmt: skip
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pairs", type=Path)
+    parser.add_argument("--dataset", default="epfl_nir")
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--kinds", nargs="+", default=list(MOTIONS), choices=list(MOTIONS))
+    parser.add_argument("--upscale", action="store_true")
+    options = parser.parse_args()
+    scenes = pairs(options.pairs, options.dataset)
+    unmoved = {}
+    if options.upscale:
+        unmoved = {
+            name: psnr(cmsr.upscale(target, guide).image, truth)
+            for name, target, guide, truth in scenes
+        }
+    for kind in options.kinds:
+        for seed in range(options.seeds):
+            cells = []
+            for name, target, guide, truth in scenes:
+                motion = MOTIONS[kind](seed, guide.shape[:2])
+                moved = moved_guide(guide, motion)
+                cell = f"{name} {residual(cmsr.align(target, moved), motion):.2f} px"
+                if options.upscale:
+                    reached = psnr(cmsr.upscale(target, moved).image, truth)
+                    cell += f" {reached - unmoved[name]:+.2f} dB"
+                cells.append(cell)
+            print(f"{kind:10} seed {seed}  " + "  ".join(cells), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""Alignment: where in the guide each pixel of the target lies, and whether that can be believed.
+
+From gross to fine: an affine map found from far away, a smooth deformation, a last small shift.
+Each is kept only if the guide then predicts the target better than before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cmsr.deform import deform
+from cmsr.degrade import shape_of
+from cmsr.register import search
+from cmsr.warp import (
+    Affine,
+    Motion,
+    Size,
+    Stages,
+    area_change,
+    compose,
+    displacement,
+    identity_grid,
+    inside,
+    sample,
+)
+
+LEAST_GAIN_DB = 0.05
+"""Fall of the held-out error that a move of the guide must bring to be believed."""
+
+LEAST_CONFIDENCE = 0.5
+"""Confidence of the coarse search below which the guide counts as another scene's."""
+
+LEAST_SIDE = 8
+"""Smallest target that the coarse search takes, in pixels."""
+
+FARTHEST = 0.3
+"""Largest median displacement allowed, in longer sides of the guide."""
+
+LEAST_SEEN = 0.5
+"""Share of the target that must lie on the guide."""
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Where the guide lies.
+
+    Attributes
+    ----------
+    size : (height, width)
+        Of the guide; any other image of the same frame may be read at ``grid`` as well.
+    stages : Stages
+        Warps for `cmsr.warp.compose`; none leaves the guide where it is.
+    confidence : float or None
+        Chance that the guide shows the target's scene; None where nobody asked.
+    warnings : tuple of str
+        What was refused, and why.
+    refused : bool
+        Whether the guide seems to show another scene and must not be used.
+    """
+
+    size: Size
+    stages: Stages = ()
+    confidence: float | None = None
+    warnings: tuple[str, ...] = ()
+    refused: bool = False
+
+    def grid(self, size: Size | None = None, device: torch.device | None = None) -> Tensor:
+        """Return where each pixel reads the guide, (1, H, W, 2), at its own or another size."""
+        with torch.no_grad():
+            return compose(self.stages, identity_grid(size or self.size, device=device))
+
+    def apply(self, guide: Tensor) -> Tensor:
+        """Move a guide (G, H, W), interpolating once."""
+        if not self.stages:
+            return guide
+        return sample(guide[None], self.grid(shape_of(guide), guide.device), "bicubic")[0]
+
+    def seen(self, device: torch.device | None = None) -> Tensor:
+        """Return 1 where the guide reaches, else 0, (H, W)."""
+        return inside(self.grid(device=device))[0].float()
+
+    def facts(self) -> dict[str, Any]:
+        """Return what JSON can hold of it; displacements in pixels of the guide."""
+        moved = displacement(self.grid(), self.size).norm(dim=-1)
+        return {
+            "stages": [
+                {"warp": type(warp).__name__.lower(), "parameters": theta.tolist()}
+                for warp, theta in self.stages
+            ],
+            "confidence": self.confidence,
+            "refused": self.refused,
+            "median_displacement": moved.median().item(),
+            "largest_displacement": moved.max().item(),
+        }
+
+
+def align(
+    target: Tensor,
+    valid: Tensor,
+    guide: Tensor,
+    error: Callable[[Tensor], float],
+    refine: Callable[[Tensor], Motion],
+    *,
+    deformable: bool = True,
+) -> Alignment:
+    """Find where the guide lies, and keep of that what is proven.
+
+    Parameters
+    ----------
+    target : Tensor, shape (h, w)
+        In any unit.
+    valid : Tensor, shape (h, w)
+        1 where the target was measured.
+    guide : Tensor, shape (G, H, W)
+        [0, 1].
+    error : callable
+        Takes a moved guide (G, H, W) and returns how badly it predicts hidden pixels, in dB.
+    refine : callable
+        Takes a moved guide and returns the small warp that is left, with its parameters.
+    deformable : bool
+        Whether more than an affine map is tried.
+    """
+    best = Alignment(shape_of(guide))
+    lowest = error(guide)
+    if min(target.shape) >= LEAST_SIDE:
+        colours, known = guide.expand(3, -1, -1), valid > 0
+        found = search(target[None], colours, target_valid=known)
+        best = recognised(best.size, found.confidence)
+        if best.refused:
+            return best
+        moves: list[Stages] = []
+        if found.affine.any():
+            moves.append([(Affine(best.size), found.affine)])
+        if deformable:
+            moves.append(deform(target[None], colours, found.affine, target_valid=known))
+        best, lowest = _proven(best, lowest, moves, guide, error)
+    if not deformable:
+        return best
+    finer = [*best.stages, refine(best.apply(guide))]
+    return _proven(best, lowest, [finer], guide, error)[0]
+
+
+def recognised(size: Size, confidence: float) -> Alignment:
+    """Return the guide where it is, refused where the confidence of the search is too low."""
+    if confidence >= LEAST_CONFIDENCE:
+        return Alignment(size, (), confidence)
+    warning = (
+        f"the guide does not seem to show what the target shows (confidence {confidence:.2f}): "
+        "it is not used; with align off it is"
+    )
+    return Alignment(size, (), confidence, (warning,), refused=True)
+
+
+def trouble(grid: Tensor, size: Size) -> str | None:
+    """Say what makes a grid (1, H, W, 2) impossible for a guide of ``size``, or None."""
+    if (area_change(grid) <= 0).any():
+        return "folds the guide over itself"
+    if (share := inside(grid).float().mean().item()) < LEAST_SEEN:
+        return f"leaves only {share:.0%} of the target on the guide"
+    moved = displacement(grid, size).norm(dim=-1).median().item()
+    if moved > FARTHEST * max(size):
+        return f"moves the guide by {moved:.0f} px, further than {FARTHEST * max(size):.0f} px"
+    return None
+
+
+def _proven(
+    best: Alignment,
+    lowest: float,
+    moves: list[Stages],
+    guide: Tensor,
+    error: Callable[[Tensor], float],
+) -> tuple[Alignment, float]:
+    """Try ever freer moves; return the last that earned its freedom, and its held-out error."""
+    for stages in moves:
+        tried = replace(best, stages=stages)
+        if problem := trouble(tried.grid(device=guide.device), best.size):
+            refusal = f"a move of the guide is refused: it {problem}"
+            best = replace(best, warnings=(*best.warnings, refusal))
+            continue
+        found = error(tried.apply(guide))
+        if lowest - found > LEAST_GAIN_DB:
+            best, lowest = tried, found
+    return best, lowest

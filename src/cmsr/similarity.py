@@ -1,0 +1,142 @@
+"""How much of a target a guide explains, and the two ways to search for where it does most."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def explained(
+    target: Tensor, guide: Tensor, weight: Tensor, *, radius: int = 3, floor: float = 0.02
+) -> Tensor:
+    """Measure how much of a target's local structure a linear function of the guide explains.
+
+    In each window the target is regressed on the guide's channels; the measure is the mean fall
+    of the logarithm of its variance, ``log(var + floor) - log(residual var + floor)``. The
+    logarithm keeps the few windows of strong contrast from outvoting the many.
+
+    Parameters
+    ----------
+    target : Tensor (C, h, w), about of mean 0 and variance 1 per channel.
+    guide : Tensor (K, h, w), on the target's grid, likewise standardised.
+    weight : Tensor (h, w), 0 where the target or the guide is not known, else 1.
+    radius : windows have 2 * radius + 1 pixels a side.
+    floor : variance that counts as noise.
+
+    Returns
+    -------
+    Tensor ()
+        In nats; 0 means nothing is explained. Differentiable in the guide.
+    """
+    channels = len(guide)
+    pairs = [(i, j) for i in range(channels) for j in range(i, channels)]
+    products = [guide[i] * guide[j] for i, j in pairs]
+    mixed = (target[:, None] * guide).flatten(0, 1)
+    moments = torch.cat((target, target.square(), guide, torch.stack(products), mixed))
+    window = 2 * radius + 1
+    share = F.avg_pool2d(weight[None], window, 1)
+    moments = F.avg_pool2d(moments * weight, window, 1) / share.clamp_min(1e-3)
+    sizes = [len(target), len(target), channels, len(pairs), len(mixed)]
+    mean_t, square_t, mean_g, square_g, cross = torch.split(moments, sizes)
+
+    variance = (square_t - mean_t.square()).clamp_min(0)
+    cross = cross.reshape(len(target), channels, *share.shape[1:]) - mean_t[:, None] * mean_g
+    covariance = {
+        (i, j): square_g[n] - mean_g[i] * mean_g[j] + (0.01 if i == j else 0)
+        for n, (i, j) in enumerate(pairs)
+    }
+    residual = (variance - _regressed(covariance, list(cross.unbind(1)))).clamp_min(0)
+    gain = ((variance + floor) / (residual + floor)).log().mean(0)
+    return (gain * share[0]).sum() / share.sum().clamp_min(1e-3)
+
+
+def climb(
+    objective: Callable[[Tensor], Tensor],
+    start: Tensor,
+    *,
+    reach: float = 0.03,
+    iterations: int = 12,
+) -> tuple[Tensor, float]:
+    """Maximise a smooth function of a few parameters near a start, by BFGS with short steps.
+
+    Parameters
+    ----------
+    objective : function of a Tensor (n,) that returns a differentiable Tensor ().
+    start : Tensor (n,), where to begin.
+    reach : length of the longest step; the first is a third of it.
+    iterations : most steps.
+
+    Returns
+    -------
+    The best parameters (n,) and their value.
+    """
+    point = start.detach()
+    value, slope = _value_and_slope(objective, point)
+    inverse = torch.eye(len(point)).to(point) * (reach / 3 / slope.norm().clamp_min(1e-12))
+    for iteration in range(iterations):
+        step = inverse @ slope
+        step = step * (reach / step.norm().clamp_min(reach))
+        for _ in range(4):
+            ahead, ahead_slope = _value_and_slope(objective, point + step)
+            if ahead > value:
+                break
+            step = step / 3
+        else:
+            break
+        change = slope - ahead_slope
+        point, value, slope = point + step, ahead, ahead_slope
+        curvature = step @ change
+        if step.norm() < 1e-4:
+            break
+        if curvature > 1e-10:
+            if iteration == 0:
+                inverse = torch.eye(len(point)).to(point) * (curvature / (change @ change))
+            turn = torch.eye(len(point)).to(point) - torch.outer(step, change) / curvature
+            inverse = turn @ inverse @ turn.T + torch.outer(step, step) / curvature
+    return point, value
+
+
+def descend(
+    objective: Callable[[Tensor], Tensor], start: Tensor, steps: int, rate: float
+) -> Tensor:
+    """Minimise a smooth function of many parameters near a start, by Adam in one cycle.
+
+    Parameters
+    ----------
+    objective : function of a Tensor (n,) that returns a differentiable Tensor ().
+    start : Tensor (n,), where to begin.
+    steps : number of steps.
+    rate : highest learning rate.
+    """
+    point = start.clone().requires_grad_()
+    adam = torch.optim.Adam([point], lr=rate, betas=(0.8, 0.95))
+    cycle = torch.optim.lr_scheduler.OneCycleLR(
+        adam, rate, total_steps=steps, pct_start=0.2, final_div_factor=20
+    )
+    for _ in range(steps):
+        (point.grad,) = torch.autograd.grad(objective(point), point)
+        adam.step()
+        cycle.step()
+    return point.detach()
+
+
+def _value_and_slope(objective: Callable[[Tensor], Tensor], point: Tensor) -> tuple[float, Tensor]:
+    point = point.clone().requires_grad_()
+    value = objective(point)
+    (slope,) = torch.autograd.grad(value, point)
+    return value.item(), slope
+
+
+def _regressed(covariance: dict[tuple[int, int], Tensor], cross: list[Tensor]) -> Tensor:
+    """Variance that a regression explains, by elimination: ``cross' covariance^-1 cross``."""
+    share = torch.zeros_like(cross[0])
+    for i in range(len(cross)):
+        pivot = covariance[i, i]
+        share = share + cross[i].square() / pivot
+        for j in range(i + 1, len(cross)):
+            ratio = covariance[i, j] / pivot
+            cross[j] = cross[j] - ratio * cross[i]
+            for k in range(j, len(cross)):
+                covariance[j, k] = covariance[j, k] - ratio * covariance[i, k]
+    return share
