@@ -17,7 +17,7 @@ from tests.conftest import SyntheticPair, smooth_field
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
-QUICK = ["--preset", "paper", "--iterations", "2", "--no-ensemble", "--quiet"]
+QUICK = ["--preset", "paper", "--iterations", "2", "--no-ensemble", "--align", "off", "--quiet"]
 
 
 def run(*arguments: object) -> int:
@@ -46,7 +46,7 @@ def test_zeros_of_a_depth_map_stay_holes_and_nothing_else_becomes_one(
 
 
 def test_holes_are_guessed_with_a_note_and_filled_on_request(pair: SyntheticPair) -> None:
-    options = {"preset": "paper", "iterations": 2, "ensemble": False}
+    options = {"preset": "paper", "iterations": 2, "ensemble": False, "align": "off"}
     kept = cmsr.upscale(depth_map(), pair.guide, **options)
     assert "0 is taken for no measurement" in kept.info["notes"][0]
     assert not kept.valid[24:32, 44:56].any()
@@ -146,7 +146,9 @@ def test_means_are_kept_in_every_type(pair: SyntheticPair, dtype: str, preset: s
         dtype, (28_500, 3_000)
     )
     target = (low + span * pair.target).astype(dtype)
-    options = {"iterations": 2, "ensemble": False} if preset == "paper" else {}
+    options = {"align": "off"}
+    if preset == "paper":
+        options |= {"iterations": 2, "ensemble": False}
     result = cmsr.upscale(target, pair.guide, preset=preset, **options)
     assert result.image.dtype == target.dtype
     assert result.image.mean(dtype=float) == pytest.approx(target.mean(dtype=float), rel=1e-3)
