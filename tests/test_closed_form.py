@@ -1,6 +1,5 @@
 """Laws of the priors, and what the default method must and must not do."""
 
-
 import numpy as np
 import pytest
 import torch
@@ -124,7 +123,7 @@ def test_regions_follow_the_estimate_that_proves_right_there() -> None:
     left_wrong, right_wrong = y.clone(), y.clone()
     left_wrong[:, :30] += 0.2
     right_wrong[:, 30:] += 0.2
-    weights = region_weights([left_wrong, right_wrong], y, torch.ones_like(y))
+    weights = region_weights(torch.stack([left_wrong, right_wrong]), y, torch.ones_like(y))
     torch.testing.assert_close(weights.sum(0), torch.ones_like(y))
     assert (weights[1, :, :20] > 0.99).all()
     assert (weights[0, :, 40:] > 0.99).all()

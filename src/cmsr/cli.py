@@ -63,26 +63,27 @@ class Upscale:
     config: OmitArgPrefixes[Config]
     """How to do it; the preset decides what is not given."""
 
+    preview: Path | None = None
+    """Also write a picture in colours with a scale bar, as PNG."""
+
+    colour_map: str = "inferno"
+    """Colour map of the preview: any of matplotlib's."""
+
     def run(self) -> None:
         """Read, upscale, write."""
-        from cmsr import io, pipeline, record
+        from cmsr import job, record
 
-        inputs = [self.target] if self.guide is None else [self.target, self.guide]
-        target = io.read(self.target)
-        io.check_output(self.out, inputs=inputs, like=target, overwrite=self.overwrite)
-        if self.json:
-            io.check_output(self.json, inputs=[*inputs, self.out], overwrite=self.overwrite)
+        names = {field.name for field in dataclasses.fields(job.Job)}
+        options = {name: getattr(self, name) for name in names}
         with _progress(self.quiet) as progress:
-            options = dataclasses.asdict(self.config)
-            result = pipeline.upscale(target, self.guide, progress=progress, **options)
-        io.write(self.out, result.image, result.valid, like=target)
-        if self.json:
-            record.write_json(self.json, record.of_run(result))
-        _complain(result.info["warnings"])
+            facts = job.Job(**options).run(progress)
+        for page in facts:
+            _complain(page["warnings"])
         if not self.quiet:
-            for note in result.info["notes"]:
+            for note in dict.fromkeys(note for page in facts for note in page["notes"]):
                 print(f"note: {note}", file=sys.stderr)
-            print(f"{self.out}: {record.summary(result)}")
+            print(f"{self.out}: {record.summary(facts[0])}", end="")
+            print(f", {len(facts)} pages" if len(facts) > 1 else "")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -188,9 +189,10 @@ class Info:
 
     def run(self) -> None:
         """Read and describe."""
-        from cmsr import io, record
+        from cmsr import inputs, record
 
-        facts = record.of_file(io.read(self.file))
+        raster, notes = inputs.read_alone(self.file)
+        facts = record.of_file(raster) | {"notes": notes}
         if self.json:
             print(json_text.dumps(facts, indent=2))
         else:
@@ -287,15 +289,20 @@ def _preset(arguments: list[str]) -> str:
 def _registry() -> ConstructorRegistry:
     """Read tuples of numbers as one word: 2,4."""
     registry = ConstructorRegistry()
+    kinds: dict[Any, tuple[Callable[[str], float], str]] = {
+        tuple[float, ...]: (float, "R,R,…"),
+        tuple[int, ...]: (int, "N,N,…"),
+    }
 
     @registry.primitive_rule
     def _numbers(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-        if info.type != tuple[float, ...]:
+        if info.type not in kinds:
             return None
+        number, metavar = kinds[info.type]
         return PrimitiveConstructorSpec(
             nargs=1,
-            metavar="R,R,…",
-            instance_from_str=lambda words: tuple(float(w) for w in words[0].split(",") if w),
+            metavar=metavar,
+            instance_from_str=lambda words: tuple(number(w) for w in words[0].split(",") if w),
             is_instance=lambda value: isinstance(value, tuple),
             str_from_instance=lambda value: [",".join(f"{number:g}" for number in value)],
         )

@@ -23,7 +23,7 @@ from cmsr.pair import Pair
 from cmsr.refine import refine
 from cmsr.solution import Solution
 from cmsr.sparse import Schedule, denoise
-from cmsr.trust import error_db, hide, image_trust, region_weights
+from cmsr.trust import error_db, hide, image_trust, mixture_trust, region_weights
 from cmsr.warp import Motion
 
 GUIDE_FREE = Schedule(rounds=32, first=0.3, last=0.02, variation=0.004, power=0.5)
@@ -130,7 +130,13 @@ def _guided(channel: Measurement, guide: Tensor, seen: Tensor, seed: int) -> tup
         _guide_free(partial, start[0], straightness, GUIDE_FREE_HELD_OUT),
         *explain(partial, start[1]),
     ]
-    weights = region_weights([channel.reduce(x) for x in held_out], channel.y, hidden)
+    predicted = torch.stack([channel.reduce(x) for x in held_out])
+    weights = region_weights(predicted, channel.y, hidden)
+    alone, together = predicted[0], (weights * predicted).sum(0)
+    gain = error_db(alone, channel.y, hidden) - error_db(together, channel.y, hidden)
+    trust = min(trust, max(straightness, mixture_trust(gain)))
+    if trust < LEAST_TRUST:
+        return free, torch.zeros_like(free)
     candidates = [free, *explain(channel, channel.estimate(features))]
     enlarge = resampler(channel.y.shape, free.shape, "bilinear", str(guide.device))
     wide = enlarge(weights)

@@ -78,11 +78,47 @@ class Config:
     back_projections: int = _bounded(6, 0, 1000)
     """Rounds of back-projection that make the output agree with the input."""
 
+    invalid: float | Literal["auto", "none"] = "auto"
+    """Target value that stands for no measurement, besides NaN and the file's own nodata; auto
+    takes 0 for it where zeros lie apart from all that was measured."""
+
+    fill: bool = False
+    """Fill the target's holes instead of keeping them."""
+
+    bands: tuple[int, ...] = _bounded((), 1, 65535)
+    """Bands of the target to upscale, for example 1,4; all otherwise."""
+
+    native_size: tuple[int, int] | None = _bounded(None, 4, 65535)
+    """Width and height of the sensor, where the camera enlarged its image itself."""
+
+    emissivity: float | None = _bounded(None, 0.01, 1)
+    """Radiometric JPEG: the object's emissivity instead of the file's."""
+
+    distance: float | None = _bounded(None, 0, 100_000)
+    """Radiometric JPEG: distance to the object in metres."""
+
+    reflected_temperature: float | None = _bounded(None, -273, 5000)
+    """Radiometric JPEG: apparent temperature of what the object reflects, in °C."""
+
+    atmospheric_temperature: float | None = _bounded(None, -273, 200)
+    """Radiometric JPEG: temperature of the air, in °C."""
+
+    humidity: float | None = _bounded(None, 0, 1)
+    """Radiometric JPEG: relative humidity of the air, 0 to 1."""
+
+    max_pixels: int = _bounded(2**28, 1, 2**40)
+    """Largest image, read or made, in pixels."""
+
+    max_memory: float = _bounded(4.0, 0.1, 4096)
+    """Memory to plan for, in GB; larger GeoTIFFs are worked on window by window."""
+
     def __post_init__(self) -> None:
         """Check every value against its type's choices and its range."""
         for option in dataclasses.fields(self):
             value = getattr(self, option.name)
             _check_range(option.name, value, option.metadata.get("range"))
+        if isinstance(self.invalid, str) and self.invalid not in ("auto", "none"):
+            raise OptionError(f"invalid is {self.invalid!r}; choose a number, auto or none")
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise OptionError(

@@ -1,160 +1,125 @@
-"""Files to arrays and back, with what the file says of them; everything goes through rasterio."""
+"""The door for files: which format, whether it can be read or written, and no half-written file."""
 
 from __future__ import annotations
 
 import os
-import secrets
 import tempfile
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
-from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 
+from cmsr import array_io, raster_io
+from cmsr.atomic import replacing as replacing
 from cmsr.errors import InputError, OutputError
+from cmsr.raster import DTYPES as DTYPES
+from cmsr.raster import Raster as Raster
+from cmsr.raster import from_array as from_array
+from cmsr.raster_io import MAX_BYTES, MAX_PIXELS, Grid, Header
 
-MAX_VALUES = 2**31
-"""Largest number of values (pixels × channels) read from one file."""
+PathLike = str | os.PathLike[str]
 
-DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
-DRIVERS = {".png": "PNG", ".tif": "GTiff", ".tiff": "GTiff", ".jpg": "JPEG", ".jpeg": "JPEG"}
-_DRIVER_DTYPES = {"PNG": ("uint8", "uint16"), "JPEG": ("uint8",), "GTiff": DTYPES}
-_DRIVER_CHANNELS = {"PNG": (1, 2, 3, 4), "JPEG": (1, 3)}
-_CREATION: dict[str, dict[str, Any]] = {
-    "GTiff": {"compress": "deflate", "bigtiff": "if_safer"},
-    "JPEG": {"quality": 95},
-    "PNG": {},
+_VARIABLES = {
+    ".nc": 'NETCDF:"{path}":{member}',
+    ".cdf": 'NETCDF:"{path}":{member}',
+    ".h5": 'HDF5:"{path}"://{member}',
+    ".hdf5": 'HDF5:"{path}"://{member}',
+    ".zarr": 'ZARR:"{path}":/{member}',
+    ".tif": "GTIFF_DIR:{member}:{path}",
+    ".tiff": "GTIFF_DIR:{member}:{path}",
 }
+"""How rasterio calls a variable, or a page, of a file."""
 
 
-@dataclass(frozen=True)
-class Raster:
-    """An image as its file holds it.
+def locate(path: PathLike) -> tuple[Path, str]:
+    """Split FILE:NAME into the file and the variable, page or array in it ("" where none is named).
 
-    Attributes
-    ----------
-    data : array, shape (C, H, W)
-        The values, in the file's own type and units, without an alpha band.
-    valid : array of bool, shape (H, W)
-        False where the file holds no measurement (nodata, transparent, NaN or infinite).
-    name : str
-        What to call it in messages: the path, or "target" for an array.
-    alpha : bool
-        Whether an alpha band was taken off.
-    flat : bool
-        Whether it is one band without a channel axis, to be given back as (H, W).
-    profile : dict
-        Georeference, nodata value, band names and tags, to be carried to the result.
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is not a plain one.
     """
-
-    data: npt.NDArray[Any]
-    valid: npt.NDArray[np.bool_]
-    name: str
-    alpha: bool = False
-    flat: bool = False
-    profile: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-        return self.data.shape[1], self.data.shape[2]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence what is no news here: pictures without a georeference; leave no side files."""
-    with warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"):
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        yield
+    text = os.fspath(path)
+    file, member = Path(text), ""
+    if not os.path.lexists(file) and ":" in text:
+        before, _, after = text.rpartition(":")
+        if os.path.lexists(before):
+            file, member = Path(before), after.lstrip("/")
+    try:
+        status = file.stat()
+    except (OSError, ValueError) as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else _reason(error)
+        raise InputError(f"{path}: {reason}") from error
+    if file.is_dir() and file.suffix.lower() != ".zarr":
+        raise InputError(f"{path}: is a folder; give an image file")
+    if not file.is_dir() and not file.is_file():
+        raise InputError(f"{path}: is not a plain file; give an image file")
+    if status.st_size == 0:
+        raise InputError(f"{path}: not an image that can be read (the file is empty)")
+    return file, member
 
 
-def read(path: str | os.PathLike[str]) -> Raster:
-    """Read an image file.
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _source(file: Path, member: str) -> str:
+    """Name a file, or a variable of it, as rasterio does."""
+    if not member:
+        return str(file.absolute())
+    pattern = _VARIABLES.get(file.suffix.lower())
+    if pattern is None or '"' in str(file) or not member.isprintable():
+        raise InputError(f"{file}: has no parts to be named by ':{member}'")
+    return pattern.format(path=file.absolute(), member=member)
+
+
+def is_array(path: PathLike) -> bool:
+    """Tell whether a name is that of an NPY, NPZ or EXR file."""
+    return locate(path)[0].suffix.lower() in array_io.ENDINGS
+
+
+def describe(path: PathLike) -> Header:
+    """Read the header of an image that rasterio reads.
+
+    Raises
+    ------
+    InputError
+        As `read`.
+    """
+    return raster_io.describe(os.fspath(path), _source(*locate(path)))
+
+
+def read(
+    path: PathLike,
+    *,
+    bands: Sequence[int] = (),
+    window: Any = None,
+    grid: Grid | None = None,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
+) -> Raster:
+    """Read an image file; see `cmsr.raster_io.read` for the parameters.
 
     Raises
     ------
     InputError
         If the file is missing, unreadable, not an image, too large, or of a type not in `DTYPES`.
     """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path}: no such file")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; give an image file")
-    try:
-        with _quiet(), rasterio.open(path) as dataset:
-            _check_size(path, dataset)
-            return _raster(path, dataset)
-    except (RasterioError, OSError, MemoryError) as error:
-        reason = str(error.__cause__ or error).strip().splitlines()
-        hint = f" ({reason[0]})" if reason and isinstance(error, RasterioIOError) else ""
-        raise InputError(f"{path}: not an image that can be read{hint}") from error
-
-
-def _check_size(path: Path, dataset: Any) -> None:
-    values = dataset.width * dataset.height * dataset.count
-    if values == 0:
-        raise InputError(f"{path}: holds no image")
-    if values > MAX_VALUES:
-        size = f"{dataset.width} × {dataset.height} × {dataset.count}"
-        raise InputError(f"{path}: {size} values are too many; at most {MAX_VALUES} are read")
-
-
-def _raster(path: Path, dataset: Any) -> Raster:
-    alpha = ColorInterp.alpha in dataset.colorinterp
-    bands = [
-        index
-        for index, meaning in zip(dataset.indexes, dataset.colorinterp, strict=True)
-        if meaning != ColorInterp.alpha
-    ]
-    data = dataset.read(bands)
-    _check_dtype(str(path), data.dtype)
-    valid = (dataset.dataset_mask() != 0) & np.isfinite(data).all(axis=0)
-    profile = {
-        "crs": dataset.crs,
-        "transform": dataset.transform,
-        "nodata": dataset.nodata,
-        "descriptions": [dataset.descriptions[index - 1] for index in bands],
-        "tags": dataset.tags(),
-    }
-    return Raster(data, valid, str(path), alpha=alpha, flat=len(data) == 1, profile=profile)
-
-
-def from_array(array: npt.ArrayLike, name: str) -> Raster:
-    """Take an array of shape (H, W) or (H, W, C); NaN and infinite values are holes.
-
-    A last axis of 2 or 4 in a guide is grey or RGB with alpha; that is for the caller to say.
-
-    Raises
-    ------
-    InputError
-        If the array is not two- or three-dimensional, or of a type not in `DTYPES`.
-    """
-    data = np.asarray(array)
-    if data.ndim not in (2, 3):
-        raise InputError(f"{name}: has {data.ndim} axes; give (H, W) or (H, W, channels)")
-    _check_dtype(name, data.dtype)
-    stacked = data[None] if data.ndim == 2 else np.moveaxis(data, -1, 0)
-    valid = np.isfinite(stacked).all(axis=0)
-    return Raster(stacked, valid, name, flat=data.ndim == 2)
-
-
-def _check_dtype(name: str, dtype: np.dtype[Any]) -> None:
-    if dtype.name not in DTYPES:
-        raise InputError(f"{name}: holds {dtype.name} values; supported are {', '.join(DTYPES)}")
+    file, member = locate(path)
+    limits = {"max_pixels": max_pixels, "max_bytes": max_bytes}
+    if file.suffix.lower() in array_io.ENDINGS:
+        return array_io.read(file, member, **limits)
+    return raster_io.read(
+        os.fspath(path), _source(file, member), bands=bands, window=window, grid=grid, **limits
+    )
 
 
 def check_output(
-    path: str | os.PathLike[str],
+    path: PathLike,
     *,
-    inputs: Sequence[str | os.PathLike[str]] = (),
+    inputs: Sequence[PathLike] = (),
     like: Raster | None = None,
     overwrite: bool = False,
 ) -> None:
@@ -171,7 +136,7 @@ def check_output(
         raise OutputError(f"{path}: the folder {path.parent} does not exist")
     if path.is_dir():
         raise OutputError(f"{path}: is a folder; give a file name")
-    if path.exists() and not overwrite:
+    if os.path.lexists(path) and not overwrite:
         role = "is an input" if any(_same(path, other) for other in inputs) else "exists already"
         raise OutputError(f"{path}: {role}; choose another name or add --overwrite")
     try:
@@ -180,27 +145,22 @@ def check_output(
     except OSError as error:
         raise OutputError(f"{path}: cannot write there ({error.strerror})") from error
     if like is not None:
-        _driver(path, like.data.dtype, len(like.data) + like.alpha)
+        _check_format(path, like.data.dtype, len(like.data) + like.alpha)
 
 
-def _same(path: Path, other: str | os.PathLike[str]) -> bool:
-    return Path(other).exists() and path.samefile(other)
+def _same(path: Path, other: PathLike) -> bool:
+    return path.exists() and Path(other).exists() and path.samefile(other)
 
 
-def _driver(path: Path, dtype: np.dtype[Any], channels: int) -> str:
-    """Name the format that the file's ending asks for, if it can hold such values."""
-    driver = DRIVERS.get(path.suffix.lower())
-    if driver is None:
-        raise OutputError(f"{path}: unknown ending; use one of {', '.join(DRIVERS)}")
-    if dtype.name not in _DRIVER_DTYPES[driver]:
-        raise OutputError(f"{path}: {driver} cannot hold {dtype.name} values; use .tif")
-    if channels not in _DRIVER_CHANNELS.get(driver, (channels,)):
-        raise OutputError(f"{path}: {driver} cannot hold {channels} channels; use .tif")
-    return driver
+def _check_format(path: Path, dtype: np.dtype[Any], channels: int) -> None:
+    if path.suffix.lower() in array_io.ENDINGS:
+        array_io.check_output(path, dtype, channels)
+    else:
+        raster_io.driver_for(path, dtype, channels)
 
 
 def write(
-    path: str | os.PathLike[str],
+    path: PathLike,
     image: npt.NDArray[Any],
     valid: npt.NDArray[np.bool_] | None = None,
     like: Raster | None = None,
@@ -216,76 +176,57 @@ def write(
     valid : array of bool, shape (H, W), optional
         Becomes the alpha band again where ``like`` had one.
     like : Raster, optional
-        The input whose georeference (rescaled to the new grid), nodata, band names and tags are
-        carried over.
+        The input whose georeference (rescaled to the new grid), nodata, band names, units and tags
+        are carried over.
 
     Raises
     ------
     OutputError
         If the file cannot be written; nothing is left behind.
     """
-    path = Path(path)
-    data = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
-    alpha = like is not None and like.alpha
-    if alpha:
-        seen = np.ones(data.shape[1:], bool) if valid is None else valid
-        top = np.iinfo(data.dtype).max if np.issubdtype(data.dtype, np.integer) else 1
-        data = np.concatenate([data, (seen * top).astype(data.dtype)[None]])
-    driver = _driver(path, data.dtype, len(data))
-    try:
-        with replacing(path) as temporary:
-            _write(temporary, data, driver, alpha, like)
-    except RasterioError as error:
-        raise OutputError(f"{path}: cannot be written ({error})") from error
+    write_pages(path, [(image, valid, like)])
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Hand out a name beside ``path``; what is written there replaces ``path`` if all goes well.
-
-    Raises
-    ------
-    OutputError
-        If the system refuses to write; nothing is left behind, and an old file stays as it was.
-    """
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
-    try:
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _write(
-    path: Path, data: npt.NDArray[Any], driver: str, alpha: bool, like: Raster | None
+def write_pages(
+    path: PathLike,
+    pages: Sequence[tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None, Raster | None]],
 ) -> None:
-    profile = like.profile if like is not None else {}
-    options: dict[str, Any] = {"nodata": profile.get("nodata"), "crs": profile.get("crs")}
-    if like is not None and "transform" in profile and not profile["transform"].is_identity:
-        (height, width), (new_height, new_width) = like.shape, data.shape[1:]
-        scale = profile["transform"].scale(width / new_width, height / new_height)
-        options["transform"] = profile["transform"] * scale
-    count, height, width = data.shape
-    with (
-        _quiet(),
-        rasterio.open(
-            path,
-            "w",
-            driver=driver,
-            count=count,
-            height=height,
-            width=width,
-            dtype=data.dtype,
-            **{key: value for key, value in options.items() if value is not None},
-            **_CREATION[driver],
-        ) as dataset,
-    ):
-        dataset.write(data)
-        if alpha:
-            dataset.colorinterp = [*dataset.colorinterp[:-1], ColorInterp.alpha]
-        if driver == "GTiff":
-            dataset.update_tags(**profile.get("tags", {}))
-            for index, text in enumerate(profile.get("descriptions", []), start=1):
-                dataset.set_band_description(index, text or "")
+    """Write a file of one or more pages (TIFF); each page is what `write` takes."""
+    path = Path(path)
+    stacked = [_with_alpha(*page) for page in pages]
+    _check_format(path, stacked[0].dtype, len(stacked[0]))
+    likes = [like for _, _, like in pages]
+    if path.suffix.lower() in array_io.ENDINGS:
+        if len(pages) > 1:
+            raise OutputError(f"{path}: holds one page only, not {len(pages)}; use .tif")
+        _write_array(path, pages[0][0], likes[0])
+        return
+    content = raster_io.encode(path, stacked, likes)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _write_array(path: Path, image: npt.NDArray[Any], like: Raster | None) -> None:
+    if path.suffix.lower() == ".exr":
+        channels = image.shape[2] if image.ndim == 3 else 1
+        names = like.profile.get("exr", []) if like is not None else []
+        if len(names) != channels:
+            names = ["Z"] if channels == 1 else ["R", "G", "B"]
+        with replacing(path) as temporary:
+            array_io.write_exr(temporary, image, names)
+        return
+    content = array_io.encode(path, image)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _with_alpha(
+    image: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None, like: Raster | None
+) -> npt.NDArray[Any]:
+    """Return (C, H, W), with what is valid as the last band where ``like`` had an alpha band."""
+    data = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
+    if like is None or not like.alpha:
+        return data
+    seen = np.ones(data.shape[1:], bool) if valid is None else valid
+    top = np.iinfo(data.dtype).max if np.issubdtype(data.dtype, np.integer) else 1
+    return np.concatenate([data, (seen * top).astype(data.dtype)[None]])

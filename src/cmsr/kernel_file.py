@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from cmsr import io
+from cmsr import io, raster_io
 from cmsr.errors import InputError
 from cmsr.point_spread import PointSpread, check_shape
 
@@ -16,7 +16,7 @@ MAX_TEXT = 2**20
 """Largest text file that is read, in bytes."""
 
 TEXT = (".csv", ".txt")
-ENDINGS = (".npy", *TEXT, *io.DRIVERS)
+ENDINGS = (".npy", *TEXT, *raster_io.DRIVERS)
 
 
 def is_kernel_file(name: str) -> bool:

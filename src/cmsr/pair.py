@@ -8,12 +8,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import torch
-from rasterio.fill import fillnodata
 from torch import Tensor
 
 from cmsr.degrade import resampler
 from cmsr.errors import InputError, OptionError
-from cmsr.io import Raster
+from cmsr.raster import Raster, fill_holes
 
 MIN_SIDE = 4
 """Smallest height and width of a target, in pixels."""
@@ -42,6 +41,8 @@ class Pair:
         The value that marks a hole in the result.
     notes : tuple of str
         What the user should know of this pair.
+    fill : bool
+        Whether the result has values in the holes.
     """
 
     target: Tensor
@@ -53,10 +54,18 @@ class Pair:
     dtype: np.dtype[Any]
     hole: float | None = None
     notes: tuple[str, ...] = ()
+    fill: bool = False
 
     @classmethod
-    def of(cls, target: Raster, guide: Raster | None, ratio: float | None = None) -> Self:
-        """Check and normalise a pair.
+    def of(
+        cls,
+        target: Raster,
+        guide: Raster | None,
+        ratio: float | None = None,
+        *,
+        fill: bool = False,
+    ) -> Self:
+        """Check and normalise a pair; with ``fill``, holes are not marked again.
 
         Raises
         ------
@@ -70,7 +79,7 @@ class Pair:
         shape = _output_shape(target, guide, ratio)
         data, offset, scale = _normalise(target)
         return cls(
-            target=_tensor(_fill(data, target.valid)),
+            target=_tensor(fill_holes(data, target.valid)),
             valid=_tensor(target.valid[None]),
             guide=None if guide is None else _guide_tensor(guide, notes),
             shape=shape,
@@ -79,6 +88,7 @@ class Pair:
             dtype=target.data.dtype,
             hole=_hole(target),
             notes=tuple(notes),
+            fill=fill and bool(target.valid.any()),
         )
 
     @property
@@ -135,11 +145,17 @@ class Pair:
             limits = np.iinfo(self.dtype)
             values = np.clip(np.rint(values), limits.min, limits.max)
         if self.hole is not None:
-            values[:, ~self.valid_at_output()] = self.hole
+            valid = self.valid_at_output()
+            if np.issubdtype(self.dtype, np.integer):
+                beside = self.hole + (1 if self.hole < limits.max else -1)
+                values[:, valid] = np.where(values[:, valid] == self.hole, beside, values[:, valid])
+            values[:, ~valid] = self.hole
         return values.astype(self.dtype)
 
     def valid_at_output(self) -> npt.NDArray[np.bool_]:
         """Tell, per pixel of the result (H, W), whether the target pixel under it was measured."""
+        if self.fill:
+            return np.ones(self.shape, bool)
         (height, width), valid = self.shape, self.valid[0, 0].bool().cpu().numpy()
         rows = ((np.arange(height) + 0.5) * valid.shape[0] / height).astype(int)
         cols = ((np.arange(width) + 0.5) * valid.shape[1] / width).astype(int)
@@ -186,8 +202,8 @@ def _normalise(
 
 
 def _hole(target: Raster) -> float | None:
-    """Return the file's own nodata value, else NaN where the type has one."""
-    nodata = target.profile.get("nodata")
+    """Return the value that marks holes, the file's own nodata, else NaN where the type has one."""
+    nodata = target.profile.get("hole", target.profile.get("nodata"))
     if nodata is not None:
         return float(nodata)
     return float("nan") if np.issubdtype(target.data.dtype, np.floating) else None
@@ -206,7 +222,7 @@ def _guide_tensor(guide: Raster, notes: list[str]) -> Tensor:
     valid = np.isfinite(data).all(axis=0) if alpha else guide.valid
     low, high = _guide_range(data, valid)
     values = np.where(valid, (np.where(valid, data, 0) - low) / (high - low), 0.0)
-    return _tensor(_fill(values, valid))
+    return _tensor(fill_holes(values, valid))
 
 
 def _guide_range(data: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> tuple[float, float]:
@@ -215,21 +231,6 @@ def _guide_range(data: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> tuple[
     seen = data[:, valid] if valid.any() else np.zeros(1)
     low, high = float(seen.min()), float(seen.max())
     return low, high if high > low else low + 1
-
-
-def _fill(data: npt.NDArray[np.float64], valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """Fill holes from the measured pixels around them (inverse distance); all-hole stays 0."""
-    if valid.all() or not valid.any():
-        return data
-    reach = float(np.hypot(*valid.shape))
-    return np.stack(
-        [
-            fillnodata(
-                channel.astype(np.float32), valid.astype(np.uint8), max_search_distance=reach
-            )
-            for channel in data
-        ]
-    ).astype(np.float64)
 
 
 def _tensor(data: npt.NDArray[Any]) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,15 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cmsr import closed_form, io, two_branch
+from cmsr import closed_form, two_branch
 from cmsr.config import Config
 from cmsr.errors import OptionError
 from cmsr.imaging import Imaging, imaging_of, named_kernel
+from cmsr.inputs import Source, check_size, read_pair
 from cmsr.pair import Pair
 from cmsr.solution import Solution
 from cmsr.train import Progress
-
-Source = str | os.PathLike[str] | npt.NDArray[Any] | io.Raster
 
 
 @dataclass(frozen=True)
@@ -98,9 +96,9 @@ def upscale(
     started = time.perf_counter()
     config = Config.of(preset, seed=seed, **options)
     device, kernel = _device(config.device), named_kernel(config.kernel)
-    raster = load(target, "target")
-    pair = Pair.of(raster, None if guide is None else load(guide, "guide"), config.ratio)
-    pair = pair.to(device)
+    raster, photo, read_notes = read_pair(target, guide, config)
+    pair = Pair.of(raster, photo, config.ratio, fill=config.fill).to(device)
+    check_size(raster, pair.shape, config)
     imaging = imaging_of(pair, kernel)
     with _no_denormals():
         solution = _solve(pair, imaging, config, progress)
@@ -121,7 +119,9 @@ def upscale(
             "alignment": solution.alignment.facts() if solution.alignment else None,
             "device": device,
             "seconds": time.perf_counter() - started,
-            "notes": [*pair.notes, *imaging.notes],
+            "notes": [*read_notes, *pair.notes, *imaging.notes],
+            "size": list(pair.shape),
+            "guide_weight": float(solution.guide_weight.mean()),
             "warnings": list(solution.alignment.warnings) if solution.alignment else [],
         },
     )
@@ -145,15 +145,6 @@ def _solve(pair: Pair, imaging: Imaging, config: Config, progress: Progress | No
     if config.method == "closed-form":
         return closed_form.solve(pair, imaging, config)
     return two_branch.solve(pair, imaging.kernel, config, progress)
-
-
-def load(source: Source, name: str) -> io.Raster:
-    """Take an image in any accepted form; ``name`` is what messages call an array."""
-    if isinstance(source, io.Raster):
-        return source
-    if isinstance(source, str | os.PathLike):
-        return io.read(source)
-    return io.from_array(source, name)
 
 
 def _device(name: str) -> str:

@@ -17,14 +17,12 @@ import torch
 
 from cmsr import __version__
 from cmsr.io import Raster, replacing
-from cmsr.pipeline import Result
 
 
-def of_run(result: Result) -> dict[str, Any]:
-    """Return everything needed to judge and to repeat a run."""
+def of_run(info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return everything needed to judge and to repeat a run; ``info`` is `Result.info`."""
     return {
-        **result.info,
-        "guide_weight": float(result.guide_weight.mean()),
+        **info,
         "peak_memory_mb": round(peak_memory_mb()),
         "versions": {
             "cmsr": __version__,
@@ -36,15 +34,12 @@ def of_run(result: Result) -> dict[str, Any]:
     }
 
 
-def summary(result: Result) -> str:
-    """Return one line: size, ratio, kernel, seconds."""
-    height, width = result.valid.shape
-    vertical, horizontal = result.info["ratio"]
+def summary(info: Mapping[str, Any]) -> str:
+    """Return one line: size, ratio, kernel, seconds; ``info`` is `Result.info`."""
+    height, width = info["size"]
+    vertical, horizontal = info["ratio"]
     ratio = f"{vertical:.4g}" if vertical == horizontal else f"{vertical:.4g} by {horizontal:.4g}"
-    return (
-        f"{width} × {height}, ratio {ratio}, kernel {result.info['kernel']}, "
-        f"{result.info['seconds']:.1f} s"
-    )
+    return f"{width} × {height}, ratio {ratio}, kernel {info['kernel']}, {info['seconds']:.1f} s"
 
 
 def alignment_summary(info: Mapping[str, Any]) -> str:
@@ -73,6 +68,7 @@ def of_file(raster: Raster) -> dict[str, Any]:
         "mean": float(seen.mean(dtype=np.float64)) if seen.size else None,
         "valid": f"{raster.valid.mean():.2%}",
         "nodata": _finite(raster.profile.get("nodata")),
+        "unit": (raster.profile.get("units") or [None])[0],
         "crs": str(crs) if crs else None,
     }
 

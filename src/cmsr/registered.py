@@ -17,9 +17,9 @@ from cmsr.alignment import Alignment
 from cmsr.config import Config
 from cmsr.degrade import Shape, shape_of
 from cmsr.imaging import imaging_of, named_kernel
+from cmsr.inputs import Source, read_guide, read_target
 from cmsr.pair import Pair
 from cmsr.pictures import Rgb, colour, enlarge
-from cmsr.pipeline import Source, load
 from cmsr.warp import displacement, sample
 
 SQUARES = 8
@@ -78,7 +78,9 @@ def align(target: Source, guide: Source, **options: Any) -> Registered:
     """
     started = time.perf_counter()
     config = Config.of("default", **options)
-    target_raster, guide_raster = load(target, "target"), load(guide, "guide")
+    notes: list[str] = []
+    target_raster, _ = read_target(target, config, notes)
+    guide_raster = read_guide(guide, config)
     pair = Pair.of(target_raster, guide_raster)
     imaging = imaging_of(pair, named_kernel(config.kernel))
     alignment = closed_form.aligned(pair, imaging, config)
@@ -92,7 +94,7 @@ def align(target: Source, guide: Source, **options: Any) -> Registered:
         info={
             "alignment": alignment.facts(),
             "warnings": list(alignment.warnings),
-            "notes": list(pair.notes),
+            "notes": [*notes, *pair.notes],
             "seconds": time.perf_counter() - started,
         },
     )

@@ -20,6 +20,10 @@ HELD_OUT = 0.2
 GAIN = (0.4, 1.2)
 """Held-out gain in dB below which the guide counts for nothing, and above which for all."""
 
+MIX_GAIN = (1.0, 3.0)
+"""The same for the mixture of all estimates against the best that does without the guide: hidden
+pixels are further from their neighbours than detail is, so a guide looks more useful than it is."""
+
 REGION = 4.0
 """Width of a region, in pixels of the target."""
 
@@ -56,17 +60,27 @@ def image_trust(gain: float, decoy: float) -> float:
     decoy : float
         The same with the guide displaced on purpose: a gain that is no knowledge of this scene.
     """
-    low, high = GAIN
-    share = min(1.0, max(0.0, (min(gain, gain - decoy) - low) / (high - low)))
+    return _ramp(min(gain, gain - decoy), GAIN)
+
+
+def mixture_trust(gain: float) -> float:
+    """Trust in the mixture, 0 to 1, by how many dB better it predicts the hidden pixels."""
+    return _ramp(gain, MIX_GAIN)
+
+
+def _ramp(gain: float, bounds: tuple[float, float]) -> float:
+    """Go smoothly from 0 to 1 between two gains."""
+    low, high = bounds
+    share = min(1.0, max(0.0, (gain - low) / (high - low)))
     return share * share * (3 - 2 * share)
 
 
-def region_weights(predicted: list[Tensor], y: Tensor, hidden: Tensor) -> Tensor:
+def region_weights(predicted: Tensor, y: Tensor, hidden: Tensor) -> Tensor:
     """Weigh estimates against each other, region by region.
 
     Parameters
     ----------
-    predicted : list of Tensor, each of shape (h, w)
+    predicted : Tensor, shape (K, h, w)
         What each estimate says of the measurement; the first does without the guide.
     y : Tensor, shape (h, w)
         Measurement.
@@ -78,7 +92,7 @@ def region_weights(predicted: list[Tensor], y: Tensor, hidden: Tensor) -> Tensor
     Tensor, shape (K, h, w)
         Weights that sum to 1 over the estimates.
     """
-    error = (torch.stack(predicted) - y) ** 2 * hidden
+    error = (predicted - y) ** 2 * hidden
     local = blur(error, REGION) / (blur(hidden, REGION) + 1e-9)
     overall = error.sum((1, 2), keepdim=True) / hidden.sum().clamp(min=1)
     mixed = (1 - WHOLE) * local.clamp(min=0) + WHOLE * overall

@@ -1,0 +1,118 @@
+"""One upscaling of files: every page, at once or by windows, and all that is written of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cmsr import inputs, io, pipeline, preview, raster_io, record, windows
+from cmsr.config import Config
+from cmsr.errors import OptionError
+from cmsr.raster import Raster
+from cmsr.train import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What to upscale, and where to write what.
+
+    Attributes
+    ----------
+    target, guide : Path
+        ``guide`` is None where there is none, or ``target`` holds it.
+    out, json, preview : Path
+        The result, the record of the run, the picture; the latter two may be None.
+    colour_map : str
+        Of the preview.
+    overwrite : bool
+        Whether files that exist are replaced.
+    config : Config
+        How to do it.
+    """
+
+    target: Path
+    guide: Path | None
+    out: Path
+    json: Path | None
+    preview: Path | None
+    colour_map: str
+    overwrite: bool
+    config: Config
+
+    def run(self, progress: Progress | None = None) -> list[dict[str, Any]]:
+        """Do it; return what is to be told of each page.
+
+        Raises
+        ------
+        CmsrError
+            If an input, an option or an output cannot be used; nothing is written then.
+        """
+        pages = inputs.pages(self.target)
+        self._check_outputs(len(pages))
+        if len(pages) == 1 and self.guide is not None and self._too_large(self.guide):
+            facts = [self._by_windows(self.guide, progress)]
+        else:
+            facts = self._whole(pages, progress)
+        if self.json:
+            told = facts[0] if len(facts) == 1 else {"pages": facts}
+            record.write_json(self.json, told)
+        return facts
+
+    def _files(self) -> list[Path]:
+        """Input files, without what is named inside them."""
+        named = [self.target] if self.guide is None else [self.target, self.guide]
+        return [io.locate(path)[0] for path in named]
+
+    def _check_outputs(self, pages: int) -> None:
+        outputs = [path for path in (self.out, self.json, self.preview) if path is not None]
+        if len({path.absolute() for path in outputs}) < len(outputs):
+            raise OptionError(f"{self.out}: two outputs cannot have one name")
+        for path in outputs:
+            io.check_output(path, inputs=self._files(), overwrite=self.overwrite)
+        if self.preview:
+            preview.check(self.preview, self.colour_map)
+            if pages > 1:
+                raise OptionError("preview goes with one page; name it as FILE:1")
+
+    def _too_large(self, guide: Path) -> bool:
+        """Tell whether the guide is a file too large to be worked on at once."""
+        if io.is_array(guide):
+            return False
+        return windows.needed(io.describe(guide).grid.shape, 1, self.config)
+
+    def _whole(self, pages: list[inputs.Source], progress: Progress | None) -> list[dict[str, Any]]:
+        written, facts = [], []
+        for page in pages:
+            target, guide, notes = inputs.read_pair(page, self.guide, self.config)
+            io.check_output(self.out, like=target, overwrite=True)
+            result = self._upscale(target, guide, progress)
+            result.info["notes"][:0] = notes
+            written.append((result.image, result.valid, target))
+            facts.append(record.of_run(result.info))
+        io.write_pages(self.out, written)
+        if self.preview:
+            preview.write(self.preview, *written[0], self.colour_map)
+        return facts
+
+    def _upscale(
+        self, target: Raster, guide: Raster | None, progress: Progress | None
+    ) -> pipeline.Result:
+        return pipeline.upscale(target, guide, progress=progress, **dataclasses.asdict(self.config))
+
+    def _by_windows(self, guide_file: Path, progress: Progress | None) -> dict[str, Any]:
+        notes: list[str] = []
+        common = inputs.common_grid(self.target, guide_file)
+        window, grid = (common.window, common.grid) if common else (None, None)
+        target, _ = inputs.read_target(self.target, self.config, notes, window)
+        target = inputs.prepared(target, self.config, notes)
+        io.check_output(self.out, like=target, overwrite=True)
+        shape = grid.shape if grid else io.describe(guide_file).grid.shape
+        guide = windows.reader(guide_file, self.config, grid)
+        info = windows.upscale_to_file(target, guide, shape, self.out, self.config, progress)
+        info["notes"][:0] = notes
+        if self.preview:
+            shown = raster_io.thinned(str(self.out), preview.LARGEST)
+            preview.write(self.preview, shown.data[0], shown.valid, target, self.colour_map)
+        return record.of_run(info)

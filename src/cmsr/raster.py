@@ -1,0 +1,92 @@
+"""An image in memory as its file holds it: values, holes, and what the file says of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rasterio.fill import fillnodata
+
+from cmsr.errors import InputError
+
+DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
+
+
+@dataclass(frozen=True)
+class Raster:
+    """An image as its file holds it.
+
+    Attributes
+    ----------
+    data : array, shape (C, H, W)
+        The values, in the file's own type and units, without an alpha band.
+    valid : array of bool, shape (H, W)
+        False where the file holds no measurement (nodata, transparent, NaN or infinite).
+    name : str
+        What to call it in messages: the path, or "target" for an array.
+    alpha : bool
+        Whether an alpha band was taken off.
+    flat : bool
+        Whether it is one band without a channel axis, to be given back as (H, W).
+    profile : dict
+        What is carried to the result: ``crs``, ``transform``, ``nodata``, ``descriptions``,
+        ``scales``, ``offsets``, ``units``, ``colorinterp``, ``tags``, ``band_tags``.
+    """
+
+    data: npt.NDArray[Any]
+    valid: npt.NDArray[np.bool_]
+    name: str
+    alpha: bool = False
+    flat: bool = False
+    profile: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.data.shape[1], self.data.shape[2]
+
+
+def from_array(array: npt.ArrayLike, name: str, **profile: Any) -> Raster:
+    """Take an array of shape (H, W) or (H, W, C); NaN and infinite values are holes.
+
+    A last axis of 2 or 4 in a guide is grey or RGB with alpha; that is for the caller to say.
+
+    Raises
+    ------
+    InputError
+        If the array is not two- or three-dimensional, or of a type not in `DTYPES`.
+    """
+    data = np.asarray(array)
+    if data.ndim not in (2, 3):
+        raise InputError(f"{name}: has {data.ndim} axes; give (H, W) or (H, W, channels)")
+    if not data.size:
+        raise InputError(f"{name}: is {data.shape[1]} × {data.shape[0]} pixels: holds no image")
+    check_dtype(name, data.dtype)
+    stacked = data[None] if data.ndim == 2 else np.moveaxis(data, -1, 0)
+    valid = np.isfinite(stacked).all(axis=0)
+    return Raster(stacked, valid, name, flat=data.ndim == 2, profile=profile)
+
+
+def check_dtype(name: str, dtype: np.dtype[Any]) -> None:
+    """Raise InputError unless values of this type can be computed with."""
+    if dtype.name not in DTYPES:
+        raise InputError(f"{name}: holds {dtype.name} values; supported are {', '.join(DTYPES)}")
+
+
+def fill_holes(
+    data: npt.NDArray[np.float64], valid: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float64]:
+    """Fill holes of (C, H, W) from what is around them (inverse distance); all-hole stays 0."""
+    if valid.all() or not valid.any():
+        return data
+    reach = float(np.hypot(*valid.shape))
+    return np.stack(
+        [
+            fillnodata(
+                channel.astype(np.float32), valid.astype(np.uint8), max_search_distance=reach
+            )
+            for channel in data
+        ]
+    ).astype(np.float64)

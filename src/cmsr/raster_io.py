@@ -1,0 +1,421 @@
+"""Image formats that rasterio (GDAL) knows: PNG, JPEG, TIFF, GeoTIFF, NetCDF, HDF5 and others."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from affine import Affine
+from rasterio._err import CPLE_BaseError
+from rasterio.enums import ColorInterp, Resampling
+from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
+from rasterio.io import DatasetReader, MemoryFile
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+
+from cmsr.errors import InputError, OutputError
+from cmsr.raster import DTYPES, Raster, check_dtype
+
+MAX_PIXELS = 2**28
+"""Largest number of pixels of an image, unless told otherwise."""
+
+MAX_BYTES = 4 * 2**30
+"""Largest number of bytes of an image in memory, unless told otherwise."""
+
+READABLE = (
+    "GTiff",
+    "PNG",
+    "JPEG",
+    "JP2OpenJPEG",
+    "BMP",
+    "PNM",
+    "WEBP",
+    "netCDF",
+    "HDF5",
+    "HDF5Image",
+    "Zarr",
+)
+"""Formats opened; others (virtual files that name further files or addresses) are not."""
+
+DRIVERS = {".png": "PNG", ".tif": "GTiff", ".tiff": "GTiff", ".jpg": "JPEG", ".jpeg": "JPEG"}
+_DRIVER_DTYPES = {"PNG": ("uint8", "uint16"), "JPEG": ("uint8",), "GTiff": DTYPES}
+_DRIVER_CHANNELS = {"PNG": (1, 2, 3, 4), "JPEG": (1, 3)}
+_CREATION: dict[str, dict[str, Any]] = {
+    "GTiff": {"compress": "deflate", "bigtiff": "if_safer"},
+    "JPEG": {"quality": 95},
+    "PNG": {},
+}
+_TILE = 256
+"""Side of the tiles of a written GeoTIFF that is larger than one tile."""
+
+_INTERNAL_TAGS = {"AREA_OR_POINT", "TIFFTAG_XRESOLUTION", "TIFFTAG_YRESOLUTION"}
+"""Tags that say something of the pixel grid, which is no longer the same."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A pixel grid on the ground: coordinate system, affine transform, height and width."""
+
+    crs: Any
+    transform: Affine
+    shape: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself before its pixels are read.
+
+    Attributes
+    ----------
+    grid : Grid
+    oriented : bool
+        Whether it is turned upright when it is read whole.
+    pages : tuple of str
+        What rasterio calls its pages, where it has more than one.
+    """
+
+    grid: Grid
+    oriented: bool
+    pages: tuple[str, ...]
+
+    @property
+    def georeferenced(self) -> bool:
+        """Whether the file says where on the ground it lies."""
+        return bool(self.grid.crs) and not self.grid.transform.is_identity
+
+
+@contextmanager
+def _opened(name: str, source: str) -> Iterator[Any]:
+    """Open a data set; silence what is no news, turn what goes wrong into one line."""
+    try:
+        with warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"):
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with DatasetReader(source, driver=list(READABLE)) as dataset:
+                yield dataset
+    except (RasterioError, CPLE_BaseError, OSError, MemoryError, ValueError) as error:
+        reason = str(error.__cause__ or error).strip().splitlines()
+        hint = f" ({reason[0]})" if reason and isinstance(error, RasterioIOError) else ""
+        raise InputError(f"{name}: not an image that can be read{hint}") from error
+
+
+def describe(name: str, source: str | None = None) -> Header:
+    """Read a file's header.
+
+    Parameters
+    ----------
+    name : str
+        What the user calls it, for messages.
+    source : str, optional
+        What rasterio calls it, where that differs.
+
+    Raises
+    ------
+    InputError
+        If it is not an image of a format in `READABLE`.
+    """
+    with _opened(name, source or name) as dataset:
+        _check_variables(name, dataset)
+        pages = tuple(page for page in dataset.subdatasets if page.startswith("GTIFF_DIR:"))
+        return Header(
+            Grid(dataset.crs, dataset.transform, dataset.shape),
+            oriented=_orientation(dataset) > 1,
+            pages=pages if len(pages) > 1 else (),
+        )
+
+
+def _check_variables(name: str, dataset: Any) -> None:
+    """Raise InputError where a file holds several variables and none is named."""
+    if dataset.subdatasets and not dataset.count:
+        known = ", ".join(part.rsplit(":", 1)[-1].lstrip("/") for part in dataset.subdatasets)
+        raise InputError(f"{name}: holds several variables; name one as FILE:NAME ({known})")
+
+
+def read(
+    name: str,
+    source: str | None = None,
+    *,
+    bands: Sequence[int] = (),
+    window: Window | None = None,
+    grid: Grid | None = None,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
+) -> Raster:
+    """Read an image, a window of it, or what of it covers another grid.
+
+    Parameters
+    ----------
+    name, source
+        As in `describe`.
+    bands : sequence of int, optional
+        Bands to read, the first is 1; all otherwise.
+    window : Window, optional
+        Part to read, in pixels of the file, or of ``grid``.
+    grid : Grid, optional
+        Where to reproject it to (bicubically); what it does not cover is not valid.
+    max_pixels, max_bytes : int
+        Larger images are refused before anything is allocated.
+
+    Raises
+    ------
+    InputError
+        If the file is unreadable, not an image, too large, or of a type not in `DTYPES`.
+    """
+    with _opened(name, source or name) as dataset:
+        _check_variables(name, dataset)
+        if grid is None:
+            _check_size(name, dataset, window, max_pixels, max_bytes)
+            return _raster(name, dataset, _bands(name, dataset, bands), window)
+        height, width = grid.shape
+        options = {"crs": grid.crs, "transform": grid.transform, "width": width, "height": height}
+        alpha = ColorInterp.alpha in dataset.colorinterp or dataset.nodata is not None
+        with WarpedVRT(
+            dataset, resampling=Resampling.cubic, add_alpha=not alpha, **options
+        ) as warped:
+            _check_size(name, warped, window, max_pixels, max_bytes)
+            return _raster(name, warped, _bands(name, warped, bands), window)
+
+
+def thinned(name: str, longest: int) -> Raster:
+    """Read every n-th pixel of an image, so that its longer side is at most ``longest``."""
+    with _opened(name, str(Path(name).absolute())) as dataset:
+        every = max(1, -(-max(dataset.shape) // longest))
+        shape = tuple(-(-n // every) for n in dataset.shape)
+        data = dataset.read(out_shape=(dataset.count, *shape))
+        valid = dataset.read_masks(1, out_shape=shape) != 0
+        return Raster(data, valid & np.isfinite(data).all(axis=0), name, flat=len(data) == 1)
+
+
+def _check_size(
+    name: str, dataset: Any, window: Window | None, max_pixels: int, max_bytes: int
+) -> None:
+    height, width = (window.height, window.width) if window else dataset.shape
+    if height * width * dataset.count == 0:
+        raise InputError(f"{name}: holds no image")
+    size = f"{width} × {height} × {dataset.count}"
+    if height * width > max_pixels:
+        raise InputError(f"{name}: {size} values are too many; --max-pixels is {max_pixels}")
+    needed = height * width * sum(np.dtype(_numpy_name(kind)).itemsize for kind in dataset.dtypes)
+    if needed > max_bytes:
+        raise InputError(
+            f"{name}: {size} values are too many: they take {needed / 2**30:.1f} GB; "
+            f"--max-memory is {max_bytes / 2**30:g}"
+        )
+
+
+def _numpy_name(kind: str) -> str:
+    return "complex64" if kind == "complex_int16" else kind
+
+
+def _bands(name: str, dataset: Any, wanted: Sequence[int]) -> list[int]:
+    """List the bands to read: those wanted, or all but alpha."""
+    meanings = dict(zip(dataset.indexes, dataset.colorinterp, strict=True))
+    for band in wanted:
+        if band not in meanings:
+            raise InputError(f"{name}: has no band {band}; there are {dataset.count}")
+    return list(wanted) or [
+        band for band, meaning in meanings.items() if meaning != ColorInterp.alpha
+    ]
+
+
+def _raster(name: str, dataset: Any, bands: list[int], window: Window | None) -> Raster:
+    if not bands:
+        raise InputError(f"{name}: holds no band but alpha")
+    check_dtype(name, np.dtype(_numpy_name(dataset.dtypes[bands[0] - 1])))
+    data = dataset.read(bands, window=window)
+    valid = _measured(dataset, bands, window) & np.isfinite(data).all(axis=0)
+    if dataset.colorinterp[bands[0] - 1] == ColorInterp.palette and len(bands) == 1:
+        data = _painted(data[0], dataset.colormap(bands[0]))
+    turn = _orientation(dataset) if window is None else 1
+    if turn > 1:
+        data, valid = _turned(data, turn), _turned(valid, turn)
+    return Raster(
+        np.ascontiguousarray(data),
+        np.ascontiguousarray(valid),
+        name,
+        alpha=ColorInterp.alpha in dataset.colorinterp and not isinstance(dataset, WarpedVRT),
+        flat=len(data) == 1,
+        profile=_profile(dataset, bands, window) if len(data) == len(bands) else {"nodata": None},
+    )
+
+
+def _measured(dataset: Any, bands: list[int], window: Window | None) -> npt.NDArray[np.bool_]:
+    """Tell where all bands hold a measurement, as nodata values, masks and alpha say."""
+    seen = dataset.read_masks(bands, window=window).all(axis=0)
+    if isinstance(dataset, WarpedVRT) and ColorInterp.alpha in dataset.colorinterp:
+        alpha = dataset.read(dataset.colorinterp.index(ColorInterp.alpha) + 1, window=window)
+        seen = seen & (alpha > 0) & (alpha == alpha.max())
+    return np.asarray(seen, bool)
+
+
+def _painted(indices: npt.NDArray[Any], colours: dict[int, Sequence[int]]) -> npt.NDArray[Any]:
+    """Give the pixels of a paletted image their colours: (H, W) to (3, H, W)."""
+    table = np.zeros((int(indices.max()) + 1, 3), np.uint8)
+    for index, colour in colours.items():
+        if index < len(table):
+            table[index] = colour[:3]
+    return np.moveaxis(table[indices], -1, 0)
+
+
+def _orientation(dataset: Any) -> int:
+    """Return how the camera says it was held (Exif, 1 to 8), where no georeference is lost."""
+    if not dataset.transform.is_identity:
+        return 1
+    text = _tags(dataset).get("EXIF_Orientation", "1")
+    return int(text) if text in tuple("12345678") else 1
+
+
+def _turned(data: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
+    """Turn (..., H, W) upright as Exif's orientation says."""
+    if orientation >= 5:
+        data = np.swapaxes(data, -2, -1)
+    if orientation in (3, 4, 7, 8):
+        data = np.flip(data, -2)
+    return np.flip(data, -1) if orientation in (2, 3, 6, 7) else data
+
+
+def _profile(dataset: Any, bands: list[int], window: Window | None) -> dict[str, Any]:
+    """Collect what the result is to inherit."""
+    here = [band - 1 for band in bands]
+    transform = dataset.transform
+    if window is not None and not transform.is_identity:
+        transform = dataset.window_transform(window)
+    return {
+        "crs": dataset.crs,
+        "transform": transform,
+        "nodata": dataset.nodata,
+        "descriptions": [dataset.descriptions[i] for i in here],
+        "scales": [dataset.scales[i] for i in here],
+        "offsets": [dataset.offsets[i] for i in here],
+        "units": [dataset.units[i] for i in here],
+        "colorinterp": [dataset.colorinterp[i] for i in here],
+        "tags": {k: v for k, v in _tags(dataset).items() if k not in _INTERNAL_TAGS},
+        "band_tags": [_plain(_tags(dataset, band)) for band in bands],
+    }
+
+
+def _tags(dataset: Any, band: int = 0) -> dict[str, str]:
+    """Return the tags of a file or band; none where they are broken: the image is not."""
+    try:
+        return dict(dataset.tags(band))
+    except (RasterioError, CPLE_BaseError):
+        return {}
+
+
+def _plain(tags: dict[str, str]) -> dict[str, str]:
+    """Leave out statistics of the values: the result has others."""
+    return {name: text for name, text in tags.items() if not name.startswith("STATISTICS_")}
+
+
+def driver_for(path: Path, dtype: np.dtype[Any], channels: int) -> str:
+    """Name the format that the file's ending asks for.
+
+    Raises
+    ------
+    OutputError
+        If there is none, or it cannot hold such values.
+    """
+    driver = DRIVERS.get(path.suffix.lower())
+    if driver is None:
+        raise OutputError(f"{path}: unknown ending; use one of {', '.join(DRIVERS)}, .npy, .exr")
+    if dtype.name not in _DRIVER_DTYPES[driver]:
+        raise OutputError(f"{path}: {driver} cannot hold {dtype.name} values; use .tif")
+    if channels not in _DRIVER_CHANNELS.get(driver, (channels,)):
+        raise OutputError(f"{path}: {driver} cannot hold {channels} channels; use .tif")
+    return driver
+
+
+def encode(path: Path, pages: Sequence[npt.NDArray[Any]], likes: Sequence[Raster | None]) -> bytes:
+    """Return the bytes of a file with these pages, each of shape (C, H, W).
+
+    Parameters
+    ----------
+    path : Path
+        Its ending chooses the format; more than one page needs TIFF.
+    pages, likes : sequences
+        Images, with the alpha band where the input had one, and the inputs they inherit from.
+    """
+    driver = driver_for(path, pages[0].dtype, len(pages[0]))
+    if len(pages) > 1 and driver != "GTiff":
+        raise OutputError(f"{path}: {driver} cannot hold {len(pages)} pages; use .tif")
+    with MemoryFile(ext=path.suffix) as memory:
+        for number, (data, like) in enumerate(zip(pages, likes, strict=True)):
+            extra = {"append_subdataset": "yes"} if number else {}
+            with created(memory.name, driver, data.shape, data.dtype, like, **extra) as dataset:
+                dataset.write(data)
+        return bytes(memory.getbuffer())
+
+
+@contextmanager
+def created(
+    target: str | Path,
+    driver: str,
+    shape: Sequence[int],
+    dtype: np.dtype[Any],
+    like: Raster | None,
+    **extra: Any,
+) -> Iterator[Any]:
+    """Open a new file of shape (C, H, W) that inherits what ``like`` carries.
+
+    Raises
+    ------
+    OutputError
+        If rasterio cannot write it.
+    """
+    count, height, width = shape
+    profile = like.profile if like is not None else {}
+    options = {"nodata": profile.get("nodata"), "crs": profile.get("crs")} | extra
+    if like is not None and not profile.get("transform", Affine.identity()).is_identity:
+        old_height, old_width = like.shape
+        scale = Affine.scale(old_width / width, old_height / height)
+        options["transform"] = profile["transform"] * scale
+    if driver == "GTiff":
+        options |= {"predictor": 3 if np.issubdtype(dtype, np.floating) else 2}
+        if min(height, width) > _TILE:
+            options |= {"tiled": True, "blockxsize": _TILE, "blockysize": _TILE}
+    try:
+        with warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"):
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(
+                target,
+                "w",
+                driver=driver,
+                count=count,
+                height=height,
+                width=width,
+                dtype=dtype,
+                **{key: value for key, value in options.items() if value is not None},
+                **_CREATION[driver],
+            ) as dataset:
+                if driver == "GTiff":
+                    _inherit(dataset, profile)
+                if like is not None and like.alpha:
+                    dataset.colorinterp = [*dataset.colorinterp[:-1], ColorInterp.alpha]
+                yield dataset
+    except (RasterioError, CPLE_BaseError) as error:
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        raise OutputError(f"{target}: cannot be written ({reason})") from error
+
+
+def _inherit(dataset: Any, profile: dict[str, Any]) -> None:
+    """Carry band names, units, scales, colours and tags over."""
+    dataset.update_tags(**profile.get("tags", {}))
+    for index, text in enumerate(profile.get("descriptions", ()), start=1):
+        dataset.set_band_description(index, text or "")
+    for index, tags in enumerate(profile.get("band_tags", ()), start=1):
+        dataset.update_tags(index, **tags)
+    for index, unit in enumerate(profile.get("units", ()), start=1):
+        dataset.set_band_unit(index, unit or "")
+    scales, offsets = profile.get("scales", []), profile.get("offsets", [])
+    if any(scale != 1 for scale in scales):
+        dataset.scales = (*scales, *[1.0] * (dataset.count - len(scales)))
+    if any(offset != 0 for offset in offsets):
+        dataset.offsets = (*offsets, *[0.0] * (dataset.count - len(offsets)))
+    if len(profile.get("colorinterp", ())) == dataset.count:
+        dataset.colorinterp = profile["colorinterp"]

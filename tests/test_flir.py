@@ -1,0 +1,156 @@
+"""A FLIR file gives back what was put in; real ones agree with independent readers."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from cmsr import flir, inputs, io
+from cmsr.config import Config
+from cmsr.errors import InputError
+from cmsr.planck import observed
+from tests.conftest import smooth_field
+from tests.fake_cameras import SCENE, dji_file, flir_file, jpeg
+from tests.test_planck import SENSOR
+
+CELSIUS = 15 + 40 * smooth_field((60, 80), 3)
+COUNTS = np.rint(observed(CELSIUS, SENSOR, SCENE)).astype(np.uint16)
+
+
+@pytest.mark.parametrize("raw", ["png", "png-swapped", "little", "big"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_both_byte_orders_of_everything(raw: str, order: str) -> None:
+    image = flir.read(flir_file(COUNTS, raw=raw, order=order), "a.jpg")
+    assert np.array_equal(image.counts, COUNTS)
+    assert np.abs(image.celsius() - CELSIUS).max() < 0.05
+
+
+def test_overrides_replace_the_files_values() -> None:
+    image = flir.read(flir_file(COUNTS), "a.jpg")
+    assert np.array_equal(image.celsius(emissivity=None), image.celsius())
+    hot = image.celsius() > 25
+    assert (image.celsius(emissivity=0.7)[hot] > image.celsius()[hot] + 1).all()
+
+
+def test_the_photo_is_cut_to_what_the_camera_says() -> None:
+    photo = np.random.default_rng(0).integers(30, 255, (240, 320, 3), dtype=np.uint8)
+    image = flir.read(flir_file(COUNTS, photo, (2.0, 12, -8)), "a.jpg")
+    assert image.placement == flir.Placement(2.0, 12, -8)
+    assert image.box().tolist() == [60 - 8, 80 + 12, 180 - 8, 240 + 12]
+    part, valid = flir.cut(image.photo, image.box())
+    assert np.array_equal(part, photo[52:172, 92:252])
+    assert valid.all()
+
+
+def test_beyond_the_photo_and_in_black_bars_there_is_nothing() -> None:
+    photo = np.full((240, 320, 3), 90, np.uint8)
+    photo[:30], photo[-30:] = 0, 0
+    part, valid = flir.cut(photo, np.array([-10.0, -20.0, 230.0, 300.0]))
+    assert part.shape == (240, 320, 3)
+    assert not valid[:, :20].any()
+    assert not valid[:40].any()
+    assert valid[45:215, 25:].all()
+
+
+@pytest.mark.parametrize("name", ["plain", "empty"])
+def test_other_files_are_none_of_flirs(name: str) -> None:
+    assert flir.read({"plain": jpeg(), "empty": b""}[name], "a.jpg") is None
+
+
+def test_broken_files_are_named() -> None:
+    whole = flir_file(COUNTS)
+    at = whole.index(b"FFF\0")
+    with pytest.raises(InputError, match=r"a\.jpg: .*(broken|without)"):
+        flir.read(whole[:at] + b"XXX" + whole[at + 3 :], "a.jpg")
+    with pytest.raises(InputError, match=r"a\.jpg: .*(broken|without)"):
+        flir.read(whole[: at + 200], "a.jpg")
+
+
+def test_a_lying_size_is_refused_before_it_is_believed() -> None:
+    content = bytearray(flir_file(COUNTS, raw="little"))
+    at = content.index(COUNTS.astype("<u2").tobytes()[:64]) - 32
+    content[at + 2 : at + 6] = b"\xff\xff\xff\xff"
+    with pytest.raises(InputError, match="65535 × 65535"):
+        flir.read(bytes(content), "a.jpg")
+
+
+GOLDEN = {
+    # minimum, maximum, mean, first, middle, last pixel in °C, as flyr 5.1.0 (PyPI) prints them
+    "FLIR_AX8": (24.359720, 25.469215, 25.030829, 24.791490, 25.415696, 25.248269),
+    "FLIR_E40": (17.875901, 24.700400, 21.089383, 22.939515, 20.916426, 19.855572),
+    "FLIR": (25.948281, 62.320298, 29.118545, 26.175588, 30.500342, 26.317399),
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_temperatures_are_those_of_an_independent_reader(data: Path, name: str) -> None:
+    image = flir.read((data / "rjpeg" / f"{name}_target.jpg").read_bytes(), name)
+    celsius = image.celsius()
+    rows, cols = celsius.shape
+    figures = [celsius.min(), celsius.max(), celsius.mean(dtype=float), celsius[0, 0]]
+    figures += [celsius[rows // 2, cols // 2], celsius[-1, -1]]
+    assert np.abs(np.array(figures) - GOLDEN[name]).max() < 0.01
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_counts_and_constants_are_those_that_gdal_reads(data: Path, name: str) -> None:
+    path = data / "rjpeg" / f"{name}_target.jpg"
+    image = flir.read(path.read_bytes(), name)
+    with rasterio.open(path) as dataset:
+        tags = dataset.tags(ns="FLIR")
+    with rasterio.open(f'JPEG:"{path}":FLIR_RAW_THERMAL_IMAGE') as dataset:
+        counts = dataset.read(1)
+    same = np.array_equal(image.counts, counts)
+    assert same or np.array_equal(image.counts, counts.byteswap())
+    scale = int(tags["RawValueMedian"]), int(tags["RawValueRange"])
+    assert abs(int(np.median(image.counts)) - scale[0]) < scale[1]
+    for key, value in {
+        "PlanckR1": image.sensor.r1,
+        "PlanckR2": image.sensor.r2,
+        "PlanckB": image.sensor.b,
+        "PlanckO": image.sensor.o,
+        "Emissivity": image.scene.emissivity,
+    }.items():
+        assert float(tags[key]) == pytest.approx(value, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["FLIR", "FLIR_AX8"])
+def test_one_file_is_a_pair(data: Path, name: str) -> None:
+    path = data / "rjpeg" / f"{name}_target.jpg"
+    target, guide, notes = inputs.read_pair(path, None, Config())
+    assert target.profile["units"] == ["°C"]
+    assert guide.shape[0] / target.shape[0] == pytest.approx(
+        guide.shape[1] / target.shape[1], rel=0.01
+    )
+    assert any("moved by" in note for note in notes)
+
+
+def test_a_file_without_a_photo_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(flir_file(COUNTS))
+    with pytest.raises(InputError, match=r"a\.jpg: holds no photo; .*--ratio"):
+        inputs.read_pair(tmp_path / "a.jpg", None, Config())
+    target, guide, _ = inputs.read_pair(tmp_path / "a.jpg", None, Config(ratio=2))
+    assert guide is None
+    assert np.abs(target.data[0] - CELSIUS).max() < 0.05
+
+
+def test_counts_of_dji_stay_counts_and_say_why(tmp_path: Path) -> None:
+    counts = (18_000 + 500 * smooth_field((512, 640), 1)).astype(np.uint16)
+    (tmp_path / "a.jpg").write_bytes(dji_file(counts))
+    target, guide, notes = inputs.read_pair(tmp_path / "a.jpg", None, Config(ratio=2))
+    assert np.array_equal(target.data[0], counts)
+    assert guide is None
+    assert "Thermal SDK" in notes[0]
+    assert io.read(tmp_path / "a.jpg").data.shape[0] == 3
+
+
+def test_the_real_dji_file(data: Path) -> None:
+    target, _, notes = inputs.read_pair(
+        data / "rjpeg" / "DJI_M30T_0001_target.jpg", None, Config(ratio=2)
+    )
+    assert target.shape == (512, 640)
+    assert target.data.dtype == np.uint16
+    assert np.ptp(target.data) < 2000
+    assert "Thermal SDK" in notes[0]

@@ -1,0 +1,301 @@
+"""Broken and hostile files: one line, exit code 2, no partial output, no hang, bounded memory."""
+
+import io as text_io
+import os
+import random
+import resource
+import signal
+import struct
+import subprocess
+import sys
+import time
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from cmsr import io
+from cmsr.cli import main
+from cmsr.errors import InputError, OutputError
+from tests.conftest import render_pair
+from tests.fake_cameras import dji_file, flir_file
+from tests.test_flir import COUNTS
+
+CASES = int(os.environ.get("CMSR_FUZZ_CASES", "500"))
+"""Mutated files per run; set it to 100000 for the long mode."""
+
+SECONDS = 10
+MEMORY_MB = 1024
+QUICK = ["--preset", "paper", "--iterations", "0", "--iterations-guide-free", "0"]
+QUICK += ["--no-ensemble", "--back-projections", "0"]
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    """Run the command line; return its exit code and what it says on stderr."""
+    printed, before = text_io.StringIO(), sys.stderr
+    sys.stderr = printed
+    try:
+        return main([str(argument) for argument in arguments]), printed.getvalue()
+    finally:
+        sys.stderr = before
+
+
+class Seeds(dict[str, bytes]):
+    """Files by name, which print short."""
+
+    def __repr__(self) -> str:
+        return "seeds"
+
+
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """One small good file of every kind that is read."""
+    folder = tmp_path_factory.mktemp("seeds")
+    pair = render_pair((24, 32), (12, 16))
+    grey = (200 * pair.target).astype(np.uint8)
+    for name, image in {
+        "a.png": grey,
+        "b.tif": grey.astype(np.uint16) * 200,
+        "c.tif": pair.target.astype(np.float32),
+        "d.jpg": grey,
+        "e.npy": pair.target,
+        "f.exr": pair.target.astype(np.float32),
+        "g.png": pair.guide,
+    }.items():
+        io.write(folder / name, image)
+    io.write_pages(folder / "h.tif", [(grey, None, None)] * 2)
+    np.savez_compressed(folder / "i.npz", a=pair.target)
+    photo = np.random.default_rng(0).integers(0, 255, (24, 32, 3), dtype=np.uint8)
+    (folder / "j.jpg").write_bytes(flir_file(COUNTS[:12, :16], photo))
+    (folder / "k.jpg").write_bytes(flir_file(COUNTS[:12, :16], photo, raw="little"))
+    (folder / "l.jpg").write_bytes(dji_file(np.zeros((120, 160), np.uint16)))
+    return Seeds({path.name: path.read_bytes() for path in folder.iterdir()})
+
+
+def mutated(content: bytes, rng: random.Random) -> bytes:
+    """Cut, flip, repeat, or overwrite with numbers that often break readers."""
+    data = bytearray(content)
+    for _ in range(rng.choice([1, 1, 2, 5, 20])):
+        if not data:
+            break
+        place, kind = rng.randrange(len(data)), rng.randrange(6)
+        place = rng.randrange(min(len(data), 200)) if rng.random() < 0.5 else place
+        if kind == 0:
+            data[place] ^= 1 << rng.randrange(8)
+        elif kind == 1:
+            data[place : place + 4] = rng.choice([b"\xff" * 4, bytes(4), b"\x7f\xff\xff\xff"])
+        elif kind == 2:
+            del data[place : place + rng.choice([1, 4, 64, 4096])]
+        elif kind == 3:
+            data = data[:place]
+        elif kind == 4:
+            data[place:place] = data[max(0, place - 64) : place]
+        else:
+            data[place : place + 2] = struct.pack(rng.choice("<>") + "H", rng.randrange(65536))
+    return bytes(data)
+
+
+def peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+@settings(
+    max_examples=CASES,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+@given(seed=st.integers(0, 2**32), kind=st.integers(0, 11))
+def test_mutated_files(
+    seeds: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory, seed: int, kind: int
+) -> None:
+    name = sorted(seeds)[kind]
+    folder = tmp_path_factory.mktemp("case")
+    target, guide, out = folder / f"in put-ü{Path(name).suffix}", folder / "g.png", folder / "o.tif"
+    target.write_bytes(mutated(seeds[name], random.Random(seed)))  # noqa: S311
+    guide.write_bytes(seeds["g.png"])
+    pair = [guide, target] if seed % 4 == 0 else [target, guide] if seed % 4 < 3 else [target]
+    before, started, memory = sorted(folder.iterdir()), time.monotonic(), peak_mb()
+    signal.alarm(3 * SECONDS)
+    code, said = run("upscale", *pair, "-o", out, "--max-pixels", 10**5, "--quiet", *QUICK)
+    signal.alarm(0)
+    assert code in (0, 2), said
+    assert time.monotonic() - started < SECONDS
+    assert peak_mb() - memory < MEMORY_MB
+    if code == 2:
+        assert len(said.splitlines()) == 1, said
+        assert said.startswith("cmsr: ")
+        assert sorted(folder.iterdir()) == before
+    else:
+        assert io.read(out).valid.size
+        assert sorted(folder.iterdir()) == sorted([*before, out])
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+
+
+def png_header(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        body = kind + content
+        return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    pixels = zlib.compress(bytes(500))
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    )
+
+
+def npy_header(shape: str, kind: str = "'<f8'") -> bytes:
+    text = f"{{'descr': {kind}, 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode() + bytes(64)
+
+
+def tiff_header(width: int, height: int) -> bytes:
+    fields = [
+        (256, 4, 1, width),
+        (257, 4, 1, height),
+        (258, 3, 1, 8),
+        (259, 3, 1, 1),
+        (262, 3, 1, 1),
+        (273, 4, 1, 200),
+        (277, 3, 1, 1),
+        (278, 4, 1, height),
+        (279, 4, 1, 500),
+    ]
+    entries = b"".join(struct.pack("<HHII", *field) for field in fields)
+    return b"II*\0" + struct.pack("<IH", 8, len(fields)) + entries + bytes(700)
+
+
+BROKEN = {
+    "zero bytes.png": (b"", "the file is empty"),
+    "text.tif": (b"hello", "not an image"),
+    "four billion.png": (png_header(65_535, 65_535), "too many"),
+    "four billion.tif": (tiff_header(65_535, 65_535), "too many"),
+    "four billion.npy": (npy_header("(65535, 65535)"), "too many"),
+    "cut off.npy": (npy_header("(500, 500)"), "cut off"),
+    "objects.npy": (npy_header("(4,)", "'|O'"), "Python objects"),
+    "wrong ending.exr": (png_header(8, 8), "not an EXR"),
+    "no zip.npz": (b"PK\x03\x04" + bytes(100), "not an array"),
+    "a picture of another file.tif": (
+        b'<VRTDataset rasterXSize="9" rasterYSize="9"><VRTRasterBand dataType="Byte" band="1">'
+        b"<SimpleSource><SourceFilename>/etc/passwd</SourceFilename></SimpleSource>"
+        b"</VRTRasterBand></VRTDataset>",
+        "not an image",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("role", ["target", "guide"])
+def test_broken_files_are_named_and_nothing_is_written(
+    tmp_path: Path, seeds: dict[str, bytes], name: str, role: str
+) -> None:
+    content, message = BROKEN[name]
+    (tmp_path / name).write_bytes(content)
+    (tmp_path / "good.png").write_bytes(seeds["g.png"])
+    before, memory = sorted(tmp_path.iterdir()), peak_mb()
+    pair = [tmp_path / name, tmp_path / "good.png"]
+    pair = pair if role == "target" else pair[::-1]
+    code, said = run("upscale", *pair, "-o", tmp_path / "out.tif", *QUICK)
+    assert code == 2
+    assert message in said
+    assert name in said
+    assert len(said.splitlines()) == 1
+    assert sorted(tmp_path.iterdir()) == before
+    assert peak_mb() - memory < 300
+
+
+def test_a_decompression_bomb_allocates_nothing(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.npy", npy_header("(40000, 40000)") + bytes(10**7))
+    Image.new("L", (20_000, 20_000)).save(tmp_path / "bomb.png")
+    memory = peak_mb()
+    for name in ("bomb.npz", "bomb.png"):
+        with pytest.raises(InputError, match="too many"):
+            io.read(tmp_path / name)
+    assert peak_mb() - memory < 100
+
+
+def test_limits_are_options(tmp_path: Path, seeds: dict[str, bytes]) -> None:
+    (tmp_path / "a.png").write_bytes(seeds["a.png"])
+    common = ["upscale", tmp_path / "a.png", "-o", tmp_path / "o.png", *QUICK]
+    code, said = run(*common, "--ratio", 2, "--max-pixels", 100)
+    assert code == 2
+    assert "--max-pixels is 100" in said
+    code, said = run(*common, "--ratio", 60, "--max-memory", 0.1)
+    assert code == 2
+    assert "--max-memory is 0.1" in said
+
+
+@pytest.mark.parametrize("name", ["with space.png", "größe-温度.png", "a:b.png", "-dash.png"])
+def test_names_of_any_kind(tmp_path: Path, seeds: dict[str, bytes], name: str) -> None:
+    (tmp_path / name).write_bytes(seeds["a.png"])
+    out = tmp_path / f"out {name}"
+    assert run("upscale", tmp_path / name, "-o", out, "--ratio", 2, *QUICK)[0] == 0
+    assert io.read(out).shape == (24, 32)
+
+
+def test_links_pipes_and_folders(tmp_path: Path) -> None:
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    (tmp_path / "dangling.png").symlink_to(tmp_path / "nothing.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    for name, message in {
+        "loop.png": "symbolic link",
+        "dangling.png": "no such file",
+        "pipe.png": "not a plain file",
+        ".": "is a folder",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            io.read(tmp_path / name)
+    with pytest.raises(OutputError, match="exists already"):
+        io.check_output(tmp_path / "loop.png")
+
+
+@pytest.mark.parametrize("ending", [".tif", ".png", ".npy", ".exr", ".jpg"])
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path, ending: str) -> None:
+    """A limit on the size of files stands for a disk that fills up during the writing."""
+    code = f"""
+import resource, signal, sys
+import numpy as np
+from cmsr import io
+from cmsr.errors import OutputError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+kind = np.float32 if {ending!r} in (".tif", ".npy", ".exr") else np.uint8
+image = (255 * np.random.default_rng(0).random((200, 200))).astype(kind)
+try:
+    io.write(sys.argv[1], image)
+except OutputError as error:
+    print(error)
+"""
+    (tmp_path / f"a{ending}").write_bytes(b"old")
+    arguments = [sys.executable, "-c", code, str(tmp_path / f"a{ending}")]
+    said = subprocess.run(arguments, capture_output=True, text=True).stdout
+    assert f"a{ending}: cannot be written" in said
+    assert [path.name for path in tmp_path.iterdir()] == [f"a{ending}"]
+    assert (tmp_path / f"a{ending}").read_bytes() == b"old"
+
+
+def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    pair = render_pair((160, 160), (40, 40))
+    io.write(tmp_path / "t.tif", pair.target.astype(np.float32))
+    io.write(tmp_path / "g.png", pair.guide)
+    before = sorted(tmp_path.iterdir())
+    code = "import sys; from cmsr.cli import main; sys.exit(main(sys.argv[1:]))"
+    arguments = ["upscale", "t.tif", "g.png", "-o", "o.tif", "--preset", "paper"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(6)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said == "cmsr: interrupted\n"
+    assert sorted(tmp_path.iterdir()) == before

@@ -1,0 +1,36 @@
+"""A photo that lies elsewhere is found by its edges; one that shows nothing alike stays."""
+
+import numpy as np
+import pytest
+
+from cmsr.degrade import weights
+from cmsr.parallax import displacement
+from tests.conftest import render_pair, smooth_field
+
+BOX = np.array([60.0, 80.0, 300.0, 400.0])
+
+
+def views() -> tuple[np.ndarray, np.ndarray]:
+    """A thermal image (60, 80) of the middle of a photo (360, 480, 3), in other brightnesses."""
+    scene = render_pair((360, 480), (90, 120), seed=3)
+    part = scene.truth[60:300, 80:400]
+    return weights(240, 60, "box") @ part @ weights(320, 80, "box").T, scene.guide
+
+
+@pytest.mark.parametrize("moved", [(0, 0), (16, -24), (-30, 12)])
+def test_a_known_displacement_is_found(moved: tuple[int, int]) -> None:
+    thermal, photo = views()
+    elsewhere = np.roll(photo, moved, (0, 1))
+    everywhere = np.ones(photo.shape[:2], bool)
+    found = displacement(thermal, elsewhere, everywhere, BOX)
+    assert np.abs(np.array(found) - moved).max() <= 4
+
+
+def test_nothing_alike_is_left_where_the_camera_says() -> None:
+    thermal, photo = views()
+    noise = np.random.default_rng(1).integers(0, 255, photo.shape, dtype=np.uint8)
+    everywhere = np.ones(photo.shape[:2], bool)
+    assert displacement(thermal, noise, everywhere, BOX) == (0.0, 0.0)
+    smooth = smooth_field((60, 80), 8, finest=60)
+    assert displacement(np.full((60, 80), 20.0), photo, everywhere, BOX) == (0.0, 0.0)
+    assert max(map(abs, displacement(smooth, noise, everywhere, BOX))) == 0

@@ -1,0 +1,66 @@
+"""A preview shows the values' order and the scale of their unit."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cmsr import io, preview
+from cmsr.cli import main
+from cmsr.errors import OptionError, OutputError
+from cmsr.pictures import colour
+
+
+def test_a_preview_is_an_8_bit_png_of_the_image_and_a_bar(tmp_path: Path) -> None:
+    image = np.linspace(15, 35, 60 * 80, dtype=np.float32).reshape(60, 80)
+    valid = np.ones(image.shape, bool)
+    valid[:5, :5] = False
+    preview.write(tmp_path / "a.png", image, valid)
+    with Image.open(tmp_path / "a.png") as file:
+        picture = np.asarray(file)
+    assert picture.dtype == np.uint8
+    assert picture.shape[1] > 80
+    low, high = np.percentile(image[valid], [0.5, 99.5])
+    expected = colour(np.where(valid, image, np.nan), low, high)
+    assert np.array_equal(picture[:60, :80], expected)
+    assert np.ptp(picture[2, 2].astype(int)) == 0
+
+
+def test_the_bar_is_in_the_files_own_unit() -> None:
+    counts = np.full((4, 4), 29_315, np.uint16)
+    like = io.from_array(counts, "t", scales=[0.01], offsets=[-273.15], units=["°C"])
+    values, unit = preview._physical(counts, np.ones((4, 4), bool), like)
+    assert unit == "°C"
+    assert np.allclose(values, 20)
+
+
+@pytest.mark.parametrize("image", [np.full((6, 7), 3.0), np.full((6, 7), np.nan)])
+def test_constant_and_empty_images_have_previews(tmp_path: Path, image: np.ndarray) -> None:
+    preview.write(tmp_path / "a.png", image, np.isfinite(image))
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.mode == "RGB"
+
+
+def test_large_images_are_thinned_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preview, "LARGEST", 50)
+    picture = preview.draw(np.random.default_rng(0).random((120, 80)), np.ones((120, 80), bool))
+    assert picture.height == 66
+
+
+def test_other_endings_and_unknown_maps_are_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"ends in \.png"):
+        preview.check(tmp_path / "a.jpg", "inferno")
+    with pytest.raises(OptionError, match="colour-map is 'hot pink'"):
+        preview.check(tmp_path / "a.png", "hot pink")
+
+
+def test_the_option(tmp_path: Path) -> None:
+    io.write(tmp_path / "t.png", np.eye(16, dtype=np.uint8) * 200)
+    files = [str(tmp_path / "t.png"), "-o", str(tmp_path / "o.png"), "--ratio", "2", "--quiet"]
+    shown = ["--preview", str(tmp_path / "p.png"), "--colour-map", "viridis"]
+    quick = ["--preset", "paper", "--iterations-guide-free", "1", "--no-ensemble"]
+    assert main(["upscale", *files, *shown, *quick]) == 0
+    with Image.open(tmp_path / "p.png") as picture:
+        assert picture.width > 32
+    assert io.read(tmp_path / "o.png").shape == (32, 32)
