@@ -23,7 +23,7 @@ LEVELS = ((24.0, 15), (12.0, 15))
 FINENESS = 2.0
 """Pixels of the guide per one of the target at which it is done: finer tells hardly more."""
 
-ITERATIONS = 6
+ITERATIONS = 3
 """Steps of conjugate gradients for one energy: enough to know where it falls."""
 
 RATE = 0.075
