@@ -89,7 +89,7 @@ def test_estimate_recovers_a_linear_function_of_the_guide() -> None:
     assert errors[1] < 0.4 * errors[0]
 
 
-@pytest.mark.parametrize("shift", [(0.0, 0.0), (0.6, -0.4), (-1.0, 0.8)])
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (1.6, -1.2), (-1.0, 0.8)])
 def test_a_small_shift_is_found(shift: tuple[float, float]) -> None:
     guide = torch.stack([torch.from_numpy(smooth_field(HIGH, s, 6)).float() for s in range(3)])
     reduce = resampler(HIGH, LOW)
@@ -99,7 +99,7 @@ def test_a_small_shift_is_found(shift: tuple[float, float]) -> None:
     warp, theta = refine(target, torch.ones(LOW), sample(guide[None], grid)[0], "bicubic", 4)
     found = displacement(warp(theta, identity_grid(HIGH)), HIGH)[0, 8:-8, 8:-8]
     left = found + torch.tensor(shift)
-    assert left.norm(dim=-1).median() < 0.5
+    assert left.norm(dim=-1).median() < max(0.3, 0.5 * math.hypot(*shift))
 
 
 def test_hiding_hides_a_fifth_of_what_was_measured() -> None:
