@@ -1,5 +1,7 @@
 """Laws of the priors, and what the default method must and must not do."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
