@@ -98,7 +98,7 @@ def test_a_small_shift_is_found(shift: tuple[float, float]) -> None:
     target = reduce(0.3 + 0.5 * guide[0] - 0.2 * guide[1])
     right, down = (2 * pixels / max(HIGH) for pixels in shift)
     grid = Affine(HIGH)(torch.tensor((right, down, 0.0, 0.0, 0.0, 0.0)), identity_grid(HIGH))
-    warp, theta = refine(target, torch.ones(LOW), sample(guide[None], grid)[0], "bicubic", 4)
+    warp, theta = refine(target, torch.ones(LOW), reduce, sample(guide[None], grid)[0], 4)
     found = displacement(warp(theta, identity_grid(HIGH)), HIGH)[0, 8:-8, 8:-8]
     left = found + torch.tensor(shift)
     assert left.norm(dim=-1).median() < max(0.3, 0.5 * math.hypot(*shift))

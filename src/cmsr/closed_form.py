@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cmsr.alignment import Alignment, align
 from cmsr.config import Config
-from cmsr.degrade import resampler
+from cmsr.degrade import resampler, shape_of
 from cmsr.guided import EdgeVariation, GuidedFilter
 from cmsr.imaging import Imaging
 from cmsr.local_linear import whiten
@@ -34,6 +34,9 @@ BLEND_FILTER = 0.3
 FILTER_ROUNDS = 6
 STEP_CONTRAST = 0.06
 STEP_ITERATIONS = 30
+
+FINENESS = 2.0
+"""Pixels of the result per one of the target at which the guide is aligned."""
 
 DECOY = 1.5
 """Displacement at which a guide tells what gain is mere chance, in pixels of the target."""
@@ -82,8 +85,7 @@ def _alignment(pair: Pair, imaging: Imaging, config: Config) -> Alignment | None
 
 def aligned(pair: Pair, imaging: Imaging, config: Config) -> Alignment:
     """Find where the guide lies, as long as hidden pixels are predicted better."""
-    guide = pair.photo
-    channel = measurements(pair, imaging, config.solver_iterations)[0]
+    channel, guide = _coarsened(measurements(pair, imaging, config.solver_iterations)[0], pair)
     partial, hidden = _with_hidden(channel, config.seed)
 
     def error(at: Tensor) -> float:
@@ -91,10 +93,22 @@ def aligned(pair: Pair, imaging: Imaging, config: Config) -> Alignment:
         return error_db(predicted, channel.y, hidden)
 
     def finest(at: Tensor) -> Motion:
-        return refine(channel.y, partial.valid, at, imaging.kernel, channel.ratio)
+        return refine(channel.y, partial.valid, channel.reduce, at, channel.ratio)
 
     deformable = config.align != "affine"
-    return align(channel.y, channel.valid, guide, error, finest, deformable=deformable)
+    found = align(channel.y, channel.valid, guide, error, finest, deformable=deformable)
+    return replace(found, size=pair.shape)
+
+
+def _coarsened(channel: Measurement, pair: Pair) -> tuple[Measurement, Tensor]:
+    """Bring the result's grid to `FINENESS`, which tells where the guide lies as well as finer."""
+    low = shape_of(channel.y)
+    ratio = min(channel.ratio, FINENESS)
+    working = max(low[0], round(low[0] * ratio)), max(low[1], round(low[1] * ratio))
+    device = str(channel.y.device)
+    enlarge = resampler(working, pair.shape, "bicubic", device)
+    coarser = replace(channel, reduce=channel.reduce.after(enlarge), ratio=ratio)
+    return coarser, resampler(pair.shape, working, "bicubic", device)(pair.photo)
 
 
 def _guide_free(

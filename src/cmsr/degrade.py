@@ -83,6 +83,10 @@ class Resampler:
         """Map (..., h, w) to (..., H, W) by the exact transpose."""
         return self.rows.mT @ y @ self.cols
 
+    def after(self, first: Resampler) -> Resampler:
+        """Return the map that applies ``first``, a single separable map, and then this one."""
+        return Resampler(self.rows @ first.rows, self.cols @ first.cols)
+
     def solve(self, y: Tensor, noise: float = 0.0) -> Tensor:
         """Map (..., h, w) to (..., H, W) by S Rᵀ (R S Rᵀ + noise)⁻¹, S a narrow Gaussian.
 
@@ -144,6 +148,12 @@ class ResamplerSum(Resampler):
     def transpose(self, y: Tensor) -> Tensor:
         """Map (..., h, w) to (..., H, W) by the exact transpose."""
         return sum((term.transpose(y) for term in self.others), super().transpose(y))
+
+    def after(self, first: Resampler) -> ResamplerSum:
+        """Return the map that applies ``first``, a single separable map, and then this one."""
+        strongest = super().after(first)
+        others = tuple(term.after(first) for term in self.others)
+        return ResamplerSum(strongest.rows, strongest.cols, others)
 
     def solve(self, y: Tensor, noise: float = 0.0) -> Tensor:
         """Map (..., h, w) to (..., H, W) by Rᵀ (R Rᵀ + noise)⁻¹, by conjugate gradients."""

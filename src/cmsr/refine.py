@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cmsr.degrade import Kernel, resampler, shape_of
+from cmsr.degrade import Resampler, shape_of
 from cmsr.freeform import FreeForm
 from cmsr.local_linear import energy, whiten
 from cmsr.similarity import descend
@@ -19,9 +19,6 @@ from cmsr.warp import Size, identity_grid, sample
 
 LEVELS = ((24.0, 15), (12.0, 15))
 """Distance of the nodes in pixels of the target, and steps of Adam, from gross to fine."""
-
-FINENESS = 2.0
-"""Pixels of the guide per one of the target at which it is done: finer tells hardly more."""
 
 ITERATIONS = 3
 """Steps of conjugate gradients for one energy: enough to know where it falls."""
@@ -35,7 +32,7 @@ logarithm of the energy."""
 
 
 def refine(
-    y: Tensor, valid: Tensor, guide: Tensor, kernel: Kernel, ratio: float
+    y: Tensor, valid: Tensor, reduce: Resampler, guide: Tensor, ratio: float
 ) -> tuple[FreeForm, Tensor]:
     """Find the small displacements of a guide that is nearly in place.
 
@@ -43,22 +40,21 @@ def refine(
     ----------
     y, valid : Tensor, shape (h, w)
         Measurement, and 1 where there is one.
+    reduce : Resampler
+        The imaging operator, from the guide's grid. Two pixels of the guide per one of the target
+        tell as much as more do.
     guide : Tensor, shape (G, H, W)
         [0, 1]; off by some pixels at most.
-    kernel : str or PointSpread
-        The imaging kernel.
     ratio : float
-        Output pixels per pixel of the target.
+        Pixels of the guide per pixel of the target.
 
     Returns
     -------
     The warp and its parameters.
     """
-    size, low, fineness = shape_of(guide), shape_of(y), min(ratio, FINENESS)
-    working = round(low[0] * fineness), round(low[1] * fineness)
-    reduce = resampler(working, low, kernel, str(y.device))
-    features = whiten(resampler(size, working, "bicubic", str(y.device))(guide), fineness)[None]
-    grid = identity_grid(working, device=y.device)
+    size, low = shape_of(guide), shape_of(y)
+    features = whiten(guide, ratio)[None]
+    grid = identity_grid(size, device=y.device)
     pixel = 2 / max(low)
 
     warp, theta = FreeForm(size, (2, 2)), torch.zeros(8, device=y.device)
@@ -69,7 +65,7 @@ def refine(
 
         def objective(theta: Tensor, warp: FreeForm = warp) -> Tensor:
             moved = sample(features, warp(theta, grid))[0]
-            unlikely = energy(y, reduce, valid, moved, fineness, iterations=ITERATIONS)
+            unlikely = energy(y, reduce, valid, moved, ratio, iterations=ITERATIONS)
             return unlikely.log() + STIFFNESS / pixel**2 * warp.roughness(theta)
 
         theta = descend(objective, theta, steps, RATE * pixel)
