@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 
 import cmsr
-from cmsr import io
-from cmsr.cpab import Cpab
-from cmsr.warp import (
+from cmsr.files import io
+from cmsr.warps.cpab import Cpab
+from cmsr.warps.warp import (
     Affine,
     Size,
     ThinPlate,

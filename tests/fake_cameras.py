@@ -6,7 +6,7 @@ import struct
 import numpy as np
 from PIL import Image
 
-from cmsr import planck
+from cmsr.files import planck
 from tests.test_planck import SENSOR
 
 SCENE = planck.Scene(

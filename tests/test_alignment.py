@@ -11,17 +11,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import cmsr
-from cmsr import io
-from cmsr.alignment import Alignment, recognised, trouble
-from cmsr.chain import WarpChain
 from cmsr.cli import main
 from cmsr.config import Config
-from cmsr.cpab import Cpab
-from cmsr.deform import deform
-from cmsr.freeform import FreeForm
+from cmsr.files import io
 from cmsr.pair import Pair
-from cmsr.train import train
-from cmsr.warp import Affine, compose, displacement, identity_grid, sample
+from cmsr.published.train import train
+from cmsr.warps.alignment import Alignment, recognised, trouble
+from cmsr.warps.chain import WarpChain
+from cmsr.warps.cpab import Cpab
+from cmsr.warps.deform import deform
+from cmsr.warps.freeform import FreeForm
+from cmsr.warps.warp import Affine, compose, displacement, identity_grid, sample
 from tests.test_register import scene
 
 SIZE = (192, 256)

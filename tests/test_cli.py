@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmsr import io
 from cmsr.cli import main
+from cmsr.files import io
 from tests.conftest import SyntheticPair
 
 QUICK = ["--preset", "paper", "--iterations", "3", "--no-ensemble"]
@@ -138,7 +138,7 @@ def test_an_interrupt_leaves_no_file(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cmsr.two_branch.train", interrupted)
+    monkeypatch.setattr("cmsr.published.two_branch.train", interrupted)
     before = sorted(tmp_path.iterdir())
     out = tmp_path / "out.png"
     assert run("upscale", files["target"], files["guide"], "-o", out, *QUICK) == 130

@@ -7,18 +7,18 @@ import pytest
 import torch
 
 import cmsr
-from cmsr import io
 from cmsr.closed_form import solve
 from cmsr.config import Config
 from cmsr.degrade import project, resampler
-from cmsr.guided import EdgeVariation, GuidedFilter, box_mean
+from cmsr.files import io
 from cmsr.imaging import Imaging
 from cmsr.local_linear import blur, estimate, smooth, whiten
 from cmsr.pair import Pair
-from cmsr.refine import refine
-from cmsr.sparse import divergence, gradient_x, gradient_y, threshold_blocks, total_variation
+from cmsr.priors.guided import EdgeVariation, GuidedFilter, box_mean
+from cmsr.priors.sparse import divergence, gradient_x, gradient_y, threshold_blocks, total_variation
 from cmsr.trust import hide, image_trust, region_weights
-from cmsr.warp import Affine, displacement, identity_grid, sample
+from cmsr.warps.refine import refine
+from cmsr.warps.warp import Affine, displacement, identity_grid, sample
 from tests.conftest import SyntheticPair, render_pair, smooth_field
 
 HIGH, LOW = (96, 128), (24, 32)

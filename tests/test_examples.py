@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from cmsr import io
 from cmsr.degrade import resampler
-from cmsr.examples import Example, draw_patch, turn, unturn
+from cmsr.files import io
 from cmsr.pair import Pair
+from cmsr.published.examples import Example, draw_patch, turn, unturn
 from tests.conftest import smooth_field
 
 SHAPE = (150, 210)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import rasterio
 
-from cmsr import flir, inputs, io
 from cmsr.config import Config
 from cmsr.errors import InputError
-from cmsr.planck import observed
+from cmsr.files import flir, inputs, io
+from cmsr.files.planck import observed
 from tests.conftest import smooth_field
 from tests.fake_cameras import SCENE, dji_file, flir_file, jpeg
 from tests.test_planck import SENSOR

@@ -10,11 +10,11 @@ from rasterio.crs import CRS
 from rasterio.transform import from_origin
 from rasterio.warp import transform as to_crs
 
-from cmsr import inputs, io
 from cmsr.config import Config
 from cmsr.errors import InputError
-from cmsr.geo import overlap
-from cmsr.raster_io import Grid
+from cmsr.files import inputs, io
+from cmsr.files.geo import overlap
+from cmsr.files.raster_io import Grid
 
 UTM = CRS.from_epsg(32632)
 EAST, NORTH = 500_000.0, 5_700_000.0

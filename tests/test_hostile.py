@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from cmsr import io
 from cmsr.cli import main
 from cmsr.errors import InputError, OutputError
+from cmsr.files import io
 from tests.conftest import render_pair
 from tests.fake_cameras import dji_file, flir_file
 from tests.test_flir import COUNTS
@@ -264,7 +264,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, ending: str) -> None:
     code = f"""
 import resource, signal, sys
 import numpy as np
-from cmsr import io
+from cmsr.files import io
 from cmsr.errors import OutputError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))

@@ -9,10 +9,10 @@ import rasterio.shutil
 from PIL import Image
 
 import cmsr
-from cmsr import inputs, io
 from cmsr.cli import main
 from cmsr.config import Config
 from cmsr.errors import InputError
+from cmsr.files import inputs, io
 from tests.conftest import SyntheticPair, smooth_field
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")

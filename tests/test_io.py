@@ -10,8 +10,8 @@ import rasterio
 from PIL import Image
 from rasterio.transform import from_origin
 
-from cmsr import io
 from cmsr.errors import InputError, OutputError
+from cmsr.files import io
 
 RNG = np.random.default_rng(0)
 

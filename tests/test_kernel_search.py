@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from cmsr import io
 from cmsr.degrade import weights
+from cmsr.files import io
 from cmsr.kernel_search import STANDARD, find_kernel
 
 HIGH, LOW, RATIO = (256, 320), (64, 80), (4.0, 4.0)

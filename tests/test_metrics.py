@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from cmsr import io
 from cmsr.errors import InputError
+from cmsr.files import io
 from cmsr.metrics import evaluate
 
 

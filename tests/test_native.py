@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from cmsr import inputs, io
 from cmsr.config import Config
 from cmsr.degrade import weights
 from cmsr.errors import InputError
-from cmsr.native import enlarged_from, reduced
+from cmsr.files import inputs, io
+from cmsr.files.native import enlarged_from, reduced
 from tests.conftest import smooth_field
 
 RNG = np.random.default_rng(0)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cmsr
-from cmsr import io
 from cmsr.degrade import resampler
+from cmsr.files import io
 from cmsr.noise import noise_level
 from tests.conftest import SyntheticPair, render_pair, smooth_field
 

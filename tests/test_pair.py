@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from cmsr import io
 from cmsr.errors import InputError, OptionError
+from cmsr.files import io
 from cmsr.pair import Pair
 
 RNG = np.random.default_rng(0)

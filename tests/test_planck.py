@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmsr import planck
 from cmsr.errors import InputError
+from cmsr.files import planck
 
 SENSOR = planck.Sensor(
     r1=16951.797,

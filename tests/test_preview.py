@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cmsr import io, preview
 from cmsr.cli import main
 from cmsr.errors import OptionError, OutputError
+from cmsr.files import io, preview
 from cmsr.pictures import colour
 
 

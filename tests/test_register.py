@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cmsr import io
-from cmsr.register import Registration, search
-from cmsr.similarity import climb, explained
-from cmsr.warp import Affine, Size, compose, displacement, identity_grid, sample
+from cmsr.files import io
+from cmsr.warps.register import Registration, search
+from cmsr.warps.similarity import climb, explained
+from cmsr.warps.warp import Affine, Size, compose, displacement, identity_grid, sample
 
 SIZE = (192, 256)
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from cmsr import io
 from cmsr.config import Config
-from cmsr.examples import Example
-from cmsr.network import TwoBranch, masked_l1
+from cmsr.files import io
 from cmsr.pair import Pair
-from cmsr.train import PlateauRate, new_fit, reconstruction_error, reenlarged, train
+from cmsr.published.examples import Example
+from cmsr.published.network import TwoBranch, masked_l1
+from cmsr.published.train import PlateauRate, new_fit, reconstruction_error, reenlarged, train
 from tests.conftest import SyntheticPair, render_pair
 
 
@@ -85,7 +85,7 @@ def test_p_chooses_the_scheme(
         seen.append(tuple(example.label.shape[-2:]))
         return example.window(0, 0, (16, 16))
 
-    monkeypatch.setattr("cmsr.train.draw_patch", spy)
+    monkeypatch.setattr("cmsr.published.train.draw_patch", spy)
     train(as_pair(pair), "bicubic", Config.of("paper", iterations=5, p=p))
     assert set(seen) == {(96, 128) if p else (24, 32)}
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from cmsr.cpab import Cpab
-from cmsr.warp import (
+from cmsr.warps.cpab import Cpab
+from cmsr.warps.warp import (
     Affine,
     Size,
     ThinPlate,

@@ -6,7 +6,7 @@ import torch
 
 import cmsr
 from cmsr.degrade import resampler
-from cmsr.wedgelets import Wedgelets
+from cmsr.priors.wedgelets import Wedgelets
 from tests.conftest import smooth_field
 
 KERNELS = ("bicubic", "bilinear-plain", "box")
@@ -105,5 +105,5 @@ def test_the_guide_places_what_the_measurement_leaves_open() -> None:
 def test_patches_are_treated_alike_whatever_the_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     truth, _ = scene((120, 160))
     whole = enlarged(truth, (30, 40), "bicubic")
-    monkeypatch.setattr("cmsr.wedgelets.CHUNK", 50)
+    monkeypatch.setattr("cmsr.priors.wedgelets.CHUNK", 50)
     torch.testing.assert_close(enlarged(truth, (30, 40), "bicubic"), whole, atol=1e-5, rtol=0)

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.transform import from_origin
 
-from cmsr import io, job, windows
+from cmsr import job, windows
 from cmsr.config import Config
 from cmsr.degrade import resampler
 from cmsr.errors import InputError, OutputError
+from cmsr.files import io
 from cmsr.pipeline import Result
 from tests.conftest import render_pair
 

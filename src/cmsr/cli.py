@@ -26,7 +26,7 @@ from cmsr.config import Config
 from cmsr.errors import CmsrError, OptionError
 
 if TYPE_CHECKING:
-    from cmsr.train import Progress
+    from cmsr.published.train import Progress
 
 Out = Annotated[Path, arg(aliases=["-o"])]
 
@@ -122,7 +122,8 @@ class Align:
 
     def run(self) -> None:
         """Read, align, write."""
-        from cmsr import io, record, registered
+        from cmsr import record, registered
+        from cmsr.files import io
 
         inputs = [self.target, self.guide]
         target, guide = io.read(self.target), io.read(self.guide)
@@ -163,7 +164,8 @@ class Evaluate:
 
     def run(self) -> None:
         """Read both, compare, print."""
-        from cmsr import io, metrics, record
+        from cmsr import metrics, record
+        from cmsr.files import io
 
         if self.json:
             inputs = [self.image, self.truth]
@@ -189,7 +191,8 @@ class Info:
 
     def run(self) -> None:
         """Read and describe."""
-        from cmsr import inputs, record
+        from cmsr import record
+        from cmsr.files import inputs
 
         raster, notes = inputs.read_alone(self.file)
         facts = record.of_file(raster) | {"notes": notes}

@@ -12,19 +12,19 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from cmsr.alignment import Alignment, align
 from cmsr.config import Config
 from cmsr.degrade import resampler, shape_of
-from cmsr.guided import EdgeVariation, GuidedFilter
 from cmsr.imaging import Imaging
 from cmsr.local_linear import whiten
 from cmsr.measurement import Measurement, measurements
 from cmsr.pair import Pair
-from cmsr.refine import refine
+from cmsr.priors.guided import EdgeVariation, GuidedFilter
+from cmsr.priors.sparse import Schedule, denoise
 from cmsr.solution import Solution
-from cmsr.sparse import Schedule, denoise
 from cmsr.trust import error_db, hide, image_trust, mixture_trust, region_weights
-from cmsr.warp import Motion
+from cmsr.warps.alignment import Alignment, align
+from cmsr.warps.refine import refine
+from cmsr.warps.warp import Motion
 
 GUIDE_FREE = Schedule(rounds=32, first=0.3, last=0.02, variation=0.004, power=0.5)
 GUIDE_FREE_HELD_OUT = replace(GUIDE_FREE, rounds=12)
@@ -51,7 +51,7 @@ def solve(pair: Pair, imaging: Imaging, config: Config) -> Solution:
     Parameters
     ----------
     pair : Pair
-        The guide may lie elsewhere, as far as `cmsr.register.search` reaches.
+        The guide may lie elsewhere, as far as `cmsr.warps.register.search` reaches.
     imaging : Imaging
         How the target was made.
     config : Config

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cmsr import inputs, io, pipeline, preview, raster_io, record, windows
+from cmsr import pipeline, record, windows
 from cmsr.config import Config
 from cmsr.errors import OptionError
-from cmsr.raster import Raster
-from cmsr.train import Progress
+from cmsr.files import inputs, io, preview, raster_io
+from cmsr.files.raster import Raster
+from cmsr.published.train import Progress
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from cmsr import io, raster_io
 from cmsr.errors import InputError
+from cmsr.files import io, raster_io
 from cmsr.point_spread import PointSpread, check_shape
 
 MAX_TEXT = 2**20

@@ -12,8 +12,8 @@ from cmsr.degrade import CONSISTENCY, Resampler, project, resampler, shape_of
 from cmsr.imaging import Imaging
 from cmsr.local_linear import estimate
 from cmsr.pair import Pair
-from cmsr.sparse import Schedule, denoise
-from cmsr.wedgelets import Wedgelets
+from cmsr.priors.sparse import Schedule, denoise
+from cmsr.priors.wedgelets import Wedgelets
 
 UNIT = 6.0
 """Standard deviations of a measurement that make 1 in the schedules below."""

@@ -8,7 +8,7 @@ import torch
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from cmsr.errors import InputError
-from cmsr.io import Raster
+from cmsr.files.io import Raster
 
 
 def evaluate(image: Raster, truth: Raster) -> dict[str, float]:

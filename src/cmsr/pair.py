@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cmsr.degrade import resampler
 from cmsr.errors import InputError, OptionError
-from cmsr.raster import Raster, fill_holes
+from cmsr.files.raster import Raster, fill_holes
 
 MIN_SIDE = 4
 """Smallest height and width of a target, in pixels."""

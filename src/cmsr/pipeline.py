@@ -12,14 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cmsr import closed_form, two_branch
+from cmsr import closed_form
 from cmsr.config import Config
 from cmsr.errors import OptionError
+from cmsr.files.inputs import Source, check_size, read_pair
 from cmsr.imaging import Imaging, imaging_of, named_kernel
-from cmsr.inputs import Source, check_size, read_pair
 from cmsr.pair import Pair
+from cmsr.published import two_branch
+from cmsr.published.train import Progress
 from cmsr.solution import Solution
-from cmsr.train import Progress
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import rasterio
 import torch
 
 from cmsr import __version__
-from cmsr.io import Raster, replacing
+from cmsr.files.io import Raster, replacing
 
 
 def of_run(info: Mapping[str, Any]) -> dict[str, Any]:

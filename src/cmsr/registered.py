@@ -12,15 +12,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from cmsr import closed_form, io
-from cmsr.alignment import Alignment
+from cmsr import closed_form
 from cmsr.config import Config
 from cmsr.degrade import Shape, shape_of
+from cmsr.files import io
+from cmsr.files.inputs import Source, read_guide, read_target
 from cmsr.imaging import imaging_of, named_kernel
-from cmsr.inputs import Source, read_guide, read_target
 from cmsr.pair import Pair
 from cmsr.pictures import Rgb, colour, enlarge
-from cmsr.warp import displacement, sample
+from cmsr.warps.alignment import Alignment
+from cmsr.warps.warp import displacement, sample
 
 SQUARES = 8
 """Fields of the checkerboard along the longer side."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from cmsr.alignment import Alignment
+from cmsr.warps.alignment import Alignment
 
 
 @dataclass(frozen=True)

@@ -18,15 +18,15 @@ import numpy as np
 import numpy.typing as npt
 from rasterio.windows import Window
 
-from cmsr import io, raster_io
-from cmsr.atomic import replacing
 from cmsr.config import Config
 from cmsr.errors import InputError, OutputError
-from cmsr.inputs import Source, gigabytes, read_guide
+from cmsr.files import io, raster_io
+from cmsr.files.atomic import replacing
+from cmsr.files.inputs import Source, gigabytes, read_guide
+from cmsr.files.raster import Raster
+from cmsr.files.raster_io import Grid
 from cmsr.pipeline import Result, upscale
-from cmsr.raster import Raster
-from cmsr.raster_io import Grid
-from cmsr.train import Progress
+from cmsr.published.train import Progress
 
 SIDE = 1024
 """Side of a window without its overlap, at most, in pixels of the result."""

@@ -8,15 +8,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from cmsr import io
 from cmsr.degrade import resampler
 from cmsr.demo.scene import Scene, render
 from cmsr.errors import OutputError
+from cmsr.files import io
 from cmsr.metrics import evaluate
 from cmsr.pair import Pair
 from cmsr.pictures import Box, Panel, colour, enlarge, side_by_side
 from cmsr.pipeline import Result, upscale
-from cmsr.train import Progress
+from cmsr.published.train import Progress
 
 FILES = ("target.tif", "guide.png", "truth.tif", "upscaled.tif", "before_after.png")
 

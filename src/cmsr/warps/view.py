@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.degrade import shape_of
-from cmsr.similarity import explained
-from cmsr.warp import Size, identity_grid
+from cmsr.warps.similarity import explained
+from cmsr.warps.warp import Size, identity_grid
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cmsr import array_io, raster_io
-from cmsr.atomic import replacing as replacing
 from cmsr.errors import InputError, OutputError
-from cmsr.raster import DTYPES as DTYPES
-from cmsr.raster import Raster as Raster
-from cmsr.raster import from_array as from_array
-from cmsr.raster_io import MAX_BYTES, MAX_PIXELS, Grid, Header
+from cmsr.files import array_io, raster_io
+from cmsr.files.atomic import replacing as replacing
+from cmsr.files.raster import DTYPES as DTYPES
+from cmsr.files.raster import Raster as Raster
+from cmsr.files.raster import from_array as from_array
+from cmsr.files.raster_io import MAX_BYTES, MAX_PIXELS, Grid, Header
 
 PathLike = str | os.PathLike[str]
 
@@ -100,7 +100,7 @@ def read(
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
 ) -> Raster:
-    """Read an image file; see `cmsr.raster_io.read` for the parameters.
+    """Read an image file; see `cmsr.files.raster_io.read` for the parameters.
 
     Raises
     ------

@@ -1,12 +1,12 @@
 """Free-form deformation: displacements on a lattice of nodes, interpolated between them.
 
-Coordinates and parameters follow the convention of `cmsr.warp`.
+Coordinates and parameters follow the convention of `cmsr.warps.warp`.
 """
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from cmsr.warp import Size, check_parameters, half_sides, invert
+from cmsr.warps.warp import Size, check_parameters, half_sides, invert
 
 
 class FreeForm:

@@ -1,6 +1,6 @@
 """From what the user names to one target and one guide: cameras' files, grids, holes, native size.
 
-`cmsr.io` reads a file as it is; here two files become a pair.
+`cmsr.files.io` reads a file as it is; here two files become a pair.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 from rasterio.enums import ColorInterp
 
-from cmsr import dji, flir, io
 from cmsr.config import Config
 from cmsr.errors import InputError
-from cmsr.geo import Overlap, overlap
-from cmsr.native import enlarged_from, reduced
-from cmsr.parallax import displacement
-from cmsr.raster import Raster, from_array
-from cmsr.raster_io import Grid
+from cmsr.files import dji, flir, io
+from cmsr.files.geo import Overlap, overlap
+from cmsr.files.native import enlarged_from, reduced
+from cmsr.files.parallax import displacement
+from cmsr.files.raster import Raster, from_array
+from cmsr.files.raster_io import Grid
 
 Source = str | os.PathLike[str] | npt.NDArray[Any] | Raster
 
@@ -127,7 +127,7 @@ def read_target(
 
 
 def limits_of(config: Config) -> dict[str, Any]:
-    """Return the options' limits as `cmsr.io.read` takes them."""
+    """Return the options' limits as `cmsr.files.io.read` takes them."""
     return {"max_pixels": config.max_pixels, "max_bytes": int(config.max_memory * 2**30)}
 
 

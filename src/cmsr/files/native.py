@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from cmsr.degrade import weights
 from cmsr.errors import InputError
-from cmsr.raster import Raster, fill_holes
+from cmsr.files.raster import Raster, fill_holes
 
 FACTORS = (8.0, 6.0, 5.0, 4.0, 3.0, 2.5, 2.0, 1.5)
 KERNELS = ("nearest", "bilinear", "bicubic")

@@ -8,17 +8,17 @@ membrane penalty on the deformation keeps still what nothing in the image pulls.
 import torch
 from torch import Tensor
 
-from cmsr.cpab import Cpab
 from cmsr.degrade import shape_of
-from cmsr.similarity import descend
-from cmsr.view import View
-from cmsr.warp import Affine, Stages, compose
+from cmsr.warps.cpab import Cpab
+from cmsr.warps.similarity import descend
+from cmsr.warps.view import View
+from cmsr.warps.warp import Affine, Stages, compose
 
 LEVELS = ((64, 25), (128, 40))  # longer side of the target in pixels, steps of Adam
 FINER = 2  # pixels of the guide per one of the target
 RATE = 4e-3  # in half longer sides, at its highest
 STIFFNESS = 1.0  # nats per squared difference of neighbours' velocities
-WORTH_DEFORMING = 0.08  # nats that a deformation must explain at the first level to go on
+WORTH_DEFORMING = 0.04  # nats that a deformation must explain at the first level to go on
 CELLS = (4, 4)
 
 
@@ -39,14 +39,14 @@ def deform(
     guide : Tensor (3, H, W)
         In any unit.
     affine : Tensor (6,)
-        Parameters of `cmsr.warp.Affine` of the guide's size, near the truth.
+        Parameters of `cmsr.warps.warp.Affine` of the guide's size, near the truth.
     target_valid, guide_valid : Tensor (h, w) and (H, W), bool, optional
         Where the images hold measurements; everywhere if not given.
 
     Returns
     -------
     Stages
-        Affine, then `Cpab`, for `cmsr.warp.compose`; without the second where it explains
+        Affine, then `Cpab`, for `cmsr.warps.warp.compose`; without the second where it explains
         hardly more than the affine map does.
     """
     size = shape_of(guide)

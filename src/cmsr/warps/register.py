@@ -20,9 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.degrade import shape_of
-from cmsr.similarity import climb
-from cmsr.view import View
-from cmsr.warp import Affine, Size, displacement, identity_grid
+from cmsr.warps.similarity import climb
+from cmsr.warps.view import View
+from cmsr.warps.warp import Affine, Size, displacement, identity_grid
 
 COARSE, FINE = (64, 2), (128, 3)  # longer side of the target in pixels, guide's pixels per one
 CANDIDATES = 3  # peaks of the correlation that are refined
@@ -39,8 +39,8 @@ class Registration:
     Attributes
     ----------
     affine : Tensor (6,), float32
-        Parameters of `cmsr.warp.Affine` of the guide's size, whose map takes each place of the
-        target to its place in the guide; all zero where the identity is as good.
+        Parameters of `cmsr.warps.warp.Affine` of the guide's size, whose map takes each place
+        of the target to its place in the guide; all zero where the identity is as good.
     confidence : float
         Chance, from 0 to 1, that both show the same scene and the map is right, as calibrated
         on near-infrared, thermal and depth pairs of which half were wrong.

@@ -14,7 +14,7 @@ from rasterio.warp import calculate_default_transform, transform
 from rasterio.windows import Window
 
 from cmsr.errors import InputError
-from cmsr.raster_io import Grid
+from cmsr.files.raster_io import Grid
 
 Array = npt.NDArray[Any]
 

@@ -21,7 +21,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from cmsr.errors import InputError, OutputError
-from cmsr.raster import DTYPES, Raster, check_dtype
+from cmsr.files.raster import DTYPES, Raster, check_dtype
 
 MAX_PIXELS = 2**28
 """Largest number of pixels of an image, unless told otherwise."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from cmsr.jpeg import segments
+from cmsr.files.jpeg import segments
 
 _SIZES = ((512, 640), (256, 320), (1024, 1280), (120, 160))
 """Heights and widths of the sensors; the file tells the number of counts only."""

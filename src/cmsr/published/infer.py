@@ -7,9 +7,9 @@ from torch import Tensor
 
 from cmsr.config import Config
 from cmsr.degrade import Kernel, back_project, resampler
-from cmsr.examples import turn, unturn
 from cmsr.pair import Pair
-from cmsr.train import Fit
+from cmsr.published.examples import turn, unturn
+from cmsr.published.train import Fit
 
 
 @torch.no_grad()

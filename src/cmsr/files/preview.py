@@ -11,10 +11,10 @@ import numpy.typing as npt
 from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 
-from cmsr.atomic import replacing
 from cmsr.errors import OptionError, OutputError
+from cmsr.files.atomic import replacing
+from cmsr.files.raster import Raster
 from cmsr.pictures import colour
-from cmsr.raster import Raster
 
 LARGEST = 4096
 """Longest side of a preview's image, in pixels; larger results are thinned out."""

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from cmsr.alignment import LEAST_SIDE, Alignment, recognised
 from cmsr.config import Config
 from cmsr.degrade import Kernel
-from cmsr.examples import Example
-from cmsr.infer import infer
 from cmsr.pair import Pair
-from cmsr.register import search
+from cmsr.published.examples import Example
+from cmsr.published.infer import infer
+from cmsr.published.train import Progress, new_fit, train
 from cmsr.solution import Solution
-from cmsr.train import Progress, new_fit, train
+from cmsr.warps.alignment import LEAST_SIDE, Alignment, recognised
+from cmsr.warps.register import search
 
 
 def solve(pair: Pair, kernel: Kernel, config: Config, progress: Progress | None = None) -> Solution:

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cmsr.alignment import Alignment, trouble
-from cmsr.cpab import Cpab
 from cmsr.degrade import shape_of
-from cmsr.warp import Affine, Size, Stages, ThinPlate, Warp, compose, identity_grid, sample
+from cmsr.warps.alignment import Alignment, trouble
+from cmsr.warps.cpab import Cpab
+from cmsr.warps.warp import Affine, Size, Stages, ThinPlate, Warp, compose, identity_grid, sample
 
 STAGES = {"affine": 1, "cpab": 2, "auto": 3}
 """How many of the warps each choice of ``align`` trains."""

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cmsr.chain import WarpChain
 from cmsr.config import Config
 from cmsr.degrade import Kernel, resampler
-from cmsr.examples import Example, draw_patch
-from cmsr.network import TwoBranch, masked_l1
 from cmsr.pair import Pair
+from cmsr.published.examples import Example, draw_patch
+from cmsr.published.network import TwoBranch, masked_l1
+from cmsr.warps.chain import WarpChain
 
 Progress = Callable[[str, int, int, float], None]
 """Called with the stage's name, step, steps at most and loss."""

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cmsr.deform import deform
 from cmsr.degrade import shape_of
-from cmsr.register import search
-from cmsr.warp import (
+from cmsr.warps.deform import deform
+from cmsr.warps.register import search
+from cmsr.warps.warp import (
     Affine,
     Motion,
     Size,
@@ -54,7 +54,7 @@ class Alignment:
     size : (height, width)
         Of the guide; any other image of the same frame may be read at ``grid`` as well.
     stages : Stages
-        Warps for `cmsr.warp.compose`; none leaves the guide where it is.
+        Warps for `cmsr.warps.warp.compose`; none leaves the guide where it is.
     confidence : float or None
         Chance that the guide shows the target's scene; None where nobody asked.
     warnings : tuple of str

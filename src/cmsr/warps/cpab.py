@@ -1,13 +1,13 @@
 """Continuous piecewise-affine warps (CPAB): flows of velocity fields on triangles.
 
-Coordinates and parameters follow the convention of `cmsr.warp`.
+Coordinates and parameters follow the convention of `cmsr.warps.warp`.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cmsr.warp import Size, check_parameters, exponential, half_sides, lattice
+from cmsr.warps.warp import Size, check_parameters, exponential, half_sides, lattice
 
 
 class Cpab:

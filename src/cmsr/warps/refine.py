@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.degrade import Resampler, shape_of
-from cmsr.freeform import FreeForm
 from cmsr.local_linear import energy, whiten
-from cmsr.similarity import descend
-from cmsr.warp import Size, identity_grid, sample
+from cmsr.warps.freeform import FreeForm
+from cmsr.warps.similarity import descend
+from cmsr.warps.warp import Size, identity_grid, sample
 
 LEVELS = ((24.0, 15), (12.0, 15))
 """Distance of the nodes in pixels of the target, and steps of Adam, from gross to fine."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from cmsr.degrade import Resampler, project
-from cmsr.sparse import divergence, gradient_x, gradient_y
+from cmsr.priors.sparse import divergence, gradient_x, gradient_y
 
 
 class GuidedFilter:

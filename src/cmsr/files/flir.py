@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from cmsr import planck
 from cmsr.errors import InputError
-from cmsr.jpeg import segments
+from cmsr.files import planck
+from cmsr.files.jpeg import segments
 
 _RAW, _PHOTO, _CAMERA, _PLACEMENT = 0x01, 0x0E, 0x20, 0x2A
 _MAX_PIXELS = 2**25

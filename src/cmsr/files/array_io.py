@@ -14,7 +14,7 @@ import numpy.typing as npt
 from numpy.lib import format as npy_format
 
 from cmsr.errors import InputError, OutputError
-from cmsr.raster import Raster, from_array
+from cmsr.files.raster import Raster, from_array
 
 ENDINGS = (".npy", ".npz", ".exr")
 

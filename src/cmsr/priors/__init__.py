@@ -1,0 +1,1 @@
+"""What images look like: sparse blocks, edges of a guide, straight edges."""

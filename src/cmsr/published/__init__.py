@@ -1,0 +1,1 @@
+"""The published method: its networks, its training, its inference."""

@@ -1,0 +1,1 @@
+"""Where the guide lies: families of warps, and the ways to find the right one."""
