@@ -38,7 +38,7 @@ LAYERS = [
     ["raster"],
     ["cpab", "degrade", "dji", "freeform", "planck", "similarity"],
     ["atomic", "jpeg", "warp"],
-    ["config", "point_spread"],
+    ["config", "parallel", "point_spread"],
     ["errors"],
 ]
 

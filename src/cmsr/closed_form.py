@@ -18,6 +18,7 @@ from cmsr.imaging import Imaging
 from cmsr.local_linear import whiten
 from cmsr.measurement import Measurement, measurements
 from cmsr.pair import Pair
+from cmsr.parallel import both, together
 from cmsr.priors.guided import EdgeVariation, GuidedFilter
 from cmsr.priors.sparse import Schedule, denoise
 from cmsr.solution import Solution
@@ -63,16 +64,17 @@ def solve(pair: Pair, imaging: Imaging, config: Config) -> Solution:
         Normalised as the pair's target is.
     """
     channels = measurements(pair, imaging, config.solver_iterations)
-    alignment = _alignment(pair, imaging, config)
+    alignment, frees = both(
+        lambda: _alignment(pair, imaging, config), lambda: [_alone(c) for c in channels]
+    )
     if pair.guide is None or alignment is None or alignment.refused:
-        images = [
-            _guide_free(channel, channel.estimate(None), channel.straightness())
-            for channel in channels
-        ]
-        unused = torch.zeros_like(images[0])
-        return Solution(torch.stack(images)[None], unused, pair.guide, alignment)
+        unused = torch.zeros_like(frees[0])
+        return Solution(torch.stack(frees)[None], unused, pair.guide, alignment)
     guide, seen = alignment.apply(pair.guide[0]), alignment.seen(pair.guide.device)
-    solved = [_guided(channel, guide, seen, config.seed) for channel in channels]
+    solved = [
+        _guided(channel, free, guide, seen, config.seed)
+        for channel, free in zip(channels, frees, strict=True)
+    ]
     weight = torch.stack([weight for _, weight in solved]).mean(0)
     return Solution(torch.stack([x for x, _ in solved])[None], weight, guide[None], alignment)
 
@@ -111,6 +113,10 @@ def _coarsened(channel: Measurement, pair: Pair) -> tuple[Measurement, Tensor]:
     return coarser, resampler(pair.shape, working, "bicubic", device)(pair.photo)
 
 
+def _alone(channel: Measurement) -> Tensor:
+    return _guide_free(channel, channel.estimate(None), channel.straightness())
+
+
 def _guide_free(
     channel: Measurement, estimate: Tensor, straightness: float, schedule: Schedule = GUIDE_FREE
 ) -> Tensor:
@@ -129,32 +135,36 @@ def _with_hidden(channel: Measurement, seed: int) -> tuple[Measurement, Tensor]:
     return replace(channel, valid=kept), channel.valid - kept
 
 
-def _guided(channel: Measurement, guide: Tensor, seen: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-    """Mix all explanations by what each is worth; return the image and the guide's weight."""
+def _guided(
+    channel: Measurement, free: Tensor, guide: Tensor, seen: Tensor, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Mix all explanations by what each is worth; return the image and the guide's weight.
+
+    ``free`` (H, W) is the one without the guide.
+    """
     features = whiten(guide, channel.ratio)
     partial, hidden = _with_hidden(channel, seed)
-    start = partial.estimate(None), partial.estimate(features)
+    start = together(lambda: partial.estimate(None), lambda: partial.estimate(features))
     trust = _trust(partial, hidden, features, *start)
-    straightness = channel.straightness()
-    free = _guide_free(channel, channel.estimate(None), straightness)
     if trust < LEAST_TRUST:
         return free, torch.zeros_like(free)
+    straightness = channel.straightness()
     explain = _Explanations(guide, features, straightness)
-    held_out = [
-        _guide_free(partial, start[0], straightness, GUIDE_FREE_HELD_OUT),
-        *explain(partial, start[1]),
-    ]
+    held_out, guided = together(
+        lambda: [
+            _guide_free(partial, start[0], straightness, GUIDE_FREE_HELD_OUT),
+            *explain(partial, start[1]),
+        ],
+        lambda: explain(channel, channel.estimate(features)),
+    )
     predicted = torch.stack([channel.reduce(x) for x in held_out])
     weights = region_weights(predicted, channel.y, hidden)
-    alone, together = predicted[0], (weights * predicted).sum(0)
-    gain = error_db(alone, channel.y, hidden) - error_db(together, channel.y, hidden)
+    alone, mixture = predicted[0], (weights * predicted).sum(0)
+    gain = error_db(alone, channel.y, hidden) - error_db(mixture, channel.y, hidden)
     trust = min(trust, max(straightness, mixture_trust(gain)))
-    if trust < LEAST_TRUST:
-        return free, torch.zeros_like(free)
-    candidates = [free, *explain(channel, channel.estimate(features))]
     enlarge = resampler(channel.y.shape, free.shape, "bilinear", str(guide.device))
     wide = enlarge(weights)
-    mixed = (wide * torch.stack(candidates)).sum(0)
+    mixed = (wide * torch.stack([free, *guided])).sum(0)
     believed = trust * seen
     return channel.consistent(free + believed * (mixed - free)), believed * (1 - wide[0])
 
@@ -171,10 +181,10 @@ def _trust(
         return without - with_guide
 
     distance = max(1, round(DECOY * partial.ratio))
-    decoys = [
-        gain(partial.estimate(features.roll((way * distance, distance), (-2, -1))))
-        for way in (1, -1)
-    ]
+    decoys = together(
+        lambda: gain(partial.estimate(features.roll((distance, distance), (-2, -1)))),
+        lambda: gain(partial.estimate(features.roll((-distance, distance), (-2, -1)))),
+    )
     return image_trust(gain(guided), max(decoys))
 
 

@@ -14,12 +14,14 @@ All work happens at a bounded resolution, whatever the sizes of the images.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.degrade import shape_of
+from cmsr.parallel import together
 from cmsr.warps.similarity import climb
 from cmsr.warps.view import View
 from cmsr.warps.warp import Affine, Size, displacement, identity_grid
@@ -118,14 +120,14 @@ def search(
     )
     surfaces = lattice.correlate()
     identity = torch.zeros(6, device=guide.device)
-    starts = [*lattice.peaks(surfaces[0], CANDIDATES), identity]
-    theta, value = max(
-        (climb(_objective(coarse, affine), start) for start in starts), key=lambda end: end[1]
-    )
-    chance = max(
-        climb(_objective(coarse.mirrored(axes), affine), lattice.peaks(surface, 1)[0])[1]
+    climbs = [(coarse, start) for start in (*lattice.peaks(surfaces[0], CANDIDATES), identity)] + [
+        (coarse.mirrored(axes), lattice.peaks(surface, 1)[0])
         for axes, surface in zip(MIRRORS[1:], surfaces[1:], strict=True)
-    )
+    ]
+    ends = together(*(partial(climb, _objective(view, affine), at) for view, at in climbs))
+    own, mirrored = ends[: CANDIDATES + 1], ends[CANDIDATES + 1 :]
+    theta, value = max(own, key=lambda end: end[1])
+    chance = max(value for _, value in mirrored)
     margin, surplus = (surfaces[0].max() - surfaces[1:].max()).item(), value - chance
 
     theta, value = climb(_objective(fine, affine), theta)

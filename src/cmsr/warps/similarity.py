@@ -1,10 +1,17 @@
 """How much of a target a guide explains, and the two ways to search for where it does most."""
 
+import math
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+MOMENTS = (0.8, 0.95)
+"""Decay of Adam's mean and mean square of the slopes."""
+
+WARM_UP = 0.2
+"""Share of `descend`'s steps over which the rate rises."""
 
 
 def explained(
@@ -102,6 +109,8 @@ def descend(
 ) -> Tensor:
     """Minimise a smooth function of many parameters near a start, by Adam in one cycle.
 
+    Written out, as importing `torch.optim` takes longer than everything this is used for.
+
     Parameters
     ----------
     objective : function of a Tensor (n,) that returns a differentiable Tensor ().
@@ -109,16 +118,23 @@ def descend(
     steps : number of steps.
     rate : highest learning rate.
     """
-    point = start.clone().requires_grad_()
-    adam = torch.optim.Adam([point], lr=rate, betas=(0.8, 0.95))
-    cycle = torch.optim.lr_scheduler.OneCycleLR(
-        adam, rate, total_steps=steps, pct_start=0.2, final_div_factor=20
-    )
-    for _ in range(steps):
-        (point.grad,) = torch.autograd.grad(objective(point), point)
-        adam.step()
-        cycle.step()
-    return point.detach()
+    point = start.detach()
+    mean, square = torch.zeros_like(point), torch.zeros_like(point)
+    for step in range(1, steps + 1):
+        _, slope = _value_and_slope(objective, point)
+        mean = MOMENTS[0] * mean + (1 - MOMENTS[0]) * slope
+        square = MOMENTS[1] * square + (1 - MOMENTS[1]) * slope.square()
+        ready = mean / (1 - MOMENTS[0] ** step)
+        size = (square / (1 - MOMENTS[1] ** step)).sqrt() + 1e-8
+        point = point - rate * _one_cycle(step / steps) * ready / size
+    return point
+
+
+def _one_cycle(share: float) -> float:
+    """Rate relative to its highest, after a share of the steps: up, then down to a fiftieth."""
+    if share < WARM_UP:
+        return 0.5 - 0.5 * math.cos(math.pi * share / WARM_UP)
+    return 0.02 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * (share - WARM_UP) / (1 - WARM_UP)))
 
 
 def _value_and_slope(objective: Callable[[Tensor], Tensor], point: Tensor) -> tuple[float, Tensor]:
