@@ -32,6 +32,9 @@ from cmsr.warps.warp import (
 LEAST_GAIN_DB = 0.05
 """Fall of the held-out error that a move of the guide must bring to be believed."""
 
+LEAST_BENT_GAIN_DB = 0.5
+"""The same for a smooth deformation, which has many more ways to please by chance."""
+
 LEAST_CONFIDENCE = 0.5
 """Confidence of the coarse search below which the guide counts as another scene's."""
 
@@ -133,16 +136,17 @@ def align(
         best = recognised(best.size, found.confidence)
         if best.refused:
             return best
-        moves: list[Stages] = []
         if found.affine.any():
-            moves.append([(Affine(best.size), found.affine)])
+            coarse = [(Affine(best.size), found.affine)]
+            best, lowest = _proven(best, lowest, coarse, LEAST_GAIN_DB, guide, error)
         if deformable:
-            moves.append(deform(target[None], colours, found.affine, target_valid=known))
-        best, lowest = _proven(best, lowest, moves, guide, error)
+            bent = deform(target[None], colours, found.affine, target_valid=known)
+            if len(bent) > 1:
+                best, lowest = _proven(best, lowest, bent, LEAST_BENT_GAIN_DB, guide, error)
     if not deformable:
         return best
     finer = [*best.stages, refine(best.apply(guide))]
-    return _proven(best, lowest, [finer], guide, error)[0]
+    return _proven(best, lowest, finer, LEAST_GAIN_DB, guide, error)[0]
 
 
 def recognised(size: Size, confidence: float) -> Alignment:
@@ -171,18 +175,15 @@ def trouble(grid: Tensor, size: Size) -> str | None:
 def _proven(
     best: Alignment,
     lowest: float,
-    moves: list[Stages],
+    stages: Stages,
+    least_gain: float,
     guide: Tensor,
     error: Callable[[Tensor], float],
 ) -> tuple[Alignment, float]:
-    """Try ever freer moves; return the last that earned its freedom, and its held-out error."""
-    for stages in moves:
-        tried = replace(best, stages=stages)
-        if problem := trouble(tried.grid(device=guide.device), best.size):
-            refusal = f"a move of the guide is refused: it {problem}"
-            best = replace(best, warnings=(*best.warnings, refusal))
-            continue
-        found = error(tried.apply(guide))
-        if lowest - found > LEAST_GAIN_DB:
-            best, lowest = tried, found
-    return best, lowest
+    """Return a move if it earns its freedom, else what there was, with the held-out error."""
+    tried = replace(best, stages=stages)
+    if problem := trouble(tried.grid(device=guide.device), best.size):
+        refusal = f"a move of the guide is refused: it {problem}"
+        return replace(best, warnings=(*best.warnings, refusal)), lowest
+    found = error(tried.apply(guide))
+    return (tried, found) if lowest - found > least_gain else (best, lowest)
