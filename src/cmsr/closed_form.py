@@ -144,6 +144,7 @@ def _guided(
     """
     features = whiten(guide, channel.ratio)
     partial, hidden = _with_hidden(channel, seed)
+    hidden = hidden * (channel.reduce(seen) > 0.99)
     start = together(lambda: partial.estimate(None), lambda: partial.estimate(features))
     trust = _trust(partial, hidden, features, *start)
     if trust < LEAST_TRUST:
