@@ -17,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 import cmsr
 from cmsr.files import io
 from cmsr.warps.cpab import Cpab
 from cmsr.warps.warp import (
     Affine,
+    Motion,
     Size,
     ThinPlate,
     Warp,
@@ -35,7 +35,6 @@ from cmsr.warps.warp import (
 )
 
 FARTHEST = 12.0  # pixels of the guide, of the smooth warps
-Motion = tuple[Warp, Tensor]
 
 
 def affine_motion(seed: int, size: Size) -> Motion:
@@ -69,7 +68,7 @@ MOTIONS = {
 def moved_guide(guide: np.ndarray, motion: Motion) -> np.ndarray:
     """Read a guide (H, W, C) through a warp."""
     layers = torch.from_numpy(guide.astype(np.float64)).permute(2, 0, 1)[None]
-    grid = motion[0](motion[1], identity_grid((layers.shape[2], layers.shape[3])).double())
+    grid = compose([motion], identity_grid((layers.shape[2], layers.shape[3])).double())
     moved = sample(layers, grid, "bicubic")[0].permute(1, 2, 0).numpy()
     return np.clip(np.rint(moved), 0, 255).astype(np.uint8)
 
@@ -80,8 +79,7 @@ def residual(found: cmsr.Registered, motion: Motion) -> float:
     grid = identity_grid((height, width), dtype=torch.float64)
     step = torch.from_numpy(found.displacement).double() / torch.tensor([width / 2, height / 2])
     read = grid + step
-    came = compose([motion, (Affine((height, width)), torch.zeros(6).double())], read)
-    distance = displacement(came, (height, width)).norm(dim=-1)
+    distance = displacement(compose([motion], read), (height, width)).norm(dim=-1)
     return distance[inside(read)].median().item()
 
 

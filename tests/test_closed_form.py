@@ -85,7 +85,7 @@ def test_estimate_recovers_a_linear_function_of_the_guide() -> None:
     truth = 0.3 + 0.5 * guide[0] - 0.2 * guide[1]
     reduce = resampler(HIGH, LOW)
     errors = [
-        (estimate(reduce(truth), reduce, torch.ones(LOW), f, 4, iterations=60).image - truth).std()
+        (estimate(reduce(truth), reduce, torch.ones(LOW), f, 4, iterations=60) - truth).std()
         for f in (None, whiten(guide, 4))
     ]
     assert errors[1] < 0.4 * errors[0]

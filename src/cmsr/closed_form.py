@@ -114,7 +114,7 @@ def _coarsened(channel: Measurement, pair: Pair) -> tuple[Measurement, Tensor]:
 
 
 def _alone(channel: Measurement) -> Tensor:
-    return _guide_free(channel, channel.estimate(None), channel.straightness())
+    return _guide_free(channel, channel.estimate(None), channel.straightness)
 
 
 def _guide_free(
@@ -149,7 +149,7 @@ def _guided(
     trust = _trust(partial, hidden, features, *start)
     if trust < LEAST_TRUST:
         return free, torch.zeros_like(free)
-    straightness = channel.straightness()
+    straightness = channel.straightness
     explain = _Explanations(guide, features, straightness)
     held_out, guided = together(
         lambda: [

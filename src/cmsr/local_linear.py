@@ -21,7 +21,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -41,17 +40,6 @@ NOISE = 3e-4
 """λ, on the scale of the variances above."""
 
 
-class Estimate(NamedTuple):
-    """What conjugate gradients leave.
-
-    ``image`` is the posterior mean, (H, W); ``energy`` is (y − m)ᵀ (R K Rᵀ + λ)⁻¹ (y − m), the part
-    of minus twice the log-likelihood that depends on where the guide lies: lower is likelier.
-    """
-
-    image: Tensor
-    energy: float
-
-
 def estimate(
     y: Tensor,
     reduce: Resampler,
@@ -61,7 +49,7 @@ def estimate(
     *,
     iterations: int,
     noise: float = 0.0,
-) -> Estimate:
+) -> Tensor:
     """Estimate a high-resolution image from a measurement and, where given, guide features.
 
     Parameters
@@ -80,23 +68,28 @@ def estimate(
         Steps of conjugate gradients.
     noise : float
         Standard deviation of the measurement's noise, in its units.
+
+    Returns
+    -------
+    Tensor, shape (H, W)
+        The posterior mean.
     """
     mean = (y * valid).sum() / valid.sum().clamp(min=1)
     damping = NOISE + _damping(noise, (y - mean) * valid, ratio)
     model = _Model(reduce, valid, features, ratio, damping)
     right = valid * (y - mean)
     dual = model.solve(right, iterations)
-    image = mean + model.covariance(reduce.transpose(valid * dual))
-    return Estimate(image, float((dual * right).sum()))
+    return mean + model.covariance(reduce.transpose(valid * dual))
 
 
 def energy(
     y: Tensor, reduce: Resampler, valid: Tensor, features: Tensor, ratio: float, *, iterations: int
 ) -> Tensor:
-    """Return `Estimate.energy` as a tensor that is differentiable in the features.
+    """Return the energy (y − m)ᵀ (R K Rᵀ + λ)⁻¹ (y − m), differentiable in the features.
 
-    The parameters are those of `estimate`. With a dual u that is not yet converged it is the lower
-    bound 2 uᵀ (y − m) − uᵀ (R K Rᵀ + λ) u, whose derivative needs none of the iterations.
+    It is the part of minus twice the log-likelihood that depends on where the guide lies: lower is
+    likelier. The parameters are those of `estimate`. With a dual u that is not yet converged it is
+    the lower bound 2 uᵀ (y − m) − uᵀ (R K Rᵀ + λ) u, whose derivative needs none of the iterations.
     """
     model = _Model(reduce, valid, features, ratio)
     mean = (y * valid).sum() / valid.sum().clamp(min=1)

@@ -48,15 +48,16 @@ class Measurement:
             self.ratio,
             iterations=self.iterations,
             noise=self.noise,
-        ).image
+        )
 
     def stepped(self, base: Tensor, guide: Tensor | None, features: Tensor | None) -> Tensor:
         """Draw straight, sharp edges over ``base`` (H, W); the estimate adds what they miss."""
         x = Wedgelets(self.y, self.valid, self.reduce).expected(base, guide)
         return x + replace(self, y=self.y - self.reduce(x)).estimate(features)
 
+    @cached_property
     def straightness(self) -> float:
-        """Tell how far the target consists of straight, sharp edges, from 0 to 1."""
+        """How far the target consists of straight, sharp edges, from 0 to 1."""
         return Wedgelets(self.y, self.valid, self.reduce).straightness()
 
     def consistent(self, x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cmsr.degrade import resampler
 from cmsr.errors import InputError, OptionError
-from cmsr.files.raster import Raster, fill_holes
+from cmsr.files.raster import Raster, fill_holes, fitted
 
 MIN_SIDE = 4
 """Smallest height and width of a target, in pixels."""
@@ -141,13 +141,11 @@ class Pair:
         Integers are rounded and clipped to what the type holds; holes are marked.
         """
         values = image[0].cpu().double().numpy() * self.scale + self.offset
-        if np.issubdtype(self.dtype, np.integer):
-            limits = np.iinfo(self.dtype)
-            values = np.clip(np.rint(values), limits.min, limits.max)
+        values = fitted(values, self.dtype)
         if self.hole is not None:
             valid = self.valid_at_output()
             if np.issubdtype(self.dtype, np.integer):
-                beside = self.hole + (1 if self.hole < limits.max else -1)
+                beside = self.hole + (1 if self.hole < np.iinfo(self.dtype).max else -1)
                 values[:, valid] = np.where(values[:, valid] == self.hole, beside, values[:, valid])
             values[:, ~valid] = self.hole
         return values.astype(self.dtype)

@@ -17,6 +17,7 @@ from cmsr.config import Config
 from cmsr.degrade import Shape, shape_of
 from cmsr.files import io
 from cmsr.files.inputs import Source, read_guide, read_target
+from cmsr.files.raster import fitted
 from cmsr.imaging import imaging_of, named_kernel
 from cmsr.pair import Pair
 from cmsr.pictures import Rgb, colour, enlarge
@@ -140,7 +141,4 @@ def _moved(guide: io.Raster, alignment: Alignment) -> npt.NDArray[Any]:
         return guide.data
     layers = torch.from_numpy(np.nan_to_num(guide.data.astype(np.float64)))[None]
     moved = sample(layers, alignment.grid().double(), "bicubic")[0].numpy()
-    if np.issubdtype(guide.data.dtype, np.integer):
-        limits = np.iinfo(guide.data.dtype)
-        moved = np.clip(np.rint(moved), limits.min, limits.max)
-    return moved.astype(guide.data.dtype)
+    return fitted(moved, guide.data.dtype).astype(guide.data.dtype)

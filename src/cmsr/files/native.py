@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from cmsr.degrade import weights
 from cmsr.errors import InputError
-from cmsr.files.raster import Raster, fill_holes
+from cmsr.files.raster import Raster, fill_holes, fitted
 
 FACTORS = (8.0, 6.0, 5.0, 4.0, 3.0, 2.5, 2.0, 1.5)
 KERNELS = ("nearest", "bilinear", "bicubic")
@@ -86,9 +86,6 @@ def reduced(target: Raster, shape: tuple[int, int]) -> Raster:
     enough = 1.01 * min(errors.values()) + 1e-9
     kernel = [kernel for kernel in KERNELS if errors[kernel] <= enough][-1]
     data = np.stack([_least_squares(image, shape, kernel) for image in images])
-    if np.issubdtype(target.data.dtype, np.integer):
-        limits = np.iinfo(target.data.dtype)
-        data = np.clip(np.rint(data), limits.min, limits.max)
     rows, cols = (
         ((np.arange(n) + 0.5) * m / n).astype(int) for n, m in zip(shape, target.shape, strict=True)
     )
@@ -97,7 +94,12 @@ def reduced(target: Raster, shape: tuple[int, int]) -> Raster:
     if "transform" in profile and not profile["transform"].is_identity:
         grow = profile["transform"].scale(width / shape[1], height / shape[0])
         profile["transform"] = profile["transform"] * grow
-    return replace(target, data=data.astype(target.data.dtype), valid=valid, profile=profile)
+    return replace(
+        target,
+        data=fitted(data, target.data.dtype).astype(target.data.dtype),
+        valid=valid,
+        profile=profile,
+    )
 
 
 def _filled(target: Raster) -> Array:

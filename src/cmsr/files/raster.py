@@ -75,6 +75,14 @@ def check_dtype(name: str, dtype: np.dtype[Any]) -> None:
         raise InputError(f"{name}: holds {dtype.name} values; supported are {', '.join(DTYPES)}")
 
 
+def fitted(values: npt.NDArray[np.float64], dtype: np.dtype[Any]) -> npt.NDArray[np.float64]:
+    """Make values such as a type can hold: integers are rounded and clipped."""
+    if not np.issubdtype(dtype, np.integer):
+        return values
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(values), limits.min, limits.max)
+
+
 def fill_holes(
     data: npt.NDArray[np.float64], valid: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float64]:

@@ -13,8 +13,7 @@ from cmsr.published.examples import Example
 from cmsr.published.infer import infer
 from cmsr.published.train import Progress, new_fit, train
 from cmsr.solution import Solution
-from cmsr.warps.alignment import LEAST_SIDE, Alignment, recognised
-from cmsr.warps.register import search
+from cmsr.warps.alignment import Alignment, recognise
 
 
 def solve(pair: Pair, kernel: Kernel, config: Config, progress: Progress | None = None) -> Solution:
@@ -53,11 +52,9 @@ def _recognised(pair: Pair, config: Config) -> Alignment | None:
     """Ask whether the guide shows the target's scene at all."""
     if pair.guide is None:
         return None
-    if config.align == "off" or min(pair.target.shape[-2:]) < LEAST_SIDE:
+    if config.align == "off":
         return Alignment(pair.shape)
-    colours, valid = pair.guide[0].expand(3, -1, -1), pair.valid[0, 0] > 0
-    found = search(pair.target[0, :1], colours, target_valid=valid)
-    return recognised(pair.shape, found.confidence)
+    return recognise(pair.target[0, 0], pair.valid[0, 0], pair.guide[0])[0]
 
 
 def _moved(pair: Pair, alignment: Alignment | None) -> Tensor | None:

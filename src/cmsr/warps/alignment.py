@@ -128,25 +128,35 @@ def align(
     deformable : bool
         Whether more than an affine map is tried.
     """
-    best = Alignment(shape_of(guide))
+    best, affine = recognise(target, valid, guide)
+    if best.refused:
+        return best
     lowest = error(guide)
-    if min(target.shape) >= LEAST_SIDE:
-        colours, known = guide.expand(3, -1, -1), valid > 0
-        found = search(target[None], colours, target_valid=known)
-        best = recognised(best.size, found.confidence)
-        if best.refused:
-            return best
-        if found.affine.any():
-            coarse = [(Affine(best.size), found.affine)]
+    if affine is not None:
+        if affine.any():
+            coarse = [(Affine(best.size), affine)]
             best, lowest = _proven(best, lowest, coarse, LEAST_GAIN_DB, guide, error)
         if deformable:
-            bent = deform(target[None], colours, found.affine, target_valid=known)
+            colours = guide.expand(3, -1, -1)
+            bent = deform(target[None], colours, affine, target_valid=valid > 0)
             if len(bent) > 1:
                 best, lowest = _proven(best, lowest, bent, LEAST_BENT_GAIN_DB, guide, error)
     if not deformable:
         return best
     finer = [*best.stages, refine(best.apply(guide))]
     return _proven(best, lowest, finer, LEAST_GAIN_DB, guide, error)[0]
+
+
+def recognise(target: Tensor, valid: Tensor, guide: Tensor) -> tuple[Alignment, Tensor | None]:
+    """Search for a target (h, w) in a guide (G, H, W); return the guide where it is, and the map.
+
+    The alignment is refused where the guide seems to show another scene; the affine parameters (6,)
+    are None where the target is too small to be searched for.
+    """
+    if min(target.shape) < LEAST_SIDE:
+        return Alignment(shape_of(guide)), None
+    found = search(target[None], guide.expand(3, -1, -1), target_valid=valid > 0)
+    return recognised(shape_of(guide), found.confidence), found.affine
 
 
 def recognised(size: Size, confidence: float) -> Alignment:
