@@ -154,9 +154,9 @@ def _guided(
     held_out, guided = together(
         lambda: [
             _guide_free(partial, start[0], straightness, GUIDE_FREE_HELD_OUT),
-            *explain(partial, start[1]),
+            *explain(partial, *start),
         ],
-        lambda: explain(channel, channel.estimate(features)),
+        lambda: explain(channel, free, channel.estimate(features)),
     )
     predicted = torch.stack([channel.reduce(x) for x in held_out])
     weights = region_weights(predicted, channel.y, hidden)
@@ -197,12 +197,13 @@ class _Explanations:
         self.edges = EdgeVariation(guide)
         self.wide_edges = EdgeVariation(guide, STEP_CONTRAST)
 
-    def __call__(self, channel: Measurement, estimate: Tensor) -> list[Tensor]:
-        """Make every explanation, each (H, W), from the guided estimate (H, W)."""
+    def __call__(self, channel: Measurement, free: Tensor, estimate: Tensor) -> list[Tensor]:
+        """Make every explanation, each (H, W), from estimates without and with the guide."""
         guided_filter = GuidedFilter(self.guide, max(1, round(channel.ratio / 2)))
         filtered = estimate
         for _ in range(FILTER_ROUNDS):
-            filtered = channel.consistent(guided_filter(filtered))
+            smooth = guided_filter(filtered)
+            filtered = channel.consistent(torch.lerp(free, smooth, channel.witnessed(smooth)))
         found = [self._sharpened(channel, filtered)]
         if self.straightness > 0:
             found.append(self._stepped(channel, estimate))
