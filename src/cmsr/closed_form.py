@@ -35,6 +35,7 @@ BLEND_FILTER = 0.3
 FILTER_ROUNDS = 6
 STEP_CONTRAST = 0.06
 STEP_ITERATIONS = 30
+SMOOTHING_ITERATIONS = 10
 
 FINENESS = 2.0
 """Pixels of the result per one of the target at which the guide is aligned."""
@@ -123,10 +124,18 @@ def _guide_free(
     """Do without the guide: by sparse blocks, or by straight edges where the target has such."""
     if straightness == 0:
         return channel.denoised(estimate, schedule)
-    stepped = channel.stepped(estimate, None, None)
+    stepped = _smoothed(channel, channel.stepped(estimate, None, None))
     if straightness == 1:
         return stepped
     return torch.lerp(channel.denoised(estimate, schedule), stepped, straightness)
+
+
+def _smoothed(channel: Measurement, x: Tensor) -> Tensor:
+    """Lower the variation of (H, W) a little, the same everywhere."""
+    everywhere = EdgeVariation(torch.zeros_like(x)[None])
+    return everywhere.sharpen(
+        x, channel.y, channel.reduce, channel.valid, iterations=SMOOTHING_ITERATIONS
+    )
 
 
 def _with_hidden(channel: Measurement, seed: int) -> tuple[Measurement, Tensor]:
