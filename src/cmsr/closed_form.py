@@ -20,7 +20,7 @@ from cmsr.measurement import Measurement, measurements
 from cmsr.pair import Pair
 from cmsr.parallel import both, together
 from cmsr.priors.guided import EdgeVariation, GuidedFilter
-from cmsr.priors.sparse import Schedule, denoise
+from cmsr.priors.sparse import Schedule
 from cmsr.solution import Solution
 from cmsr.trust import error_db, hide, image_trust, mixture_trust, region_weights
 from cmsr.warps.alignment import Alignment, align
@@ -29,9 +29,6 @@ from cmsr.warps.warp import Motion
 
 GUIDE_FREE = Schedule(rounds=32, first=0.3, last=0.02, variation=0.004, power=0.5)
 GUIDE_FREE_HELD_OUT = replace(GUIDE_FREE, rounds=12)
-SPARSE = Schedule(rounds=12, first=0.1, last=0.02, variation=0.002)
-BLEND = Schedule(rounds=8, first=0.1, last=0.02, variation=0.002)
-BLEND_FILTER = 0.3
 FILTER_ROUNDS = 6
 STEP_CONTRAST = 0.06
 STEP_ITERATIONS = 30
@@ -213,17 +210,11 @@ class _Explanations:
         for _ in range(FILTER_ROUNDS):
             smooth = guided_filter(filtered)
             filtered = channel.consistent(torch.lerp(free, smooth, channel.witnessed(smooth)))
-        found = [self._sharpened(channel, filtered)]
+        found = []
         if self.straightness > 0:
-            found.append(self._stepped(channel, estimate))
+            found += [self._sharpened(channel, filtered), self._stepped(channel, estimate)]
         if self.straightness < 1:
-            found += [
-                estimate,
-                filtered,
-                channel.denoised(estimate, SPARSE),
-                self._sharpened(channel, estimate),
-                _blended(channel, estimate, guided_filter),
-            ]
+            found += [estimate, filtered]
         return found
 
     def _sharpened(self, channel: Measurement, x: Tensor) -> Tensor:
@@ -234,12 +225,3 @@ class _Explanations:
         return self.wide_edges.sharpen(
             x, channel.y, channel.reduce, channel.valid, iterations=STEP_ITERATIONS
         )
-
-
-def _blended(channel: Measurement, x: Tensor, guided_filter: GuidedFilter) -> Tensor:
-    """Alternate consistency with a mixture of guided filter and denoising."""
-    for phase, threshold in enumerate(BLEND.thresholds()):
-        smooth = denoise(x, *channel.strengths(threshold, BLEND.variation), phase)
-        mixed = BLEND_FILTER * guided_filter(x) + (1 - BLEND_FILTER) * smooth
-        x = channel.consistent(mixed)
-    return x
