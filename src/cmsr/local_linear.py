@@ -234,10 +234,11 @@ def detail_of(guide: Tensor, ratio: float) -> Tensor:
 
 
 def mixing_of(detail: Tensor) -> Tensor:
-    """Return the mixture (G, G) of channels that makes detail (G, …) uncorrelated, of variance 1."""
+    """Return the mixture (G, G) that makes channels of detail (G, ...) uncorrelated and unit."""
     flat = detail.flatten(1)
     values, vectors = torch.linalg.eigh(flat @ flat.mT / flat.shape[1])
-    return vectors / (values.clamp(min=0) + 1e-3).sqrt()
+    mixing: Tensor = vectors / (values.clamp(min=0) + 1e-3).sqrt()
+    return mixing
 
 
 def uncorrelated(detail: Tensor, mixing: Tensor) -> Tensor:
@@ -281,5 +282,5 @@ def _factor(n: int, width: float, device: str) -> Tensor:
 @lru_cache(maxsize=16)
 def _spectrum(axis: Tensor, width: float) -> Tensor:
     """Diagonal (n,) of A G Aᵀ in the cosine basis, A of shape (n, N), G Gaussian smoothing."""
-    factor = _factor(axis.shape[1], width, str(axis.device))
-    return (cosines(len(axis), str(axis.device)) @ (axis @ factor)).square().sum(1)
+    seen: Tensor = cosines(len(axis), str(axis.device)) @ axis
+    return (seen @ _factor(axis.shape[1], width, str(axis.device))).square().sum(1)

@@ -86,7 +86,7 @@ def box_mean(x: Tensor, radius: int) -> Tensor:
 
 
 def _window_sums(x: Tensor, width: int, axis: int) -> Tensor:
-    """Sums of ``width`` neighbours along an axis, by sums of twice as many again and again."""
+    """Sum ``width`` neighbours along an axis, by sums of twice as many again and again."""
     length = x.shape[axis] - width + 1
     total, start, reach = None, 0, 1
     while True:
