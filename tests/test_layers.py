@@ -16,7 +16,7 @@ LAYERS = [
     ["preview", "record", "windows"],
     ["registered"],
     ["pipeline"],
-    ["closed_form", "two_branch"],
+    ["closed_form", "quick", "two_branch"],
     ["infer", "measurement"],
     ["imaging"],
     ["kernel_file", "kernel_search", "noise"],

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +16,7 @@ from cmsr.errors import OptionError
 from cmsr.files.inputs import Source, check_size, read_pair
 from cmsr.imaging import Imaging, imaging_of, named_kernel
 from cmsr.pair import Pair
+from cmsr.parallel import no_denormals
 from cmsr.published import two_branch
 from cmsr.published.train import Progress
 from cmsr.solution import Solution
@@ -101,7 +100,7 @@ def upscale(
     pair = Pair.of(raster, photo, config.ratio, fill=config.fill).to(device)
     check_size(raster, pair.shape, config)
     imaging = imaging_of(pair, kernel)
-    with _no_denormals():
+    with no_denormals():
         solution = _solve(pair, imaging, config, progress)
     stacked = pair.denormalise(solution.image)
     return Result(
@@ -126,16 +125,6 @@ def upscale(
             "warnings": list(solution.alignment.warnings) if solution.alignment else [],
         },
     )
-
-
-@contextmanager
-def _no_denormals() -> Iterator[None]:
-    """Take numbers too small to matter for zero: computing with them is ten times slower."""
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
 
 
 def _solve(pair: Pair, imaging: Imaging, config: Config, progress: Progress | None) -> Solution:

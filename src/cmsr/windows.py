@@ -1,35 +1,45 @@
 """Results too large for memory: the guide is read, and the result written, window by window.
 
 Windows begin and end where pixels of target and guide do, overlap, and are faded into each other,
-so that each is an ordinary pair.
+so that each is an ordinary pair. What must be the same for all is settled once, on samples.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from rasterio.windows import Window
 
+from cmsr import quick
 from cmsr.config import Config
-from cmsr.errors import InputError, OutputError
+from cmsr.errors import InputError, OptionError, OutputError
 from cmsr.files import io, raster_io
 from cmsr.files.atomic import replacing
 from cmsr.files.inputs import Source, gigabytes, read_guide
 from cmsr.files.raster import Raster
 from cmsr.files.raster_io import Grid
-from cmsr.pipeline import Result, upscale
+from cmsr.imaging import Imaging, imaging_of, named_kernel
+from cmsr.pair import Pair, guide_span, guide_tensor
+from cmsr.parallel import no_denormals, together
 from cmsr.published.train import Progress
+from cmsr.trust import hide
 
 SIDE = 1024
 """Side of a window without its overlap, at most, in pixels of the result."""
+
+SAMPLE = 512
+"""Side of a sample, of which there are at most four, in pixels of the result."""
 
 FADE = 8
 """Pixels of the target on each side of a seam over which two windows fade into each other."""
@@ -131,28 +141,33 @@ def needed(shape: tuple[int, int], channels: int, config: Config) -> bool:
     return gigabytes(shape, channels) > config.max_memory
 
 
+def enlarged(shape: tuple[int, int], ratio: float) -> tuple[int, int]:
+    """Return the shape of a result without a guide."""
+    return round(shape[0] * ratio), round(shape[1] * ratio)
+
+
 def upscale_to_file(
     target: Raster,
-    guide: Callable[[Box], Raster],
+    guide: Callable[[Box], Raster] | None,
     shape: tuple[int, int],
     out: Path,
     config: Config,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Upscale by windows into a GeoTIFF, whole or not at all.
+    """Upscale by windows, with the quick method, into a GeoTIFF, whole or not at all.
 
     Parameters
     ----------
     target : Raster
         Prepared: holes marked, native size.
-    guide : callable
+    guide : callable or None
         Returns the guide in a box of pixels of the result; see `reader`.
     shape : (int, int)
         Of the result.
     out : Path
         Ends in .tif.
     config : Config
-        Options of every window's run.
+        How to do it.
     progress : callable, optional
         Told the number of windows done.
 
@@ -160,26 +175,137 @@ def upscale_to_file(
     -------
     dict
         What `Result.info` holds of a run, and the number of windows.
+
+    Raises
+    ------
+    OptionError
+        If the method works on whole images only.
+    OutputError
+        If the result cannot be written.
+    InputError
+        If an image cannot be used, or cannot be cut.
     """
+    started = time.perf_counter()
     if out.suffix.lower() not in (".tif", ".tiff"):
         raise OutputError(f"{out}: a result of this size is written as .tif only")
-    per_pixel = gigabytes((1, 1), len(target.data))
-    side = min(SIDE, int(math.sqrt(config.max_memory / per_pixel)) // 2)
-    plan = Plan.of(target.shape, shape, target.name, side)
-
-    total = sum(len(band) for band in plan.bands())
-    infos: list[dict[str, Any]] = []
-    with replacing(out) as temporary, _writer(temporary, target, shape) as write:
-        strip = _Strip(plan, len(target.data))
+    if config.method == "two-branch":
+        raise OptionError(
+            f"a result of {shape[1]} × {shape[0]} pixels is made by windows, and preset paper "
+            "works on whole images only; choose preset default, or raise --max-memory"
+        )
+    plan = Plan.of(target.shape, shape, target.name)
+    work = _Work(target, guide, plan, config)
+    total, done, weights = sum(len(band) for band in plan.bands()), 0, []
+    with (
+        no_denormals(),
+        replacing(out) as temporary,
+        _writer(temporary, target, shape) as write,
+    ):
+        strip = _Strip(plan, len(target.data), work.pair)
         for band in plan.bands():
-            for tile in band:
-                result = _run(target, guide, plan, tile, config)
-                strip.add(tile, result)
-                infos.append(result.info)
+            for some in _batched(band):
+                made = together(*(partial(work.window, tile.outer) for tile in some))
+                for tile, (image, valid, weight) in zip(some, made, strict=True):
+                    strip.add(tile, image, valid)
+                    weights.append(weight)
+                done += len(some)
                 if progress:
-                    progress("windows", len(infos), total, 0.0)
+                    progress("windows", done, total, 0.0)
             write(*strip.finished(band))
-    return _merged(infos, shape)
+    return work.facts() | {
+        "seconds": time.perf_counter() - started,
+        "guide_weight": float(np.mean(weights)),
+        "windows": total,
+    }
+
+
+class _Work:
+    """A target held whole, its guide read by boxes, and what is settled for all windows."""
+
+    def __init__(
+        self, target: Raster, guide: Callable[[Box], Raster] | None, plan: Plan, config: Config
+    ) -> None:
+        self.guide, self.plan, self.config = guide, plan, config
+        self.pair = replace(Pair.of(target, None, 1, fill=config.fill), shape=plan.result)
+        self.kept = hide(self.pair.valid[0, 0], config.seed)
+        self.notes: list[str] = []
+        self.span: tuple[float, float] | None = None
+        samples = _samples(self.pair, plan)
+        if guide is not None:
+            seen = [guide(plan.fine(box)) for box in samples]
+            spans = [guide_span(raster.data, raster.valid) for raster in seen]
+            self.span = min(low for low, _ in spans), max(high for _, high in spans)
+        parts = [self.part(box) for box in samples]
+        self.settled = quick.settle(parts, self._imaging(parts[0].pair), config)
+
+    def _imaging(self, sample: Pair) -> Imaging:
+        """Find in a sample how the target was made."""
+        imaging = imaging_of(sample, named_kernel(self.config.kernel))
+        if isinstance(imaging.kernel, str) and imaging.kernel.endswith("-corners"):
+            raise OptionError(
+                f"kernel is {imaging.kernel!r}, whose grids do not meet where windows begin; "
+                "name another kernel, or raise --max-memory"
+            )
+        return imaging
+
+    def part(self, box: Box) -> quick.Part:
+        """Cut a box of the target out, with its guide."""
+        fine = self.plan.fine(box)
+        notes: list[str] = []
+        guide = None if self.guide is None else guide_tensor(self.guide(fine), notes, self.span)
+        self.notes += [note for note in notes if note not in self.notes]
+        shape = fine[2] - fine[0], fine[3] - fine[1]
+        inside = np.s_[box[0] : box[2], box[1] : box[3]]
+        return quick.Part(self.pair.part(box, shape, guide), self.kept[inside])
+
+    def window(self, box: Box) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_], float]:
+        """Make a window: values (C, H, W) in the target's units, where they are valid, trust."""
+        part = self.part(box)
+        image, weight = quick.solve(part, self.settled, self.config)
+        return part.pair.denormalise(image), part.pair.valid_at_output(), float(weight.mean())
+
+    def facts(self) -> dict[str, Any]:
+        """Tell of the run what is known before its end."""
+        imaging = self.settled.imaging
+        note = (
+            "made by windows with a quicker method, for want of memory: --max-memory "
+            f"{math.ceil(gigabytes(self.plan.result, len(imaging.noise)))} does it whole"
+        )
+        return {
+            "preset": self.config.preset,
+            "seed": self.config.seed,
+            "ratio": self.pair.ratio,
+            "kernel": str(imaging.kernel),
+            "kernel_confidence": imaging.confidence,
+            "noise": [float(n) for n in np.multiply(imaging.noise, self.pair.scale.ravel())],
+            "alignment": None,
+            "device": "cpu",
+            "notes": [note, *self.pair.notes, *self.notes, *imaging.notes],
+            "size": list(self.plan.result),
+            "warnings": [],
+        }
+
+
+def _samples(pair: Pair, plan: Plan) -> list[Box]:
+    """Choose, in each quarter of a target, the box with the most contrast."""
+    down, across = Plan.of(plan.target, plan.result, "", SAMPLE).side
+    y, valid = pair.target[0].mean(0), pair.valid[0, 0]
+    best: dict[tuple[bool, bool], tuple[float, Box]] = {}
+    for top in range(0, max(1, plan.target[0] - down + 1), down):
+        for left in range(0, max(1, plan.target[1] - across + 1), across):
+            box = (top, left, min(top + down, len(y)), min(left + across, y.shape[1]))
+            inside = np.s_[box[0] : box[2], box[1] : box[3]]
+            score = float(y[inside].std() * valid[inside].mean())
+            quarter = 2 * top + down > len(y), 2 * left + across > y.shape[1]
+            best[quarter] = max(best.get(quarter, (-1.0, box)), (score, box))
+    return [box for _, box in sorted(best.values(), reverse=True)]
+
+
+def _batched(band: list[Tile]) -> Iterator[list[Tile]]:
+    """Yield as many tiles as there are cores to use, again and again."""
+    cores = torch.get_num_threads()
+    for first in range(0, len(band), cores):
+        yield band[first : first + cores]
 
 
 def reader(guide: Source, config: Config, grid: Grid | None) -> Callable[[Box], Raster]:
@@ -200,13 +326,6 @@ def part(raster: Raster, box: Box) -> Raster:
 def _window(box: Box) -> Window:
     top, left, bottom, right = box
     return Window(left, top, right - left, bottom - top)
-
-
-def _run(
-    target: Raster, guide: Callable[[Box], Raster], plan: Plan, tile: Tile, config: Config
-) -> Result:
-    piece = part(target, tile.outer)
-    return upscale(piece, guide(plan.fine(tile.outer)), **asdict(config))
 
 
 @contextmanager
@@ -234,28 +353,23 @@ class _Strip:
     Where tiles overlap, the weights of all sum to one.
     """
 
-    def __init__(self, plan: Plan, channels: int) -> None:
+    def __init__(self, plan: Plan, channels: int, like: Pair) -> None:
         self.plan, self.first = plan, 0
+        self.dtype, self.hole = like.dtype, 0 if like.hole is None else like.hole
         self.values = np.zeros((channels, 0, plan.result[1]))
         self.valid = np.zeros((0, plan.result[1]), bool)
-        self.dtype: np.dtype[Any] = np.dtype(float)
-        self.hole: Any = 0
 
-    def add(self, tile: Tile, result: Result) -> None:
+    def add(self, tile: Tile, image: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> None:
         """Add one tile's result."""
         top, left, bottom, right = self.plan.fine(tile.outer)
         missing = bottom - self.first - self.values.shape[1]
         if missing > 0:
             self.values = np.pad(self.values, ((0, 0), (0, missing), (0, 0)))
             self.valid = np.pad(self.valid, ((0, missing), (0, 0)))
-        image = result.image[None] if result.image.ndim == 2 else np.moveaxis(result.image, -1, 0)
-        if not result.valid.all():
-            self.hole = image[:, ~result.valid][0, 0]
-        self.dtype = image.dtype
         inside = np.s_[top - self.first : bottom - self.first, left:right]
         weight = np.outer(*self._weights(tile))
-        self.values[:, *inside] += np.where(result.valid, image, 0) * weight
-        self.valid[inside] = result.valid
+        self.values[:, *inside] += np.where(valid, image, 0) * weight
+        self.valid[inside] = valid
 
     def _weights(self, tile: Tile) -> list[npt.NDArray[np.float64]]:
         """Ramps from 0 to 1 across each seam, along both axes."""
@@ -282,16 +396,3 @@ class _Strip:
         if np.issubdtype(self.dtype, np.integer):
             values = np.rint(values)
         return first, np.where(valid, values, self.hole).astype(self.dtype), valid
-
-
-def _merged(infos: list[dict[str, Any]], shape: tuple[int, int]) -> dict[str, Any]:
-    """Tell of all windows' runs as of one."""
-    return infos[0] | {
-        "alignment": {},
-        "seconds": sum(info["seconds"] for info in infos),
-        "notes": list(dict.fromkeys(note for info in infos for note in info["notes"])),
-        "warnings": list(dict.fromkeys(text for info in infos for text in info["warnings"])),
-        "size": list(shape),
-        "guide_weight": float(np.mean([info["guide_weight"] for info in infos])),
-        "windows": len(infos),
-    }
