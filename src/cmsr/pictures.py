@@ -36,11 +36,8 @@ def colour(values: npt.NDArray[Any], low: float, high: float, colour_map: str = 
 
 def round_ticks(low: float, high: float, most: int = 6) -> list[tuple[float, str]]:
     """Return round numbers between two values and how they are written, to equal digits."""
-    ticks = [
-        float(t)
-        for t in MaxNLocator(most, steps=[1, 2, 5, 10]).tick_values(low, high)
-        if low <= t <= high
-    ]
+    locator = MaxNLocator(most, steps=[1, 2, 5, 10], min_n_ticks=4)
+    ticks = [float(tick) for tick in locator.tick_values(low, high) if low <= tick <= high]
     step = ticks[1] - ticks[0] if len(ticks) > 1 else high - low
     digits = max(0, -int(np.floor(np.log10(step))))
     return [(tick, f"{tick:.{digits}f}") for tick in ticks]
