@@ -32,12 +32,16 @@ class GuidedFilter:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Filter an image of shape (H, W)."""
+        coefficients = self.coefficients(x)
+        return (coefficients[:-1] * self.guide).sum(0) + coefficients[-1]
+
+    def coefficients(self, x: Tensor) -> Tensor:
+        """Return what the guide's channels are multiplied by, and the offset, (G + 1, H, W)."""
         mean = box_mean(x, self.radius)
         cross = box_mean(self.guide * x, self.radius) - self.mean * mean
         slope = (self.inverse * cross).sum(1)
         offset = mean - (slope * self.mean).sum(0)
-        smoothed = box_mean(torch.cat([slope, offset[None]]), self.radius)
-        return (smoothed[:-1] * self.guide).sum(0) + smoothed[-1]
+        return box_mean(torch.cat([slope, offset[None]]), self.radius)
 
 
 def box_mean(x: Tensor, radius: int) -> Tensor:
