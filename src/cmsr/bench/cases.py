@@ -57,6 +57,12 @@ class Case:
             digest.update(b"none" if path is None else hashlib.sha256(_bytes(path)).digest())
         return digest.hexdigest()
 
+    @cached_property
+    def scene(self) -> str:
+        """Hash of the guide, or of what else there is: one scene, however it was reduced."""
+        shown = self.guide or self.truth or self.target
+        return "none" if shown is None else hashlib.sha256(_bytes(shown)).hexdigest()
+
     def inputs(self, config: Config) -> Inputs:
         """Read target and guide, as `cmsr.upscale` would.
 

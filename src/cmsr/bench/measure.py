@@ -12,12 +12,13 @@ import numpy as np
 import torch
 
 from cmsr.bench.classic import bicubic
+from cmsr.bench.learned import upscaler
 from cmsr.bench.methods import Image
 from cmsr.bench.provenance import versions
 from cmsr.bench.store import Record, Run
 from cmsr.config import Config
 from cmsr.degrade import resampler
-from cmsr.errors import CmsrError
+from cmsr.errors import CmsrError, InputError
 from cmsr.files.inputs import Inputs
 from cmsr.files.raster import Raster, from_array
 from cmsr.imaging import imaging_of, named_kernel
@@ -82,7 +83,13 @@ def measure(run: Run, origin: dict[str, Any]) -> tuple[Record, Image | None]:
 
 def _image(run: Run, inputs: Inputs, config: Config) -> Image:
     torch.set_flush_denormal(True)
-    return run.variant.method.run(inputs, config, run.seed)
+    method = run.variant.method
+    work = method.run
+    if work is None:
+        if run.weights is None:
+            raise InputError(f"{method.name}: is trained first; give its weights")
+        work = upscaler(method.name, run.weights, run.case.scene)
+    return work(inputs, config, run.seed)
 
 
 def _facts(image: Image, inputs: Inputs, config: Config) -> dict[str, Any]:

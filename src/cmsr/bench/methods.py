@@ -35,8 +35,9 @@ class Method:
     ----------
     name, summary : str
         What to call it, and one line for people.
-    run : callable
-        Takes target and guide, the options and a seed.
+    run : callable or None
+        Takes target and guide, the options and a seed. None where the method is trained first:
+        `cmsr.bench.learned.upscaler` makes it from a file of weights.
     version : int or None
         Raised when its results change: records of another version are not taken for its own. None
         asks for a hash of all the code behind `cmsr.upscale`.
@@ -50,7 +51,7 @@ class Method:
 
     name: str
     summary: str
-    run: Upscaler
+    run: Upscaler | None
     version: int | None = 1
     preset: str = "default"
     options: dict[str, Any] = field(default_factory=dict)
@@ -98,6 +99,10 @@ def _simple(
     return Method(name, summary, run, guided=guided, seeded=False)
 
 
+def _trained(name: str, summary: str) -> Method:
+    return Method(name, summary, None, seeded=False)
+
+
 _ALL = (
     Method("bicubic", "bicubic interpolation", _interpolated, guided=False, seeded=False),
     _simple(
@@ -128,6 +133,9 @@ _ALL = (
     ),
     Method("cmsr", "this package's default", _product, version=None),
     Method("cmsr-fast", "cmsr --preset fast", _product, version=None, preset="fast"),
+    _trained("djf", "Deep Joint Image Filtering (Li et al., ECCV 2016), trained on other pairs"),
+    _trained("vtsrcnn", "visible-thermal SRResNet (Almasri & Debeir, 2018), trained likewise"),
+    _trained("vtsrgan", "the same with an adversarial loss"),
 )
 
 METHODS = {method.name: method for method in _ALL}
