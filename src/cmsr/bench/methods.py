@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from cmsr.bench import classic
+from cmsr.bench.pixtransform import ITERATIONS, pixtransform
 from cmsr.config import Config
 from cmsr.errors import InputError
 from cmsr.files.inputs import Inputs
@@ -133,6 +134,12 @@ _ALL = (
     ),
     Method("cmsr", "this package's default", _product, version=None),
     Method("cmsr-fast", "cmsr --preset fast", _product, version=None, preset="fast"),
+    Method(
+        "pixtransform",
+        "a map from colour and place to the target (de Lutio et al., ICCV 2019)",
+        on_pair(pixtransform, guided=True),
+        options={"iterations": ITERATIONS},
+    ),
     _trained("djf", "Deep Joint Image Filtering (Li et al., ECCV 2016), trained on other pairs"),
     _trained("vtsrcnn", "visible-thermal SRResNet (Almasri & Debeir, 2018), trained likewise"),
     _trained("vtsrgan", "the same with an adversarial loss"),

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cmsr.bench.store import Record
-from cmsr.bench.summary import Summary, by_pair
+from cmsr.bench.summary import Summary, mean_and_error, swept
 from cmsr.files.atomic import replacing
 
 _STYLE = {
@@ -78,24 +78,6 @@ def sweep(path: Path, records: Sequence[Record], option: str) -> None:
         for axes in (left, right):
             axes.set_xlabel(option)
         _save(figure, path)
-
-
-def swept(records: Sequence[Record], option: str) -> dict[float, dict[str, list[float]]]:
-    """Return PSNR by the option's value and pair, one number a seed."""
-    found: dict[float, dict[str, list[float]]] = {}
-    for method, pairs in by_pair(records).items():
-        for part in method.split(":"):
-            name, _, value = part.partition("=")
-            if name == option:
-                found[float(value)] = pairs
-    return found
-
-
-def mean_and_error(pairs: dict[str, list[float]]) -> tuple[float, float]:
-    """Mean over pairs and seeds, and its standard error as seeds vary and pairs do not."""
-    variances = [np.var(v, ddof=1) / len(v) if len(v) > 1 else 0.0 for v in pairs.values()]
-    mean = float(np.mean([np.mean(v) for v in pairs.values()]))
-    return mean, float(np.sqrt(np.sum(variances)) / len(pairs))
 
 
 def _save(figure: Figure, path: Path) -> None:

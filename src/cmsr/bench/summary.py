@@ -75,6 +75,24 @@ def by_pair(records: Iterable[Record], figure: str = "psnr") -> dict[str, dict[s
     return table
 
 
+def swept(records: Sequence[Record], option: str) -> dict[float, dict[str, list[float]]]:
+    """Return PSNR by the option's value and pair, one number a seed."""
+    found: dict[float, dict[str, list[float]]] = {}
+    for method, pairs in by_pair(records).items():
+        for part in method.split(":"):
+            name, _, value = part.partition("=")
+            if name == option:
+                found[float(value)] = pairs
+    return found
+
+
+def mean_and_error(pairs: dict[str, list[float]]) -> tuple[float, float]:
+    """Mean over pairs and seeds, and its standard error as seeds vary and pairs do not."""
+    variances = [np.var(v, ddof=1) / len(v) if len(v) > 1 else 0.0 for v in pairs.values()]
+    mean = float(np.mean([np.mean(v) for v in pairs.values()]))
+    return mean, float(np.sqrt(np.sum(variances)) / len(pairs))
+
+
 def unique(names: Iterable[str]) -> list[str]:
     """Return each name once, in order."""
     return list(dict.fromkeys(names))

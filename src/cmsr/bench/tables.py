@@ -8,7 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from cmsr.bench.store import Record
-from cmsr.bench.summary import Summary, by_pair, summaries, unique
+from cmsr.bench.summary import (
+    Summary,
+    by_pair,
+    mean_and_error,
+    summaries,
+    swept,
+    unique,
+)
 
 _HEAD = (
     "method", "PSNR (dB)", "gain (dB)", "worst", "SSIM", "RMSE", "consistency", "rank", "wins",
@@ -70,6 +77,32 @@ def per_pair(records: Sequence[Record]) -> str:
         ]
         rows.append((pair, *bold))
     return _table(("pair", *(f"`{m}`" for m in methods)), rows)
+
+
+def findings(records: Sequence[Record]) -> str:
+    """Say of a sweep of p which value is best, and whether any below one half beats none at all."""
+    points = swept(records, "p")
+    values = sorted(points)
+    rows = [(f"{p:g}", *(f"{x:.3f}" for x in mean_and_error(points[p]))) for p in values]
+    lines = [_table(("p", "PSNR (dB)", "standard error"), rows)]
+    best = max(values, key=lambda p: mean_and_error(points[p])[0])
+    lines.append(f"Best at p = {best:g}; the seed paper: best at 0.3.\n")
+    if 0.0 in points:
+        for p in (value for value in values if 0 < value < 0.5):
+            gain, error = _paired(points[p], points[0.0])
+            above = "above" if gain > 0 else "below"
+            lines.append(f"* p = {p:g}: {abs(gain):.3f} ± {error:.3f} dB {above} p = 0")
+    return "\n".join(lines) + "\n"
+
+
+def _paired(ours: dict[str, list[float]], base: dict[str, list[float]]) -> tuple[float, float]:
+    """Mean difference over pairs and seeds, and its standard error over seeds."""
+    steps = {
+        pair: [a - b for a, b in zip(ours[pair], base[pair], strict=False)]
+        for pair in ours
+        if pair in base
+    }
+    return mean_and_error(steps)
 
 
 def _remarks(records: Sequence[Record]) -> list[str]:

@@ -135,9 +135,16 @@ class Training:
                 losses.clear()
 
 
-def gains(weights: Weights) -> list[float]:
-    """Return, for each finished fold, the gain over bicubic on its held-out pairs, in dB."""
-    return [curve[-1][2] - curve[-1][3] for curve in weights.curves if curve]
+def report(weights: Weights) -> str:
+    """Return a table: what each finished fold reached on the pairs that it had not seen."""
+    head = "| fold | held out | steps | PSNR (dB) | bicubic | gain |\n|---|---|---|---|---|---|\n"
+    rows = [
+        f"| {fold + 1} | {len(held)} | {curve[-1][0]} | {curve[-1][2]:.2f} | {curve[-1][3]:.2f} "
+        f"| {curve[-1][2] - curve[-1][3]:+.2f} |\n"
+        for fold, (held, curve) in enumerate(zip(weights.held_out, weights.curves, strict=True))
+        if curve
+    ]
+    return head + "".join(rows)
 
 
 def _scale_of(cases: Sequence[Case]) -> int:
