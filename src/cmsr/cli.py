@@ -231,16 +231,13 @@ class Demo:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Bench:
-    """Compare methods on pairs: records that survive a crash, tables, plots, crops.
-
-    `cmsr bench train METHOD PAIRS.csv -o WEIGHTS` trains those that need it: see `bench-train`.
-    """
+    """Compare methods on pairs: tables, plots, crops. (`cmsr bench train`: see bench-train.)"""
 
     table: Positional[Path | None] = None
     """PAIRS.csv, with the columns name,target,guide and optionally dataset,truth,scale."""
 
     methods: tuple[str, ...] = ("bicubic", "guided-filter", "cmsr")
-    """What to compare; METHOD:OPTION=VALUE changes an option of `cmsr upscale`."""
+    """What to compare, or all; METHOD:OPTION=VALUE changes an option of `cmsr upscale`."""
 
     ablation: Literal["p", "align"] | None = None
     """Compare the published network for p = 0 to 1, or methods by how freely they align."""

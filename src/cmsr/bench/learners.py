@@ -58,7 +58,8 @@ class Learner:
     def __init__(self, recipe: Recipe, scale: int, seed: int) -> None:
         torch.manual_seed(seed)
         self.recipe = recipe
-        self.network = recipe.network(scale).to(memory_format=torch.channels_last)
+        self.network = recipe.network(scale)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.modules: dict[str, nn.Module] = {"network": self.network}
         if recipe.adversarial_from < 1:
             self.modules["adversary"] = Discriminator()

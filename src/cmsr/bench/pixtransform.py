@@ -7,7 +7,12 @@ value; it is fitted so that its mean over each target pixel is what was measured
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -58,15 +63,21 @@ def pixtransform(pair: Pair, config: Config, seed: int) -> Tensor:
     as in the paper.
     """
     torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
-    low, factors = shape_of(pair.target), tuple(max(1, round(r)) for r in pair.ratio)
-    whole = resampler(pair.shape, (low[0] * factors[0], low[1] * factors[1]))
     mean, spread = pair.photo.mean((1, 2), keepdim=True), pair.photo.std((1, 2), keepdim=True)
-    guide = (coloured(pair.photo) - mean) / spread.clamp(min=1e-6)
+    guide = coloured((pair.photo - mean) / spread.clamp(min=1e-6))
     level, contrast = pair.target.mean(), pair.target.std()
-    values = ((pair.target - level) / contrast)[0].flatten(1).T
-    colours, places = (_by_cell(x, low) for x in (whole(guide), _places(whole(guide))))
     network = PixelMap(guide.shape[0], pair.target.shape[1])
+    _fit(network, replace(pair, target=(pair.target - level) / contrast), guide, config, seed)
+    return _read(network, guide) * contrast + level
+
+
+def _fit(network: PixelMap, pair: Pair, guide: Tensor, config: Config, seed: int) -> None:
+    """Descend the mean absolute error of the means over random target pixels."""
+    low = shape_of(pair.target)
+    rows, cols = (n * max(1, round(r)) for n, r in zip(low, pair.ratio, strict=True))
+    whole = resampler(pair.shape, (rows, cols))
+    values = pair.target[0].flatten(1).T
+    colours, places = (_by_cell(x, low) for x in (whole(guide), _places(whole(guide))))
     optimizer = torch.optim.Adam(
         [
             {"params": part.parameters(), "weight_decay": 2 * DECAY[name]}
@@ -74,25 +85,26 @@ def pixtransform(pair: Pair, config: Config, seed: int) -> Tensor:
         ],
         lr=RATE,
     )
-    measured = np.flatnonzero(pair.valid[0, 0].numpy())
-    order = np.zeros(0, int)
-    for _ in range(config.iterations):
-        if len(order) == 0:
-            order = rng.permutation(measured)
-        cells, order = torch.from_numpy(order[:BATCH].copy()), order[BATCH:]
-        shape = (len(cells) * colours.shape[1], -1)
-        mapped = network(colours[cells].reshape(shape), places[cells].reshape(shape))
-        loss = F.l1_loss(mapped.view(len(cells), colours.shape[1], -1).mean(1), values[cells])
+    batches = _batches(np.flatnonzero(pair.valid[0, 0].numpy()), np.random.default_rng(seed))
+    for cells in islice(batches, config.iterations):
+        colour, place = colours[cells], places[cells]
+        mapped = network(colour.flatten(0, 1), place.flatten(0, 1)).view(*colour.shape[:2], -1)
+        loss = F.l1_loss(mapped.mean(1), values[cells])
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         optimizer.step()
-    return _read(network, guide) * contrast + level
+
+
+def _batches(cells: npt.NDArray[np.int64], rng: np.random.Generator) -> Iterator[Tensor]:
+    """Yield `BATCH` cells at a time, all of them in a new order again and again."""
+    while True:
+        yield from torch.split(torch.from_numpy(rng.permutation(cells)), BATCH)
 
 
 @torch.no_grad()
 def _read(network: PixelMap, guide: Tensor) -> Tensor:
     """Map every pixel of a guide (G, H, W) to (1, C, H, W)."""
-    colours, places = (x.flatten(1).T.split(CHUNK) for x in (guide, _places(guide)))
+    colours, places = (torch.split(x.flatten(1).T, CHUNK) for x in (guide, _places(guide)))
     mapped = torch.cat([network(c, p) for c, p in zip(colours, places, strict=True)])
     return mapped.T.reshape(1, -1, *guide.shape[1:])
 

@@ -42,7 +42,7 @@ def run_all(runs: Sequence[Run], store: Store, workers: int, told: Told | None =
     open_runs = {run.key: run for run in runs if not store.done(run.key)}
     waiting, total = list(open_runs.items())[::-1], len(open_runs)
     origin = {"commit": commit(), "machine": machine()}
-    context, running = _context(), dict[int, tuple[str, Run, ForkServerProcess]]()
+    context, running = _context(), dict[Any, tuple[str, Run, ForkServerProcess]]()
     try:
         while waiting or running:
             while waiting and len(running) < workers:
@@ -51,7 +51,7 @@ def run_all(runs: Sequence[Run], store: Store, workers: int, told: Told | None =
                 process.start()
                 running[process.sentinel] = key, run, process
             for ready in wait(list(running)):
-                key, run, process = running.pop(int(ready))  # type: ignore[call-overload]
+                key, run, process = running.pop(ready)
                 process.join()
                 record = _result(store, key, run, process.exitcode, origin)
                 if told:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -88,9 +89,9 @@ def swept(records: Sequence[Record], option: str) -> dict[float, dict[str, list[
 
 def mean_and_error(pairs: dict[str, list[float]]) -> tuple[float, float]:
     """Mean over pairs and seeds, and its standard error as seeds vary and pairs do not."""
-    variances = [np.var(v, ddof=1) / len(v) if len(v) > 1 else 0.0 for v in pairs.values()]
+    variances = [float(np.var(v, ddof=1)) / len(v) if len(v) > 1 else 0.0 for v in pairs.values()]
     mean = float(np.mean([np.mean(v) for v in pairs.values()]))
-    return mean, float(np.sqrt(np.sum(variances)) / len(pairs))
+    return mean, math.sqrt(sum(variances)) / len(pairs)
 
 
 def unique(names: Iterable[str]) -> list[str]:

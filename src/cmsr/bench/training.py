@@ -166,7 +166,7 @@ def _scale_of(cases: Sequence[Case]) -> int:
 @torch.no_grad()
 def _validated(network: nn.Module, held: Sequence[Known]) -> tuple[float, float]:
     """Mean PSNR of a network, and of bicubic interpolation, over whole held-out pairs."""
-    ours, plain = [], []
+    ours, plain = list[float](), list[float]()
     for known in held:
         enlarge = resampler(shape_of(known.target), shape_of(known.truth))
         for image, found in ((network(known.target, known.guide), ours),

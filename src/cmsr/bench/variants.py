@@ -53,14 +53,15 @@ class Variant:
 
 
 def variants(texts: list[str]) -> list[Variant]:
-    """Read several, each once, in order.
+    """Read several, each once, in order; ``all`` stands for every method.
 
     Raises
     ------
     OptionError
         If one cannot be read, or there is none.
     """
-    found = [Variant.of(text) for text in dict.fromkeys(texts) if text]
+    named = [name for text in texts for name in (METHODS if text == "all" else [text])]
+    found = [Variant.of(text) for text in dict.fromkeys(named) if text]
     if not found:
         raise OptionError(f"no method is named; choose from {', '.join(METHODS)}")
     return found
