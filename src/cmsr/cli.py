@@ -231,7 +231,7 @@ class Demo:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Bench:
-    """Compare methods on pairs: tables, plots, crops. (`cmsr bench train`: see bench-train.)"""
+    """Compare methods on pairs, or train one (`cmsr bench train`): tables, plots, crops."""
 
     table: Positional[Path | None] = None
     """PAIRS.csv, with the columns name,target,guide and optionally dataset,truth,scale."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from cmsr.bench.learners import RECIPES
 from cmsr.bench.methods import Upscaler, on_pair
 from cmsr.bench.supervised import coloured
-from cmsr.bench.weights import Weights
+from cmsr.bench.weights_file import Weights
 from cmsr.config import Config
 from cmsr.errors import InputError
 from cmsr.pair import Pair

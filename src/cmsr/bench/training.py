@@ -14,7 +14,7 @@ from cmsr.bench.cases import Case, read_cases
 from cmsr.bench.learners import RECIPES, Learner
 from cmsr.bench.provenance import commit, machine, versions
 from cmsr.bench.supervised import Known, batch, fold_of
-from cmsr.bench.weights import Weights
+from cmsr.bench.weights_file import Weights
 from cmsr.config import Config
 from cmsr.degrade import resampler, shape_of
 from cmsr.errors import InputError, OptionError
