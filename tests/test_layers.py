@@ -45,7 +45,7 @@ LAYERS = [
     ["raster_io"],
     ["flir", "native", "parallax"],
     ["raster"],
-    ["cpab", "degrade", "dji", "freeform", "planck", "similarity"],
+    ["cosine", "cpab", "degrade", "dji", "freeform", "planck", "similarity"],
     ["atomic", "jpeg", "warp"],
     ["config", "parallel", "point_spread"],
     ["errors"],
