@@ -11,7 +11,16 @@ PACKAGE = Path(cmsr.__file__).parent
 
 LAYERS = [
     ["cli"],
-    ["demo"],
+    ["comparison", "demo", "training"],
+    ["figures", "runner"],
+    ["ablations", "crops", "measure", "plots", "results", "schemes", "tables"],
+    ["learned", "summary"],
+    ["learners", "store", "weights_file"],
+    ["djf", "provenance", "variants", "vtsr"],
+    ["methods"],
+    ["classic", "pixtransform"],
+    ["supervised"],
+    ["cases"],
     ["job"],
     ["page"],
     ["command", "contents"],
