@@ -38,10 +38,15 @@ LEAST_TRUST = 0.01
 
 
 class Part(NamedTuple):
-    """A part of a pair, and 1 where its pixels (h, w) are not hidden from the held-out pass."""
+    """A part of a pair.
+
+    ``kept`` (h, w) is 1 where a pixel is not hidden from the held-out pass, ``seen`` (H, W) where
+    the guide reaches.
+    """
 
     pair: Pair
     kept: Tensor
+    seen: Tensor | None = None
 
 
 class Verdict(NamedTuple):
@@ -129,7 +134,7 @@ def solve(part: Part, settled: Settled, config: Config) -> tuple[Tensor, Tensor]
     view = _view(part, settled) if believed else None
     images, weights = zip(
         *(
-            _mixed(channel, part.kept, view, settled.verdicts[i] if view else None)
+            _mixed(channel, part, view, settled.verdicts[i] if view else None)
             for i, channel in enumerate(_channels(part, settled, config))
         ),
         strict=True,
@@ -174,6 +179,7 @@ def _explanations(channel: Measurement, view: _View | None) -> Tensor:
 def _evidence(part: Part, settled: Settled, config: Config) -> list[_Evidence]:
     """Ask a sample what it says of the guide, channel by channel."""
     view, found = _view(part, settled), []
+    seen = part.pair.photo.new_ones(part.pair.shape) if part.seen is None else part.seen
     distance = max(1, round(DECOY * max(part.pair.ratio)))
     for channel in _channels(part, settled, config):
         partial = replace(channel, valid=part.kept)
@@ -187,7 +193,7 @@ def _evidence(part: Part, settled: Settled, config: Config) -> list[_Evidence]:
                 channel.reduce(_explanations(partial, view)),
                 channel.reduce(torch.stack(decoys)),
                 channel.y,
-                channel.valid - part.kept,
+                (channel.valid - part.kept) * (channel.reduce(seen) > 0.99),
             )
         )
     return found
@@ -218,16 +224,17 @@ def _verdict(samples: list[_Evidence]) -> Verdict:
 
 
 def _mixed(
-    channel: Measurement, kept: Tensor, view: _View | None, verdict: Verdict | None
+    channel: Measurement, part: Part, view: _View | None, verdict: Verdict | None
 ) -> tuple[Tensor, Tensor]:
     """Mix the explanations by what each is worth here; return the image and the guide's weight."""
-    if view is None or verdict is None or verdict.trust < LEAST_TRUST:
+    if view is None or part.seen is None or verdict is None or verdict.trust < LEAST_TRUST:
         free = _explanations(channel, None)[0]
         return free, torch.zeros_like(free)
     found = _explanations(channel, view)
-    predicted = channel.reduce(_explanations(replace(channel, valid=kept), view))
-    weights = region_weights(predicted, channel.y, channel.valid - kept, verdict.errors)
+    predicted = channel.reduce(_explanations(replace(channel, valid=part.kept), view))
+    weights = region_weights(predicted, channel.y, channel.valid - part.kept, verdict.errors)
     enlarge = resampler(channel.y.shape, found.shape[1:], "bilinear", str(found.device))
     wide = enlarge(weights)
-    mixed = torch.lerp(found[0], (wide * found).sum(0), verdict.trust)
-    return channel.consistent(mixed), verdict.trust * (1 - wide[0])
+    believed = verdict.trust * part.seen
+    mixed = torch.lerp(found[0], (wide * found).sum(0), believed)
+    return channel.consistent(mixed), believed * (1 - wide[0])

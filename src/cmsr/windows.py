@@ -20,9 +20,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from rasterio.windows import Window
+from torch import Tensor
 
 from cmsr import quick
+from cmsr.closed_form import FINENESS, aligned
 from cmsr.config import Config
+from cmsr.degrade import resampler
 from cmsr.errors import InputError, OptionError, OutputError
 from cmsr.files import io, raster_io
 from cmsr.files.atomic import replacing
@@ -34,9 +37,17 @@ from cmsr.pair import Pair, guide_span, guide_tensor
 from cmsr.parallel import no_denormals, together
 from cmsr.published.train import Progress
 from cmsr.trust import hide
+from cmsr.warps.alignment import Alignment
+from cmsr.warps.warp import Size, compose, inside, sample
 
 SIDE = 1024
 """Side of a window without its overlap, at most, in pixels of the result."""
+
+ALIGNED_SIDE = 512
+"""Longer side of what the alignment is found from, in pixels of the target, at most."""
+
+REACH = 3
+"""Pixels beside a place at which a guide is read that take part in the interpolation."""
 
 SAMPLE = 512
 """Side of a sample, of which there are at most four, in pixels of the result."""
@@ -193,7 +204,7 @@ def upscale_to_file(
             f"a result of {shape[1]} × {shape[0]} pixels is made by windows, and preset paper "
             "works on whole images only; choose preset default, or raise --max-memory"
         )
-    plan = Plan.of(target.shape, shape, target.name)
+    plan = Plan.of(target.shape, shape, target.name, _side(len(target.data), config))
     work = _Work(target, guide, plan, config)
     total, done, weights = sum(len(band) for band in plan.bands()), 0, []
     with (
@@ -219,6 +230,12 @@ def upscale_to_file(
     }
 
 
+def _side(channels: int, config: Config) -> int:
+    """Choose a side of windows of which every core can work on one."""
+    each = config.max_memory / gigabytes((1, 1), channels) / torch.get_num_threads()
+    return min(SIDE, int(math.sqrt(each)))
+
+
 class _Work:
     """A target held whole, its guide read by boxes, and what is settled for all windows."""
 
@@ -230,11 +247,16 @@ class _Work:
         self.kept = hide(self.pair.valid[0, 0], config.seed)
         self.notes: list[str] = []
         self.span: tuple[float, float] | None = None
+        self.alignment: Alignment | None = None
         samples = _samples(self.pair, plan)
         if guide is not None:
             seen = [guide(plan.fine(box)) for box in samples]
             spans = [guide_span(raster.data, raster.valid) for raster in seen]
             self.span = min(low for low, _ in spans), max(high for _, high in spans)
+            if config.align != "off":
+                self.alignment = self._aligned()
+                if self.alignment.refused:
+                    self.guide = None
         parts = [self.part(box) for box in samples]
         self.settled = quick.settle(parts, self._imaging(parts[0].pair), config)
 
@@ -248,15 +270,65 @@ class _Work:
             )
         return imaging
 
+    def _aligned(self) -> Alignment:
+        """Find where the guide lies, from a smaller version of both."""
+        h, w = self.plan.target
+        share = min(1.0, ALIGNED_SIDE / max(h, w))
+        low = round(h * share), round(w * share)
+        size = (round(FINENESS * low[0]), round(FINENESS * low[1]))
+        smaller = resampler((h, w), low)
+        valid = (smaller(self.pair.valid) > 0.99).float()
+        target = smaller(self.pair.target)
+        pair = replace(self.pair, target=target, valid=valid, guide=self._thinned(size), shape=size)
+        return aligned(pair, Imaging("bicubic", (0.0,) * target.shape[1]), self.config)
+
+    def _thinned(self, size: Size) -> Tensor:
+        """Reduce the guide to (1, G, *size), window by window."""
+        reduce, total = resampler(self.plan.result, size), torch.zeros(())
+        for tile in (tile for band in self.plan.bands() for tile in band):
+            top, left, bottom, right = self.plan.fine(tile.core)
+            guide = self._read((top, left, bottom, right))
+            rows, cols = reduce.rows[:, top:bottom], reduce.cols[:, left:right]
+            used = rows.any(1).nonzero()[:, 0]
+            if total.ndim == 0:
+                total = torch.zeros(1, guide.shape[1], *size)
+            total[:, :, used] += rows[used] @ guide @ cols.mT
+        return total
+
+    def _read(self, fine: Box) -> Tensor:
+        """Read a box of the guide, (1, G, H, W)."""
+        if self.guide is None:
+            raise ValueError("there is no guide")
+        notes: list[str] = []
+        guide = guide_tensor(self.guide(fine), notes, self.span)
+        self.notes += [note for note in notes if note not in self.notes]
+        return guide
+
+    def _moved(self, fine: Box) -> tuple[Tensor, Tensor]:
+        """Read the guide of a box of the result, (1, G, H, W), where it lies, and where it is."""
+        if self.alignment is None or not self.alignment.stages:
+            return self._read(fine), torch.ones(fine[2] - fine[0], fine[3] - fine[1])
+        size = torch.tensor(self.plan.result[::-1])
+        rows, cols = (torch.arange(*fine[axis::2]) + 0.5 for axis in (0, 1))
+        place = torch.stack(torch.meshgrid(cols, rows, indexing="xy"), -1)[None]
+        grid = compose(self.alignment.stages, 2 * place / size - 1)
+        place = (grid + 1) / 2 * size
+        first = place.amin((0, 1, 2)).long() - REACH
+        last = place.amax((0, 1, 2)).long() + REACH + 1
+        left, top = (int(x) for x in first.clamp(min=0).minimum(size - 1))
+        right, bottom = (int(x) for x in last.minimum(size).maximum(torch.tensor([left, top]) + 1))
+        guide = self._read((top, left, bottom, right))
+        corner, extent = torch.tensor([left, top]), torch.tensor([right - left, bottom - top])
+        moved = sample(guide, 2 * (place - corner) / extent - 1, "bicubic")
+        return moved, inside(grid)[0].float()
+
     def part(self, box: Box) -> quick.Part:
         """Cut a box of the target out, with its guide."""
         fine = self.plan.fine(box)
-        notes: list[str] = []
-        guide = None if self.guide is None else guide_tensor(self.guide(fine), notes, self.span)
-        self.notes += [note for note in notes if note not in self.notes]
+        guide, seen = (None, None) if self.guide is None else self._moved(fine)
         shape = fine[2] - fine[0], fine[3] - fine[1]
-        inside = np.s_[box[0] : box[2], box[1] : box[3]]
-        return quick.Part(self.pair.part(box, shape, guide), self.kept[inside])
+        within = np.s_[box[0] : box[2], box[1] : box[3]]
+        return quick.Part(self.pair.part(box, shape, guide), self.kept[within], seen)
 
     def window(self, box: Box) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_], float]:
         """Make a window: values (C, H, W) in the target's units, where they are valid, trust."""
@@ -266,7 +338,7 @@ class _Work:
 
     def facts(self) -> dict[str, Any]:
         """Tell of the run what is known before its end."""
-        imaging = self.settled.imaging
+        imaging, alignment = self.settled.imaging, self.alignment
         note = (
             "made by windows with a quicker method, for want of memory: --max-memory "
             f"{math.ceil(gigabytes(self.plan.result, len(imaging.noise)))} does it whole"
@@ -278,12 +350,21 @@ class _Work:
             "kernel": str(imaging.kernel),
             "kernel_confidence": imaging.confidence,
             "noise": [float(n) for n in np.multiply(imaging.noise, self.pair.scale.ravel())],
-            "alignment": None,
+            "alignment": self._displacement(),
             "device": "cpu",
             "notes": [note, *self.pair.notes, *self.notes, *imaging.notes],
             "size": list(self.plan.result),
-            "warnings": [],
+            "warnings": list(alignment.warnings) if alignment else [],
         }
+
+    def _displacement(self) -> dict[str, Any] | None:
+        """Tell of the alignment, in pixels of the guide itself."""
+        if self.alignment is None:
+            return None
+        facts = self.alignment.facts()
+        finer = self.plan.result[0] / self.alignment.size[0]
+        lengths = ("median_displacement", "largest_displacement")
+        return facts | {name: facts[name] * finer for name in lengths}
 
 
 def _samples(pair: Pair, plan: Plan) -> list[Box]:
