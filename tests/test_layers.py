@@ -11,7 +11,11 @@ PACKAGE = Path(cmsr.__file__).parent
 
 LAYERS = [
     ["cli"],
-    ["demo"],
+    ["demo", "run"],
+    ["clusters", "engine", "journal", "lock", "sheet", "watch"],
+    ["plan", "worker"],
+    ["store"],
+    ["receipt", "task"],
     ["job"],
     ["preview", "record", "windows"],
     ["registered"],

@@ -57,8 +57,7 @@ class Job:
         else:
             facts = self._whole(pages, progress)
         if self.json:
-            told = facts[0] if len(facts) == 1 else {"pages": facts}
-            record.write_json(self.json, told)
+            record.write_json(self.json, record.told(facts))
         return facts
 
     def _files(self) -> list[Path]:
