@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+# One process a core, of one thread each.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 
 .PHONY: demo test check clean
 
@@ -9,13 +11,13 @@ demo: $(READY)
 	$(BIN)/cmsr demo -o demo --overwrite
 
 test: $(READY)
-	$(BIN)/pytest
+	$(PYTEST)
 
 check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(PYTEST)
 
 clean:
 	rm -rf .venv demo dist out .hypothesis .mypy_cache .pytest_cache .ruff_cache
