@@ -99,7 +99,7 @@ class Crew:
         if self.gpus:
             return self.gpus
         memory = psutil.virtual_memory().available // MEMORY
-        return max(1, min(CPU_COUNT // self.threads, memory))
+        return max(1, min(CPU_COUNT // self.threads, int(memory)))
 
 
 @contextmanager

@@ -68,7 +68,8 @@ def work(
         If the scheduler is lost, or a pair failed in a way that all others would.
     """
     waiting = deque(_Turn(chain.tasks, chain.start) for chain in chains)
-    turns: dict[str, _Turn] = {}
+    turns: dict[object, _Turn] = {}
+    address = client.scheduler.address
     finished = as_completed(loop=client.loop)
 
     def submit(turn: _Turn) -> None:
@@ -84,7 +85,7 @@ def work(
             return
         future = next(finished)
         turn = turns.pop(future.key)
-        outcome = _outcome(future, turn.task)
+        outcome = _outcome(future, turn.task, address)
         if outcome.fatal:
             raise RunError(outcome.error)
         if outcome.status == "failed" and turn.tries <= retries and outcome.worker:
@@ -102,14 +103,14 @@ def _workers(client: Client) -> int:
     return sum(worker["nthreads"] for worker in known)
 
 
-def _outcome(future: Future, task: Task) -> Outcome:
+def _outcome(future: Future[Outcome], task: Task, address: str) -> Outcome:
     """Return what a worker told, or what Dask says of why it did not."""
     if future.status == "finished":
-        return future.result()  # type: ignore[no-any-return]
+        return future.result()
     if future.status != "error":
         raise RunError(
-            f"the scheduler {future.client.scheduler.address if future.client.scheduler else ''} "
-            "is lost; what is done is kept, and the same command goes on from there"
+            f"the scheduler {address} is lost; what is done is kept, and the same command goes on "
+            "from there"
         )
     error = future.exception()
     if isinstance(error, KilledWorker):

@@ -77,7 +77,7 @@ class Batch:
         crew = dataclasses.replace(
             self.crew,
             gpus=_gpus(settings.config),
-            in_process=settings.out.startswith("memory://"),
+            in_process=self.crew.in_process or settings.out.startswith("memory://"),
         )
         with crew.client(len(planned.chains)) as client:
             watch.say(f"dashboard: {client.dashboard_link}")

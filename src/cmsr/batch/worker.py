@@ -149,8 +149,8 @@ def _computed(
 def _digest(path: Path) -> bytes:
     """Digest a file, or all files of a folder with their names."""
     if not path.is_dir():
-        with named(str(path)), path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
+        with named(str(path)), path.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").digest()
     digest = hashlib.sha256()
     for file in sorted(file for file in path.rglob("*") if file.is_file()):
         digest.update(str(file.relative_to(path)).encode() + _digest(file))
