@@ -85,7 +85,7 @@ def test_estimate_recovers_a_linear_function_of_the_guide() -> None:
     truth = 0.3 + 0.5 * guide[0] - 0.2 * guide[1]
     reduce = resampler(HIGH, LOW)
     errors = [
-        (estimate(reduce(truth), reduce, torch.ones(LOW), f, 4, iterations=60) - truth).std()
+        (sum(estimate(reduce(truth), reduce, torch.ones(LOW), f, 4, iterations=60)) - truth).std()
         for f in (None, whiten(guide, 4))
     ]
     assert errors[1] < 0.4 * errors[0]
@@ -139,10 +139,11 @@ def test_a_guide_of_another_scene_is_left_out() -> None:
     np.testing.assert_allclose(guided.image, free.image, atol=1e-5)
 
 
+@pytest.mark.parametrize("seed", [0, 2])
 @pytest.mark.parametrize("texture", ["stripes", "checks", "noise"])
-def test_texture_of_the_guide_does_not_leak_into_a_flat_object(texture: str) -> None:
-    """At most 8 % of its amplitude shows where the truth is flat."""
-    scene = render_pair((192, 256), (48, 64))
+def test_texture_of_the_guide_does_not_leak_into_a_flat_object(texture: str, seed: int) -> None:
+    """At most 2 % of its amplitude shows where the truth is flat."""
+    scene = render_pair((192, 256), (48, 64), seed)
     y, x = np.mgrid[:192, :256]
     disc = (y - 96) ** 2 + (x - 128) ** 2 < 40**2
     patterns = {
@@ -154,14 +155,14 @@ def test_texture_of_the_guide_does_not_leak_into_a_flat_object(texture: str) -> 
     truth[disc] = 0.5
     guide[disc] = 128 + 60 * patterns[texture][disc][:, None]
     target = resampler((192, 256), (48, 64))(torch.from_numpy(truth).float()).numpy()
-    result = cmsr.upscale(target, np.clip(guide, 0, 255).astype(np.uint8))
+    result = cmsr.upscale(target, np.clip(guide, 0, 255).astype(np.uint8), align="off")
     assert result.guide_weight.mean() > 0.5, "the guide is of use elsewhere"
     inside = (y - 96) ** 2 + (x - 128) ** 2 < 28**2
     pattern = patterns[texture][inside] - patterns[texture][inside].mean()
     image = result.image[inside] - result.image[inside].mean()
     amplitude = 60 / 255
-    assert abs(image @ pattern / (pattern @ pattern)) < 0.08 * amplitude
-    assert image.std() < 0.1 * amplitude
+    assert abs(image @ pattern / (pattern @ pattern)) < 0.02 * amplitude
+    assert image.std() < 0.03 * amplitude
 
 
 def test_channels_are_solved_each_for_itself(pair: SyntheticPair) -> None:

@@ -20,7 +20,7 @@ from cmsr.measurement import Measurement, measurements
 from cmsr.pair import Pair
 from cmsr.parallel import both, together
 from cmsr.priors.guided import EdgeVariation, GuidedFilter
-from cmsr.priors.sparse import Schedule, denoise
+from cmsr.priors.sparse import Schedule
 from cmsr.solution import Solution
 from cmsr.trust import error_db, hide, image_trust, mixture_trust, region_weights
 from cmsr.warps.alignment import Alignment, align
@@ -29,12 +29,10 @@ from cmsr.warps.warp import Motion
 
 GUIDE_FREE = Schedule(rounds=32, first=0.3, last=0.02, variation=0.004, power=0.5)
 GUIDE_FREE_HELD_OUT = replace(GUIDE_FREE, rounds=12)
-SPARSE = Schedule(rounds=12, first=0.1, last=0.02, variation=0.002)
-BLEND = Schedule(rounds=8, first=0.1, last=0.02, variation=0.002)
-BLEND_FILTER = 0.3
 FILTER_ROUNDS = 6
 STEP_CONTRAST = 0.06
 STEP_ITERATIONS = 30
+SMOOTHING_ITERATIONS = 10
 
 FINENESS = 2.0
 """Pixels of the result per one of the target at which the guide is aligned."""
@@ -123,10 +121,18 @@ def _guide_free(
     """Do without the guide: by sparse blocks, or by straight edges where the target has such."""
     if straightness == 0:
         return channel.denoised(estimate, schedule)
-    stepped = channel.stepped(estimate, None, None)
+    stepped = _smoothed(channel, channel.stepped(estimate, None, None))
     if straightness == 1:
         return stepped
     return torch.lerp(channel.denoised(estimate, schedule), stepped, straightness)
+
+
+def _smoothed(channel: Measurement, x: Tensor) -> Tensor:
+    """Lower the variation of (H, W) a little, the same everywhere."""
+    everywhere = EdgeVariation(torch.zeros_like(x)[None])
+    return everywhere.sharpen(
+        x, channel.y, channel.reduce, channel.valid, iterations=SMOOTHING_ITERATIONS
+    )
 
 
 def _with_hidden(channel: Measurement, seed: int) -> tuple[Measurement, Tensor]:
@@ -154,9 +160,9 @@ def _guided(
     held_out, guided = together(
         lambda: [
             _guide_free(partial, start[0], straightness, GUIDE_FREE_HELD_OUT),
-            *explain(partial, start[1]),
+            *explain(partial, *start),
         ],
-        lambda: explain(channel, channel.estimate(features)),
+        lambda: explain(channel, free, channel.estimate(features)),
     )
     predicted = torch.stack([channel.reduce(x) for x in held_out])
     weights = region_weights(predicted, channel.y, hidden)
@@ -197,23 +203,18 @@ class _Explanations:
         self.edges = EdgeVariation(guide)
         self.wide_edges = EdgeVariation(guide, STEP_CONTRAST)
 
-    def __call__(self, channel: Measurement, estimate: Tensor) -> list[Tensor]:
-        """Make every explanation, each (H, W), from the guided estimate (H, W)."""
+    def __call__(self, channel: Measurement, free: Tensor, estimate: Tensor) -> list[Tensor]:
+        """Make every explanation, each (H, W), from estimates without and with the guide."""
         guided_filter = GuidedFilter(self.guide, max(1, round(channel.ratio / 2)))
         filtered = estimate
         for _ in range(FILTER_ROUNDS):
-            filtered = channel.consistent(guided_filter(filtered))
-        found = [self._sharpened(channel, filtered)]
+            smooth = guided_filter(filtered)
+            filtered = channel.consistent(torch.lerp(free, smooth, channel.witnessed(smooth)))
+        found = []
         if self.straightness > 0:
-            found.append(self._stepped(channel, estimate))
+            found += [self._sharpened(channel, filtered), self._stepped(channel, estimate)]
         if self.straightness < 1:
-            found += [
-                estimate,
-                filtered,
-                channel.denoised(estimate, SPARSE),
-                self._sharpened(channel, estimate),
-                _blended(channel, estimate, guided_filter),
-            ]
+            found += [estimate, filtered]
         return found
 
     def _sharpened(self, channel: Measurement, x: Tensor) -> Tensor:
@@ -224,12 +225,3 @@ class _Explanations:
         return self.wide_edges.sharpen(
             x, channel.y, channel.reduce, channel.valid, iterations=STEP_ITERATIONS
         )
-
-
-def _blended(channel: Measurement, x: Tensor, guided_filter: GuidedFilter) -> Tensor:
-    """Alternate consistency with a mixture of guided filter and denoising."""
-    for phase, threshold in enumerate(BLEND.thresholds()):
-        smooth = denoise(x, *channel.strengths(threshold, BLEND.variation), phase)
-        mixed = BLEND_FILTER * guided_filter(x) + (1 - BLEND_FILTER) * smooth
-        x = channel.consistent(mixed)
-    return x

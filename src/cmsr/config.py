@@ -47,7 +47,7 @@ class Config:
     method: Literal["two-branch", "closed-form"] = "closed-form"
     """The published network trained on the pair, or linear models solved for it."""
 
-    solver_iterations: int = _bounded(20, 1, 1000)
+    solver_iterations: int = _bounded(12, 1, 1000)
     """Steps of conjugate gradients in the closed-form method."""
 
     iterations: int = _bounded(800, 0, 100_000)
@@ -151,7 +151,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
-    "fast": {"solver_iterations": 10},
+    "fast": {"solver_iterations": 8},
     "paper": {"method": "two-branch"},
 }
 

@@ -8,7 +8,11 @@ random coefficients,
 with Gaussian covariances G_σ, and is measured through the imaging operator, y = R x + noise. The
 estimate is the posterior mean, x = m + K Rᵀ (R K Rᵀ + λ)⁻¹ (y − m), found by conjugate gradients
 in the small space of y. The coefficients are fitted at the guide's own resolution: nothing is
-assumed about another scale. It is linear in y, so units and offsets do not matter.
+assumed about another scale.
+
+The smooth fields can hide what a wrong coefficient does to the measured pixels, so that texture of
+the guide could pass where the target is flat. What the guide adds is therefore believed, pixel by
+pixel of the target, only by the share that the measurement bears witness to.
 
 References
 ----------
@@ -39,6 +43,9 @@ HIGH_PASS = 1.4
 NOISE = 3e-4
 """λ, on the scale of the variances above."""
 
+WITNESS = 0.7
+"""Width of what bears witness to a detail, and of what counts as detail, in target pixels."""
+
 
 def estimate(
     y: Tensor,
@@ -49,7 +56,7 @@ def estimate(
     *,
     iterations: int,
     noise: float = 0.0,
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """Estimate a high-resolution image from a measurement and, where given, guide features.
 
     Parameters
@@ -71,15 +78,38 @@ def estimate(
 
     Returns
     -------
-    Tensor, shape (H, W)
-        The posterior mean.
+    Two tensors, shape (H, W)
+        What is smooth, and what the guide explains: their sum is the posterior mean.
     """
     mean = (y * valid).sum() / valid.sum().clamp(min=1)
     damping = NOISE + _damping(noise, (y - mean) * valid, ratio)
     model = _Model(reduce, valid, features, ratio, damping)
     right = valid * (y - mean)
-    dual = model.solve(right, iterations)
-    return mean + model.covariance(reduce.transpose(valid * dual))
+    spread = reduce.transpose(valid * model.solve(right, iterations))
+    return mean + model.smooth(spread), model.explained(spread)
+
+
+def witnessed(y: Tensor, valid: Tensor, visible: Tensor) -> Tensor:
+    """Tell which share of some added detail the measurement bears witness to, 0 to 1.
+
+    It is the slope of the measurement's detail on that of the addition in a small neighbourhood.
+
+    Parameters
+    ----------
+    y, valid : Tensor, shape (h, w)
+        Measurement, and 1 where there is one.
+    visible : Tensor, shape (h, w)
+        The addition as the measurement would show it.
+    """
+    share = blur(valid, WITNESS).clamp(min=1e-6)
+
+    def detail(x: Tensor) -> Tensor:
+        return (x - blur(x * valid, WITNESS) / share) * valid
+
+    seen, added = detail(y), detail(visible)
+    tiny = 1e-6 * seen.square().mean() + torch.finfo(y.dtype).tiny
+    common, power = blur(seen * added, WITNESS), blur(added.square(), WITNESS)
+    return ((common + tiny) / (power + tiny)).clamp(0, 1)
 
 
 def energy(
@@ -111,11 +141,17 @@ class _Model:
 
     def covariance(self, v: Tensor) -> Tensor:
         """Apply K to an image (H, W)."""
-        total = _spread(v, SMOOTH, self.ratio)
+        return self.smooth(v) + self.explained(v)
+
+    def smooth(self, v: Tensor) -> Tensor:
+        """Apply the part of K that is the smooth fields'."""
+        return _spread(v, SMOOTH, self.ratio)
+
+    def explained(self, v: Tensor) -> Tensor:
+        """Apply the part of K that is the guide's."""
         if self.features is None:
-            return total
-        explained = _spread(self.features * v, EXPLAINED, self.ratio)
-        return total + (self.features * explained).sum(0)
+            return torch.zeros_like(v)
+        return (self.features * _spread(self.features * v, EXPLAINED, self.ratio)).sum(0)
 
     def system(self, dual: Tensor) -> Tensor:
         """Apply R K Rᵀ + λ to a dual (h, w)."""

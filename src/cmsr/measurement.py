@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cmsr.degrade import CONSISTENCY, Resampler, project, resampler, shape_of
 from cmsr.imaging import Imaging
-from cmsr.local_linear import estimate
+from cmsr.local_linear import estimate, witnessed
 from cmsr.pair import Pair
 from cmsr.priors.sparse import Schedule, denoise
 from cmsr.priors.wedgelets import Wedgelets
@@ -39,8 +39,8 @@ class Measurement:
     noise: float = 0.0
 
     def estimate(self, features: Tensor | None) -> Tensor:
-        """Return the local linear estimate (H, W)."""
-        return estimate(
+        """Return the local linear estimate (H, W); of the guide's part, what is witnessed."""
+        smooth, explained = estimate(
             self.y,
             self.reduce,
             self.valid,
@@ -49,6 +49,14 @@ class Measurement:
             iterations=self.iterations,
             noise=self.noise,
         )
+        if features is None:
+            return smooth
+        return self.consistent(smooth + self.witnessed(explained) * explained)
+
+    def witnessed(self, detail: Tensor) -> Tensor:
+        """Return where some detail (H, W) shows in the measurement as it should, from 0 to 1."""
+        share = witnessed(self.y, self.valid, self.reduce(detail))
+        return resampler(self.y.shape, detail.shape, "bilinear", str(self.y.device))(share)
 
     def stepped(self, base: Tensor, guide: Tensor | None, features: Tensor | None) -> Tensor:
         """Draw straight, sharp edges over ``base`` (H, W); the estimate adds what they miss."""
