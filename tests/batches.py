@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -60,6 +62,12 @@ def all_recorded(out: Path) -> bool:
     """Tell whether there are results and records for the same pairs, and no leftovers."""
     assert [file for file in (out / ".batch").rglob("*") if file.is_dir()] == []
     return results(out).keys() == results(out, "json").keys()
+
+
+def events(out: Path, kind: str) -> list[dict[str, Any]]:
+    """Lines of one kind of a batch's journal."""
+    lines = (json.loads(line) for line in (out / "batch.jsonl").read_text().splitlines())
+    return [line for line in lines if line["event"] == kind]
 
 
 def rows(names: Sequence[str]) -> str:

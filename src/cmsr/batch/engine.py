@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from distributed import Client, Future, KilledWorker, as_completed
@@ -67,9 +69,27 @@ def work(
     RunError
         If the scheduler is lost, or a pair failed in a way that all others would.
     """
+    with _not_lost(client.scheduler.address):
+        yield from _worked(client, chains, settings, retries)
+
+
+@contextmanager
+def _not_lost(address: str) -> Iterator[None]:
+    """Say so where the connection to the scheduler breaks."""
+    try:
+        yield
+    except (OSError, CancelledError) as error:
+        raise RunError(
+            f"the scheduler {address} is lost; what is done is kept, and the same command goes on "
+            "from there"
+        ) from error
+
+
+def _worked(
+    client: Client, chains: Iterable[Chain], settings: Settings, retries: int
+) -> Iterator[Report]:
     waiting = deque(_Turn(chain.tasks, chain.start) for chain in chains)
     turns: dict[object, _Turn] = {}
-    address = client.scheduler.address
     finished = as_completed(loop=client.loop)
 
     def submit(turn: _Turn) -> None:
@@ -85,7 +105,7 @@ def work(
             return
         future = next(finished)
         turn = turns.pop(future.key)
-        outcome = _outcome(future, turn.task, address)
+        outcome = _outcome(future, turn.task)
         if outcome.fatal:
             raise RunError(outcome.error)
         if outcome.status == "failed" and turn.tries <= retries and outcome.worker:
@@ -103,15 +123,10 @@ def _workers(client: Client) -> int:
     return sum(worker["nthreads"] for worker in known)
 
 
-def _outcome(future: Future[Outcome], task: Task, address: str) -> Outcome:
+def _outcome(future: Future[Outcome], task: Task) -> Outcome:
     """Return what a worker told, or what Dask says of why it did not."""
-    if future.status == "finished":
-        return future.result()
     if future.status != "error":
-        raise RunError(
-            f"the scheduler {address} is lost; what is done is kept, and the same command goes on "
-            "from there"
-        )
+        return future.result()
     error = future.exception()
     if isinstance(error, KilledWorker):
         told = "its worker died, again and again; it may need more memory than there is"

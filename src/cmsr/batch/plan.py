@@ -111,7 +111,7 @@ def read_table(url: str) -> list[Row]:
     except UnicodeDecodeError as error:
         raise InputError(f"{url}: not UTF-8 text (byte {error.start})") from error
     except csv.Error as error:
-        raise InputError(f"{url}: line {reader.line_num}: {error}") from error
+        raise InputError(f"{url}: line {reader.line_num + 1}: {error}") from error
     _refuse(url, _faults(rows))
     if not rows:
         raise InputError(f"{url}: names no pairs")
