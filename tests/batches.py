@@ -36,12 +36,19 @@ def make_table(folder: Path, count: int, shape: tuple[int, int] = (48, 64)) -> P
     return table
 
 
-def batch(table: object, out: object, *, series: bool = False, **options: object) -> Tally:
+def batch(
+    table: object,
+    out: object,
+    *,
+    series: bool = False,
+    watch: Watch | None = None,
+    **options: object,
+) -> Tally:
     """Run a batch in this process, and return how it went."""
     config = Config.of("fast", **{"align": "off", "kernel": "bicubic", **options})
     return Batch(
         pairs=str(table), out=str(out), series=series, crew=Crew(in_process=True), config=config
-    ).run(Watch())
+    ).run(watch or Watch())
 
 
 def command(*arguments: object) -> subprocess.Popen[str]:
@@ -73,3 +80,15 @@ def events(out: Path, kind: str) -> list[dict[str, Any]]:
 def rows(names: Sequence[str]) -> str:
     """Content of a table of pairs with these names."""
     return "name,target,guide\n" + "".join(f'"{name}",t0.png,g0.png\n' for name in names)
+
+
+class Said(Watch):
+    """Prints what a batch says."""
+
+    def say(self, text: str) -> None:
+        print(text, flush=True)
+
+
+if __name__ == "__main__":
+    tally = batch(*sys.argv[1:], watch=Said())
+    print("complete" if all_recorded(Path(sys.argv[2])) and not tally.failed else "incomplete")

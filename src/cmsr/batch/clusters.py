@@ -185,9 +185,10 @@ def _local(crew: Crew, workers: int) -> Iterator[Client]:
 
 
 def _scheduler(crew: Crew) -> dict[str, Any]:
+    at = {"dashboard_address": "127.0.0.1:0"}
     if crew.in_process:
-        return {"protocol": "inproc://", "dashboard": False}
-    return {"host": "127.0.0.1", "dashboard": True, "dashboard_address": "127.0.0.1:0"}
+        return {"protocol": "inproc://", "dashboard": False, **at}
+    return {"host": "127.0.0.1", "dashboard": True, **at}
 
 
 def _worker(crew: Crew, workers: int, index: int, scratch: str) -> dict[str, Any]:

@@ -69,13 +69,14 @@ def work(
     RunError
         If the scheduler is lost, or a pair failed in a way that all others would.
     """
-    with _not_lost(client.scheduler.address):
+    with _not_lost(client):
         yield from _worked(client, chains, settings, retries)
 
 
 @contextmanager
-def _not_lost(address: str) -> Iterator[None]:
+def _not_lost(client: Client) -> Iterator[None]:
     """Say so where the connection to the scheduler breaks."""
+    address = client.scheduler.address if client.scheduler else ""
     try:
         yield
     except (OSError, CancelledError) as error:

@@ -8,6 +8,8 @@ import json
 import platform
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,17 +69,17 @@ def _publish(task: Task, settings: Settings, previous: Start | None, scratch: Pa
     key = _key(task, files, settings, previous)
     known = _known(results, task, settings, key)
     with results.workspace(scratch) as folder:
-        note, output = folder / "record", None
+        plain = Path(task.name).name
+        note, output = folder / f"{plain}.json", None
+        names = {str(file): source.file for file, source in zip(files, task.sources, strict=True)}
+        names[str(folder)] = str(Path(f"{settings.out}/{task.name}").parent)
         if known is not None:
             facts, receipt = known
             receipt = replace(receipt, stamps=task.stamps)
         else:
-            output = folder / Path(f"{task.name}.{settings.ending}").name
-            names = dict(
-                zip(map(str, files), (source.file for source in task.sources), strict=True)
-            )
-            names[str(output)] = f"{settings.out}/{task.name}.{settings.ending}"
-            facts = _computed(task, files, output, settings.config, names)
+            output = folder / f"{plain}.{settings.ending}"
+            with _renamed(names):
+                facts = _computed(task, files, output, settings.config, names)
             receipt = Receipt(
                 key=key,
                 settings=settings.key,
@@ -86,7 +88,8 @@ def _publish(task: Task, settings: Settings, previous: Start | None, scratch: Pa
                 sha256=_digest(output).hex(),
                 previous=previous.key if previous else None,
             )
-        record.write_json(note, receipt.inscribed(facts))
+        with _renamed(names):
+            record.write_json(note, receipt.inscribed(facts))
         results.publish(task.name, note, output)
     start = Start(key, receipt.found) if settings.series else None
     return Outcome(task.name, "done" if known is None else "unchanged", start=start)
@@ -117,12 +120,6 @@ def _computed(
     task: Task, files: list[Path], output: Path, config: Config, names: dict[str, str]
 ) -> dict[str, Any]:
     """Do it, and return what is to be told of it, in the user's names for the files."""
-
-    def renamed(text: str) -> str:
-        for path, name in names.items():
-            text = text.replace(path, name)
-        return text
-
     paths = [
         Path(f"{file}:{source.part}" if source.part else file)
         for source, file in zip(task.sources, files, strict=True)
@@ -137,13 +134,27 @@ def _computed(
         overwrite=False,
         config=config,
     )
-    try:
-        facts = job.run()
-    except CmsrError as error:
-        raise type(error)(renamed(str(error))) from error.__cause__
+    facts = job.run()
     for page in facts:
-        page |= {kind: [renamed(text) for text in page[kind]] for kind in ("notes", "warnings")}
+        page |= {
+            kind: [_in_names(text, names) for text in page[kind]] for kind in ("notes", "warnings")
+        }
     return record.told(facts)
+
+
+@contextmanager
+def _renamed(names: dict[str, str]) -> Iterator[None]:
+    """Tell of errors in the user's names for the files."""
+    try:
+        yield
+    except CmsrError as error:
+        raise type(error)(_in_names(str(error), names)) from error.__cause__
+
+
+def _in_names(text: str, names: dict[str, str]) -> str:
+    for path, name in names.items():
+        text = text.replace(path, name)
+    return text
 
 
 def _digest(path: Path) -> bytes:
