@@ -66,6 +66,9 @@ class Upscale:
     preview: Path | None = None
     """Also write a picture in colours with a scale bar, as PNG."""
 
+    report: Path | None = None
+    """Also write a page that shows before and after, alignment, trust and residual, as HTML."""
+
     colour_map: str = "inferno"
     """Colour map of the preview: any of matplotlib's."""
 

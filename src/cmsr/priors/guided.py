@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.degrade import Resampler, project
@@ -25,19 +26,51 @@ class GuidedFilter:
     def __init__(self, guide: Tensor, radius: int, ridge: float = 1e-4) -> None:
         self.guide, self.radius = guide, radius
         self.mean = box_mean(guide, radius)
-        products = box_mean(guide[:, None] * guide[None], radius)
-        covariance = (products - self.mean[:, None] * self.mean[None]).permute(2, 3, 0, 1)
-        eye = torch.eye(len(guide), device=guide.device)
-        self.inverse = torch.linalg.inv(covariance + ridge * eye).permute(2, 3, 0, 1)
+        count = len(guide)
+        pairs = [(i, j) for i in range(count) for j in range(i + 1)]
+        products = box_mean(torch.stack([guide[i] * guide[j] for i, j in pairs]), radius)
+        covariance = {
+            (i, j): mean - self.mean[i] * self.mean[j] + (ridge if i == j else 0)
+            for (i, j), mean in zip(pairs, products, strict=True)
+        }
+        self.factor = _factorised(covariance, count)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Filter an image of shape (H, W)."""
-        mean = box_mean(x, self.radius)
-        cross = box_mean(self.guide * x, self.radius) - self.mean * mean
-        slope = (self.inverse * cross).sum(1)
-        offset = mean - (slope * self.mean).sum(0)
+        means = box_mean(torch.cat([x[None], self.guide * x]), self.radius)
+        cross = list(means[1:] - self.mean * means[0])
+        slope = torch.stack(_solved(self.factor, cross))
+        offset = means[0] - (slope * self.mean).sum(0)
         smoothed = box_mean(torch.cat([slope, offset[None]]), self.radius)
         return (smoothed[:-1] * self.guide).sum(0) + smoothed[-1]
+
+
+def _factorised(matrix: dict[tuple[int, int], Tensor], size: int) -> dict[tuple[int, int], Tensor]:
+    """Factorise symmetric matrices, given by images of their lower entries, as L D Lᵀ.
+
+    Returned are D at (i, i) and L at (i, j) below.
+    """
+    factor: dict[tuple[int, int], Tensor] = {}
+    for j in range(size):
+        for i in range(j, size):
+            rest = matrix[i, j]
+            for k in range(j):
+                rest = rest - factor[i, k] * factor[k, k] * factor[j, k]
+            factor[i, j] = rest if i == j else rest / factor[j, j]
+    return factor
+
+
+def _solved(factor: dict[tuple[int, int], Tensor], right: list[Tensor]) -> list[Tensor]:
+    """Solve L D Lᵀ x = right, pixel by pixel."""
+    x = list(right)
+    for i in range(len(x)):
+        for k in range(i):
+            x[i] = x[i] - factor[i, k] * x[k]
+    x = [part / factor[i, i] for i, part in enumerate(x)]
+    for i in reversed(range(len(x))):
+        for k in range(i + 1, len(x)):
+            x[i] = x[i] - factor[k, i] * x[k]
+    return x
 
 
 def box_mean(x: Tensor, radius: int) -> Tensor:
@@ -45,11 +78,26 @@ def box_mean(x: Tensor, radius: int) -> Tensor:
     for axis in (-2, -1):
         n = x.shape[axis]
         index = torch.arange(n, device=x.device)
-        low, high = (index - radius).clamp(min=0), (index + radius + 1).clamp(max=n)
-        total = torch.cat([torch.zeros_like(x.narrow(axis, 0, 1)), x.cumsum(axis)], axis)
-        count = (high - low).to(x.dtype).view([-1, 1] if axis == -2 else [-1])
-        x = (total.index_select(axis, high) - total.index_select(axis, low)) / count
+        count = (index + radius).clamp(max=n - 1) - (index - radius).clamp(min=0) + 1
+        margins = (radius, radius) if axis == -1 else (0, 0, radius, radius)
+        total = _window_sums(F.pad(x, margins), 2 * radius + 1, axis)
+        x = total / count.to(x.dtype).view([-1, 1] if axis == -2 else [-1])
     return x
+
+
+def _window_sums(x: Tensor, width: int, axis: int) -> Tensor:
+    """Sum ``width`` neighbours along an axis, by sums of twice as many again and again."""
+    length = x.shape[axis] - width + 1
+    total, start, reach = None, 0, 1
+    while True:
+        if width & reach:
+            part = x.narrow(axis, start, length)
+            total = part if total is None else total + part
+            start += reach
+        if 2 * reach > width:
+            return x if total is None else total
+        x = x.narrow(axis, 0, x.shape[axis] - reach) + x.narrow(axis, reach, x.shape[axis] - reach)
+        reach *= 2
 
 
 class EdgeVariation:

@@ -14,14 +14,14 @@ Variation Minimization and Applications", JMIV 20, 2004.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from cmsr.cosine import cosines
 
 SIDE = 8
 """Side of a block, in pixels."""
@@ -69,7 +69,7 @@ def threshold_blocks(x: Tensor, threshold: float, phase: int) -> Tensor:
     phase : int
         Another phase, other shifts.
     """
-    basis, (height, width) = _cosines(str(x.device)), x.shape
+    basis, (height, width) = cosines(SIDE, str(x.device)), x.shape
     rows, cols = (-(-(n + SIDE) // SIDE) for n in (height, width))
     margins = (SIDE, cols * SIDE - width, SIDE, rows * SIDE - height)
     padded = F.pad(x[None, None], margins, mode="replicate")[0, 0]
@@ -115,12 +115,3 @@ def divergence(p: Tensor, q: Tensor) -> Tensor:
     along = F.pad(p[..., :-1], (0, 1)) - F.pad(p[..., :-1], (1, 0))
     across = F.pad(q[..., :-1, :], (0, 0, 0, 1)) - F.pad(q[..., :-1, :], (0, 0, 1, 0))
     return along + across
-
-
-@lru_cache(maxsize=4)
-def _cosines(device: str) -> Tensor:
-    """Orthonormal cosine transform, (8, 8)."""
-    k, i = torch.arange(SIDE)[:, None], torch.arange(SIDE)[None]
-    rows = torch.cos(math.pi * (i + 0.5) * k / SIDE) * math.sqrt(2 / SIDE)
-    rows[0] /= math.sqrt(2)
-    return rows.to(device)

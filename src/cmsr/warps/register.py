@@ -189,8 +189,8 @@ class _Lattice:
         """Return the affine parameters of the highest peaks of a surface, apart from each other."""
         surface, found = surface.clone(), []
         for _ in range(count):
-            place = torch.unravel_index(surface.argmax(), surface.shape)
-            entry, row, column = (int(index) for index in place)
+            rest, column = divmod(int(surface.argmax()), surface.shape[2])
+            entry, row = divmod(rest, surface.shape[1])
             found.append(self._parameters(entry, row, column))
             near = (self._turns - self._turns[entry]).abs() < 1.9 * ROTATION_STEP
             near &= (self._scales - self._scales[entry]).abs() < 1.9 * SCALE_STEP
