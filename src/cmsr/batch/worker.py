@@ -130,6 +130,7 @@ def _computed(
         out=output,
         json=None,
         preview=None,
+        report=None,
         colour_map="inferno",
         overwrite=False,
         config=config,
