@@ -33,6 +33,7 @@ LAYERS = [
     ["kernel_file", "kernel_search", "noise"],
     ["train"],
     ["chain", "solution"],
+    ["follow"],
     ["alignment"],
     ["refine", "trust"],
     ["guided"],

@@ -25,6 +25,9 @@ from cmsr.config import Config
 from cmsr.errors import CmsrError
 from cmsr.job import Job
 
+_FOUND = ("kernel", "alignment")
+"""What a frame of a series takes over from the record of the one before."""
+
 _HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 """Refusals to write that every other pair would meet as well."""
 
@@ -79,7 +82,7 @@ def _publish(task: Task, settings: Settings, previous: Start | None, scratch: Pa
         else:
             output = folder / f"{plain}.{settings.ending}"
             with _renamed(names):
-                facts = _computed(task, files, output, settings.config, names)
+                facts = _computed(task, files, output, settings.config, names, previous)
             receipt = Receipt(
                 key=key,
                 settings=settings.key,
@@ -87,6 +90,7 @@ def _publish(task: Task, settings: Settings, previous: Start | None, scratch: Pa
                 size=output.stat().st_size,
                 sha256=_digest(output).hex(),
                 previous=previous.key if previous else None,
+                found={name: facts.get(name) for name in _FOUND} if settings.series else {},
             )
         with _renamed(names):
             record.write_json(note, receipt.inscribed(facts))
@@ -117,7 +121,12 @@ def _known(
 
 
 def _computed(
-    task: Task, files: list[Path], output: Path, config: Config, names: dict[str, str]
+    task: Task,
+    files: list[Path],
+    output: Path,
+    config: Config,
+    names: dict[str, str],
+    previous: Start | None,
 ) -> dict[str, Any]:
     """Do it, and return what is to be told of it, in the user's names for the files."""
     paths = [
@@ -134,6 +143,7 @@ def _computed(
         colour_map="inferno",
         overwrite=False,
         config=config,
+        previous=previous.found if previous else None,
     )
     facts = job.run()
     for page in facts:

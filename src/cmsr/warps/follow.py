@@ -22,10 +22,10 @@ from cmsr.warps.warp import Affine, Motion, Size, Stages, Warp
 
 def follow(
     facts: Mapping[str, Any],
-    low: Size,
+    target: Tensor,
     guide: Tensor,
     error: Callable[[Tensor], float],
-    refine: Callable[[Tensor, Tensor], Motion],
+    refine: Callable[[Tensor, Tensor], Motion] | None,
 ) -> Alignment | None:
     """Go on from the frame before.
 
@@ -33,15 +33,15 @@ def follow(
     ----------
     facts : mapping
         `Alignment.facts` of the frame before, of images of the same sizes.
-    low : (height, width)
-        Of the target.
+    target : Tensor, shape (h, w)
+        In any unit.
     guide : Tensor, shape (G, H, W)
         [0, 1].
     error : callable
         Takes a moved guide (G, H, W) and returns how badly it predicts hidden pixels, in dB.
-    refine : callable
+    refine : callable or None
         Takes a moved guide and the parameters to start from, and returns the small warp that is
-        left, with its parameters.
+        left, with its parameters; None where no more than an affine map is wanted.
 
     Returns
     -------
@@ -50,12 +50,15 @@ def follow(
         its move explains nothing here.
     """
     size = shape_of(guide)
-    before = _stages(facts, size, low, guide.device)
+    before = _stages(facts, size, shape_of(target), guide.device)
     if before is None:
         return None
     gross, start = before
     unmoved = Alignment(size, (), facts["confidence"])
-    stages = [*gross, refine(Alignment(size, gross).apply(guide), start)]
+    finer = [] if refine is None else [refine(Alignment(size, gross).apply(guide), start)]
+    stages = [*gross, *finer]
+    if not stages:
+        return unmoved
     found, _ = proven(unmoved, error(guide), stages, LEAST_GAIN_DB, guide, error)
     return None if facts["stages"] and not found.stages else found
 
