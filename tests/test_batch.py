@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmsr.batch import clusters, lock, store
@@ -87,6 +87,7 @@ def test_a_large_table_is_checked_to_its_end(tmp_path: Path) -> None:
         read_table(str(table))
 
 
+@settings(deadline=None)
 @given(name=st.text(max_size=40))
 def test_no_name_leads_out_of_the_folder(
     name: str, tmp_path_factory: pytest.TempPathFactory
