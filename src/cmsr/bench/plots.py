@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from cmsr.bench.store import Record
+from cmsr.bench.records import Record
 from cmsr.bench.summary import Summary, mean_and_error, swept
 from cmsr.files.atomic import replacing
 
