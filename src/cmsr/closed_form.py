@@ -23,7 +23,7 @@ from cmsr.priors.guided import EdgeVariation, GuidedFilter
 from cmsr.priors.sparse import Schedule
 from cmsr.solution import Solution
 from cmsr.trust import error_db, hide, image_trust, mixture_trust, region_weights
-from cmsr.warps.alignment import Alignment, align
+from cmsr.warps.alignment import Alignment, Tear, align
 from cmsr.warps.refine import refine
 from cmsr.warps.warp import Motion
 
@@ -95,9 +95,23 @@ def aligned(pair: Pair, imaging: Imaging, config: Config) -> Alignment:
     def finest(at: Tensor) -> Motion:
         return refine(channel.y, partial.valid, channel.reduce, at, channel.ratio)
 
-    deformable = config.align != "affine"
-    found = align(channel.y, channel.valid, guide, error, finest, deformable=deformable)
+    found = align(
+        channel.y,
+        channel.valid,
+        guide,
+        error,
+        finest,
+        deformable=config.align != "affine",
+        tear=_tear(pair, config),
+        labels=pair.segments,
+    )
     return replace(found, size=pair.shape)
+
+
+def _tear(pair: Pair, config: Config) -> Tear:
+    if config.align == "segments":
+        return "yes"
+    return "no" if pair.segments is None else "proven"
 
 
 def _coarsened(channel: Measurement, pair: Pair) -> tuple[Measurement, Tensor]:
