@@ -89,7 +89,7 @@ def matched(
     chosen = propagate(evidence.masked_fill(~common, -torch.inf), SIDE, *graph)
     known = view.target_valid.sum().clamp_min(1)
     gain = (evidence.gather(1, chosen[:, None]).sum() - evidence.sum(0).max()) / known
-    if gain < WORTH_TEARING or len(chosen.unique()) < 2:
+    if gain < WORTH_TEARING or (chosen == chosen[0]).all():
         return None
     layers = numbered(chosen)
     pixels = _between(evidence, chosen, layers)
@@ -208,7 +208,9 @@ def borders(labels: Tensor, guide: Tensor, count: int) -> tuple[Tensor, Tensor]:
     down = torch.stack((labels[:-1].flatten(), labels[1:].flatten()), 1)
     touching = torch.cat((across, down)).sort(1).values
     touching = touching[touching[:, 0] != touching[:, 1]]
-    pairs, length = touching.unique(dim=0, return_counts=True)
+    length = torch.bincount(touching[:, 0] * count + touching[:, 1], minlength=count**2)
+    index = length.nonzero()[:, 0]
+    pairs, length = torch.stack((index // count, index % count), 1), length[index]
     size = torch.bincount(labels.flatten(), minlength=count).clamp_min(1)
     colour = guide.new_zeros(count, len(guide)).index_add(0, labels.flatten(), guide.flatten(1).T)
     colour = colour / size[:, None]
@@ -228,7 +230,7 @@ def _between(evidence: Tensor, chosen: Tensor, layers: Tensor) -> Tensor:
     table = evidence.new_zeros(count, evidence.shape[1]).index_add(0, layers, evidence)
     table = F.pad(table.reshape(count, SIDE, SIDE), (1, 1, 1, 1))
     found = []
-    for part, label in zip(table, chosen.unique().tolist(), strict=True):
+    for part, label in zip(table, sorted(set(chosen.tolist())), strict=True):
         row, column = divmod(label, SIDE)
         x = column - REACH + _peak(part[row + 1, column : column + 3])
         y = row - REACH + _peak(part[row : row + 3, column + 1])

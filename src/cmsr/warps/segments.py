@@ -12,7 +12,13 @@ from torch import Tensor
 from cmsr.warps.warp import Affine, Size, check_parameters
 
 CLAIM = 0.5
-"""Share of a segment's soft outline from which on it claims a place."""
+"""Share of a segment in the neighbourhood of a place from which on it claims that place."""
+
+DOUBT = 0.15
+"""Share from which on another segment's claim, or that of none, cannot be excluded."""
+
+OUTLINE = 5
+"""Width of the neighbourhood, in pixels of the labels: outlines are uncertain by so much."""
 
 
 class Segments:
@@ -40,30 +46,32 @@ class Segments:
 
     def __call__(self, theta: Tensor, grid: Tensor) -> Tensor:
         """Move a grid (N, H, W, 2) by the maps of parameters ``theta``."""
-        moved, claims = self._claims(theta, grid)
-        chosen = _spread_to_unclaimed(claims)
+        moved, shares = self._shares(theta, grid)
+        chosen = _spread_to_unclaimed(shares > CLAIM)
         picked = torch.gather(moved, 0, chosen[None, ..., None].expand(1, *grid.shape))
         return picked[0]
 
     def seen(self, theta: Tensor, grid: Tensor) -> Tensor:
-        """Mask (N, H, W) of the places that exactly one segment claims."""
-        return self._claims(theta, grid)[1].sum(0) == 1
+        """Mask (N, H, W) of the places that one segment claims, and surely no other."""
+        shares = self._shares(theta, grid)[1]
+        return (shares >= 1 - DOUBT).any(0) & ((shares > DOUBT).sum(0) == 1)
 
     def inverse(self, theta: Tensor, grid: Tensor) -> Tensor:
         """Raise ValueError: what is torn apart has no inverse."""
         raise ValueError("a warp of several segments has no inverse")
 
-    def _claims(self, theta: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
-        """Where each segment's map leads (K, N, H, W, 2), and whether it lands in the segment."""
+    def _shares(self, theta: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
+        """Where each segment's map leads (K, N, H, W, 2), and its share (K, N, H, W) there."""
         check_parameters(theta, self.dim)
-        moved, claims = [], []
+        moved, shares = [], []
         for label, own in enumerate(theta.reshape(self.count, Affine.dim)):
             there = self._affine(own, grid)
-            outline = (self._labels == label).to(grid)[None, None].expand(len(grid), -1, -1, -1)
-            share = F.grid_sample(outline, there, padding_mode="border", align_corners=False)
+            sharp = F.pad((self._labels == label).to(grid)[None], (OUTLINE // 2,) * 4, "replicate")
+            soft = F.avg_pool2d(sharp, OUTLINE, 1)[None].expand(len(grid), -1, -1, -1)
+            share = F.grid_sample(soft, there, padding_mode="border", align_corners=False)
             moved.append(there)
-            claims.append(share[:, 0] > CLAIM)
-        return torch.stack(moved), torch.stack(claims)
+            shares.append(share[:, 0])
+        return torch.stack(moved), torch.stack(shares)
 
 
 def _spread_to_unclaimed(claims: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cmsr.degrade import shape_of
 
-COUNT = 250
+COUNT = 400
 """About how many superpixels an image has."""
 
 COMPACTNESS = 12.0
@@ -49,4 +49,5 @@ def superpixels(guide: Tensor) -> Tensor:
 
 def numbered(labels: Tensor) -> Tensor:
     """Renumber labels (h, w) of any integers from 0 on, without gaps."""
-    return torch.unique(labels.long(), return_inverse=True)[1]
+    inverse = np.unique(labels.cpu().numpy(), return_inverse=True)[1]
+    return torch.from_numpy(inverse.reshape(labels.shape)).to(labels.device, torch.int64)
