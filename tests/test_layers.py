@@ -29,7 +29,7 @@ LAYERS = [
     ["pair"],
     ["metrics", "pictures"],
     ["deform", "matching", "register"],
-    ["segments", "superpixels", "view"],
+    ["piecewise", "superpixels", "view"],
     ["inputs"],
     ["io"],
     ["array_io", "geo"],

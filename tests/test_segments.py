@@ -15,7 +15,7 @@ from cmsr.errors import OptionError
 from cmsr.files import io
 from cmsr.warps.alignment import Alignment
 from cmsr.warps.matching import SIDE, matched, propagate
-from cmsr.warps.segments import Segments
+from cmsr.warps.piecewise import Segments
 from cmsr.warps.superpixels import numbered, superpixels
 from cmsr.warps.warp import Affine, displacement, identity_grid
 from tests.conftest import smooth_field

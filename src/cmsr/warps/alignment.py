@@ -19,7 +19,7 @@ from cmsr.degrade import shape_of
 from cmsr.warps.deform import deform
 from cmsr.warps.matching import matched
 from cmsr.warps.register import search
-from cmsr.warps.segments import Segments
+from cmsr.warps.piecewise import Segments
 from cmsr.warps.superpixels import superpixels
 from cmsr.warps.warp import (
     Affine,

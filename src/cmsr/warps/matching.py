@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.degrade import shape_of
-from cmsr.warps.segments import Segments
+from cmsr.warps.piecewise import Segments
 from cmsr.warps.superpixels import numbered
 from cmsr.warps.view import View
 from cmsr.warps.warp import Affine, Motion, Size

@@ -17,7 +17,7 @@ CLAIM = 0.5
 DOUBT = 0.15
 """Share from which on another segment's claim, or that of none, cannot be excluded."""
 
-OUTLINE = 5
+OUTLINE = 9
 """Width of the neighbourhood, in pixels of the labels: outlines are uncertain by so much."""
 
 
