@@ -2,15 +2,21 @@
 
 import csv
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from cmsr.degrade import resampler
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @dataclass(frozen=True)
@@ -72,3 +78,17 @@ def real_pairs(data: Path) -> Callable[[str], Iterator[dict[str, str]]]:
             yield from (row for row in csv.DictReader(file) if row["dataset"] == dataset)
 
     return rows
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, driven by Playwright."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install it")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium: on Debian, apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        # As root, as in a container, Chromium runs without its sandbox or not at all.
+        opened = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        opened.close()

@@ -8,12 +8,13 @@ predicts the hidden pixels says, region by region, how much of the first to take
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial as bound
 
 import torch
 from torch import Tensor
 
 from cmsr.config import Config
-from cmsr.degrade import resampler, shape_of
+from cmsr.degrade import Resampler, Shape, resampler, shape_of
 from cmsr.imaging import Imaging
 from cmsr.local_linear import whiten
 from cmsr.measurement import Measurement, measurements
@@ -28,7 +29,8 @@ from cmsr.warps.refine import refine
 from cmsr.warps.warp import Motion
 
 GUIDE_FREE = Schedule(rounds=32, first=0.3, last=0.02, variation=0.004, power=0.5)
-GUIDE_FREE_HELD_OUT = replace(GUIDE_FREE, rounds=12)
+HELD_OUT_ROUNDS = 3 / 8
+"""Rounds without the guide where pixels are hidden, per one with the whole target."""
 FILTER_ROUNDS = 6
 STEP_CONTRAST = 0.06
 STEP_ITERATIONS = 30
@@ -63,14 +65,15 @@ def solve(pair: Pair, imaging: Imaging, config: Config) -> Solution:
     """
     channels = measurements(pair, imaging, config.solver_iterations)
     alignment, frees = both(
-        lambda: _alignment(pair, imaging, config), lambda: [_alone(c) for c in channels]
+        lambda: _alignment(pair, imaging, config),
+        lambda: [_alone(c, config.denoising_rounds) for c in channels],
     )
     if pair.guide is None or alignment is None or alignment.refused:
         unused = torch.zeros_like(frees[0])
         return Solution(torch.stack(frees)[None], unused, pair.guide, alignment)
     guide, seen = alignment.apply(pair.guide[0]), alignment.seen(pair.guide.device)
     solved = [
-        _guided(channel, free, guide, seen, config.seed)
+        _guided(channel, free, guide, seen, config)
         for channel, free in zip(channels, frees, strict=True)
     ]
     weight = torch.stack([weight for _, weight in solved]).mean(0)
@@ -85,7 +88,9 @@ def _alignment(pair: Pair, imaging: Imaging, config: Config) -> Alignment | None
 
 def aligned(pair: Pair, imaging: Imaging, config: Config) -> Alignment:
     """Find where the guide lies, as long as hidden pixels are predicted better."""
-    channel, guide = _coarsened(measurements(pair, imaging, config.solver_iterations)[0], pair)
+    whole = measurements(pair, imaging, config.solver_iterations)[0]
+    channel, shrink = _coarsened(whole, pair.shape)
+    guide = shrink(pair.photo)
     partial, hidden = _with_hidden(channel, config.seed)
 
     def error(at: Tensor) -> float:
@@ -114,25 +119,27 @@ def _tear(pair: Pair, config: Config) -> Tear:
     return "no" if pair.segments is None else "proven"
 
 
-def _coarsened(channel: Measurement, pair: Pair) -> tuple[Measurement, Tensor]:
-    """Bring the result's grid to `FINENESS`, which tells where the guide lies as well as finer."""
+def _coarsened(channel: Measurement, shape: Shape) -> tuple[Measurement, Resampler]:
+    """Bring the result's grid, of this shape, to `FINENESS`; return also what brings images there.
+
+    It tells where a guide lies, and whether it tells anything, as well as finer.
+    """
     low = shape_of(channel.y)
     ratio = min(channel.ratio, FINENESS)
     working = max(low[0], round(low[0] * ratio)), max(low[1], round(low[1] * ratio))
     device = str(channel.y.device)
-    enlarge = resampler(working, pair.shape, "bicubic", device)
+    enlarge = resampler(working, shape, "bicubic", device)
     coarser = replace(channel, reduce=channel.reduce.after(enlarge), ratio=ratio)
-    return coarser, resampler(pair.shape, working, "bicubic", device)(pair.photo)
+    return coarser, resampler(shape, working, "bicubic", device)
 
 
-def _alone(channel: Measurement) -> Tensor:
-    return _guide_free(channel, channel.estimate(None), channel.straightness)
+def _alone(channel: Measurement, rounds: int) -> Tensor:
+    return _guide_free(channel, channel.estimate(None), channel.straightness, rounds)
 
 
-def _guide_free(
-    channel: Measurement, estimate: Tensor, straightness: float, schedule: Schedule = GUIDE_FREE
-) -> Tensor:
+def _guide_free(channel: Measurement, estimate: Tensor, straightness: float, rounds: int) -> Tensor:
     """Do without the guide: by sparse blocks, or by straight edges where the target has such."""
+    schedule = replace(GUIDE_FREE, rounds=rounds)
     if straightness == 0:
         return channel.denoised(estimate, schedule)
     stepped = _smoothed(channel, channel.stepped(estimate, None, None))
@@ -156,24 +163,25 @@ def _with_hidden(channel: Measurement, seed: int) -> tuple[Measurement, Tensor]:
 
 
 def _guided(
-    channel: Measurement, free: Tensor, guide: Tensor, seen: Tensor, seed: int
+    channel: Measurement, free: Tensor, guide: Tensor, seen: Tensor, config: Config
 ) -> tuple[Tensor, Tensor]:
     """Mix all explanations by what each is worth; return the image and the guide's weight.
 
     ``free`` (H, W) is the one without the guide.
     """
     features = whiten(guide, channel.ratio)
-    partial, hidden = _with_hidden(channel, seed)
+    partial, hidden = _with_hidden(channel, config.seed)
     hidden = hidden * (channel.reduce(seen) > 0.99)
     start = together(lambda: partial.estimate(None), lambda: partial.estimate(features))
     trust = _trust(partial, hidden, features, *start)
     if trust < LEAST_TRUST:
         return free, torch.zeros_like(free)
     straightness = channel.straightness
+    rounds = round(HELD_OUT_ROUNDS * config.denoising_rounds)
     explain = _Explanations(guide, features, straightness)
     held_out, guided = together(
         lambda: [
-            _guide_free(partial, start[0], straightness, GUIDE_FREE_HELD_OUT),
+            _guide_free(partial, start[0], straightness, rounds),
             *explain(partial, *start),
         ],
         lambda: explain(channel, free, channel.estimate(features)),
@@ -194,19 +202,18 @@ def _trust(
     partial: Measurement, hidden: Tensor, features: Tensor, free: Tensor, guided: Tensor
 ) -> float:
     """Trust in the guide as a whole, from its held-out gain and that of displaced guides."""
+    coarse, shrink = _coarsened(partial, shape_of(features))
+    small, distance = shrink(features), max(1, round(DECOY * coarse.ratio))
 
-    def gain(x: Tensor) -> float:
-        without, with_guide = (
-            error_db(partial.reduce(image), partial.y, hidden) for image in (free, x)
-        )
-        return without - with_guide
+    def error(image: Tensor, of: Measurement) -> float:
+        return error_db(of.reduce(image), partial.y, hidden)
 
-    distance = max(1, round(DECOY * partial.ratio))
-    decoys = together(
-        lambda: gain(partial.estimate(features.roll((distance, distance), (-2, -1)))),
-        lambda: gain(partial.estimate(features.roll((-distance, distance), (-2, -1)))),
+    displaced = [small.roll((down, distance), (-2, -1)) for down in (distance, -distance)]
+    alone, *decoys = together(
+        *(bound(coarse.estimate, at) for at in (None, *displaced)),
     )
-    return image_trust(gain(guided), max(decoys))
+    chance = error(alone, coarse) - min(error(decoy, coarse) for decoy in decoys)
+    return image_trust(error(free, partial) - error(guided, partial), chance)
 
 
 class _Explanations:

@@ -54,6 +54,9 @@ class Config:
     solver_iterations: int = _bounded(8, 1, 1000)
     """Steps of conjugate gradients in the closed-form method."""
 
+    denoising_rounds: int = _bounded(32, 3, 1000)
+    """Rounds of denoising that the closed-form method makes without the guide."""
+
     iterations: int = _bounded(800, 0, 100_000)
     """Training steps at most."""
 
@@ -164,7 +167,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
-    "fast": {"solver_iterations": 6},
+    "fast": {"solver_iterations": 6, "denoising_rounds": 8, "align": "affine"},
     "paper": {"method": "two-branch"},
 }
 

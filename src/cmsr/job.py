@@ -13,6 +13,8 @@ from cmsr.errors import OptionError
 from cmsr.files import inputs, io, preview, raster_io
 from cmsr.files.raster import Raster
 from cmsr.published.train import Progress
+from cmsr.report import page
+from cmsr.report.command import upscale_command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +25,8 @@ class Job:
     ----------
     target, guide : Path
         ``guide`` is None where there is none, or ``target`` holds it.
-    out, json, preview : Path
-        The result, the record of the run, the picture; the latter two may be None.
+    out, json, preview, report : Path
+        The result, the record of the run, the picture, the page; all but the first may be None.
     colour_map : str
         Of the preview.
     overwrite : bool
@@ -38,6 +40,7 @@ class Job:
     out: Path
     json: Path | None
     preview: Path | None
+    report: Path | None
     colour_map: str
     overwrite: bool
     config: Config
@@ -53,6 +56,8 @@ class Job:
         pages = inputs.pages(self.target)
         self._check_outputs(len(pages))
         if len(pages) == 1 and self.guide is not None and self._too_large(self.guide):
+            if self.report:
+                raise OptionError("a report needs the whole image in memory; raise --max-memory")
             facts = [self._by_windows(self.guide, progress)]
         else:
             facts = self._whole(pages, progress)
@@ -61,21 +66,28 @@ class Job:
             record.write_json(self.json, told)
         return facts
 
+    def command(self) -> str:
+        """Return what to type to do it again."""
+        return upscale_command(self.target, self.guide, self.out, self.config)
+
     def _files(self) -> list[Path]:
         """Input files, without what is named inside them."""
         named = [self.target] if self.guide is None else [self.target, self.guide]
         return [io.locate(path)[0] for path in named]
 
     def _check_outputs(self, pages: int) -> None:
-        outputs = [path for path in (self.out, self.json, self.preview) if path is not None]
+        named = (self.out, self.json, self.preview, self.report)
+        outputs = [path for path in named if path is not None]
         if len({path.absolute() for path in outputs}) < len(outputs):
             raise OptionError(f"{self.out}: two outputs cannot have one name")
         for path in outputs:
             io.check_output(path, inputs=self._files(), overwrite=self.overwrite)
         if self.preview:
             preview.check(self.preview, self.colour_map)
-            if pages > 1:
-                raise OptionError("preview goes with one page; name it as FILE:1")
+        if self.report:
+            page.check(self.report)
+        if pages > 1 and (self.preview or self.report):
+            raise OptionError("a preview or a report goes with one page; name it as FILE:1")
 
     def _too_large(self, guide: Path) -> bool:
         """Tell whether the guide is a file too large to be worked on at once."""
@@ -85,14 +97,16 @@ class Job:
 
     def _whole(self, pages: list[inputs.Source], progress: Progress | None) -> list[dict[str, Any]]:
         written, facts = [], []
-        for page in pages:
-            target, guide, notes = inputs.read_pair(page, self.guide, self.config)
+        for source in pages:
+            target, guide, notes = inputs.read_pair(source, self.guide, self.config)
             io.check_output(self.out, like=target, overwrite=True)
             result = self._upscale(target, guide, progress)
             result.info["notes"][:0] = notes
             written.append((result.image, result.valid, target))
             facts.append(record.of_run(result.info))
         io.write_pages(self.out, written)
+        if self.report:
+            page.write(self.report, result, self.command())
         if self.preview:
             preview.write(self.preview, *written[0], self.colour_map)
         return facts

@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
+from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 
 Rgb = npt.NDArray[np.uint8]
@@ -31,6 +32,15 @@ def colour(values: npt.NDArray[Any], low: float, high: float, colour_map: str = 
     scaled = (values.astype(np.float64) - low) / max(high - low, np.finfo(float).tiny)
     painted = mpl.colormaps[colour_map].with_extremes(bad="0.5")(np.ma.masked_invalid(scaled))
     return np.asarray(np.rint(painted[..., :3] * 255), dtype=np.uint8)
+
+
+def round_ticks(low: float, high: float, most: int = 6) -> list[tuple[float, str]]:
+    """Return round numbers between two values and how they are written, to equal digits."""
+    locator = MaxNLocator(most, steps=[1, 2, 5, 10], min_n_ticks=4)
+    ticks = [float(tick) for tick in locator.tick_values(low, high) if low <= tick <= high]
+    step = ticks[1] - ticks[0] if len(ticks) > 1 else high - low
+    digits = max(0, -int(np.floor(np.log10(step))))
+    return [(tick, f"{tick:.{digits}f}") for tick in ticks]
 
 
 def enlarge(picture: Rgb, shape: tuple[int, int]) -> Rgb:
@@ -66,3 +76,16 @@ def side_by_side(panels: Sequence[Panel], details: Sequence[Box] = ()) -> Image.
             sheet.paste(detail, (left, top))
             top += zoom + _MARGIN
     return sheet
+
+
+def window_of_most(values: npt.NDArray[Any], height: int, width: int) -> Box:
+    """Find the window of a given size in which values (H, W) have the largest sum."""
+    total = np.pad(values.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    inside = (
+        total[height:, width:]
+        - total[:-height, width:]
+        - total[height:, :-width]
+        + total[:-height, :-width]
+    )
+    top, left = np.unravel_index(int(inside.argmax()), inside.shape)
+    return int(left), int(top), int(left) + width, int(top) + height

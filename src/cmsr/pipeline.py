@@ -15,6 +15,7 @@ import torch
 from cmsr import closed_form
 from cmsr.config import Config
 from cmsr.errors import OptionError
+from cmsr.evidence import Evidence, picture
 from cmsr.files.inputs import Source, check_size, read_pair, read_segments
 from cmsr.imaging import Imaging, imaging_of, named_kernel
 from cmsr.pair import Pair
@@ -42,6 +43,8 @@ class Result:
     info : dict
         Ratio, kernel and how sure that is, noise of each channel in the target's units, alignment,
         seed, preset, seconds, notes, warnings: what a record of the run needs.
+    evidence : Evidence or None
+        What the result is judged by: input, guide as given, residual; None where it is unknown.
     """
 
     image: npt.NDArray[Any]
@@ -50,6 +53,15 @@ class Result:
     warped_guide: npt.NDArray[np.float32] | None
     history: dict[str, list[float]]
     info: dict[str, Any] = field(default_factory=dict)
+    evidence: Evidence | None = None
+
+    def _repr_html_(self) -> str | None:
+        """Show before and after in a notebook."""
+        from cmsr.report.notebook import framed_slider
+
+        if self.evidence is None:
+            return None
+        return framed_slider(self.evidence.target, self.image, self.valid)
 
 
 def upscale(
@@ -109,7 +121,7 @@ def upscale(
         image=stacked[0] if raster.flat else np.moveaxis(stacked, 0, -1),
         valid=pair.valid_at_output(),
         guide_weight=solution.guide_weight.cpu().numpy(),
-        warped_guide=_picture(solution.guide),
+        warped_guide=picture(solution.guide),
         history=solution.history,
         info={
             "preset": config.preset,
@@ -126,6 +138,7 @@ def upscale(
             "guide_weight": float(solution.guide_weight.mean()),
             "warnings": list(solution.alignment.warnings) if solution.alignment else [],
         },
+        evidence=Evidence.of(raster, pair, imaging, solution),
     )
 
 
@@ -154,11 +167,3 @@ def _device(name: str) -> str:
     if name == "cuda" and not available:
         raise OptionError("device is 'cuda', but no CUDA GPU is available; choose cpu or auto")
     return "cuda" if available and name != "cpu" else "cpu"
-
-
-def _picture(guide: torch.Tensor | None) -> npt.NDArray[np.float32] | None:
-    """Return a guide (1, G, H, W) as (H, W) or (H, W, 3), or None."""
-    if guide is None:
-        return None
-    channels = guide[0].cpu().numpy()
-    return np.asarray(channels[0] if len(channels) == 1 else np.moveaxis(channels, 0, -1))

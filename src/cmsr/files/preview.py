@@ -8,13 +8,12 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 
 from cmsr.errors import OptionError, OutputError
 from cmsr.files.atomic import replacing
 from cmsr.files.raster import Raster
-from cmsr.pictures import colour
+from cmsr.pictures import colour, round_ticks
 
 LARGEST = 4096
 """Longest side of a preview's image, in pixels; larger results are thinned out."""
@@ -95,29 +94,23 @@ def _physical(
     every = max(1, -(-max(valid.shape) // LARGEST))
     channel = (image if image.ndim == 2 else image[..., 0])[::every, ::every].astype(np.float64)
     values = np.where(valid[::every, ::every], channel, np.nan)
-    profile = like.profile if like is not None else {}
-    scale = (profile.get("scales") or [1.0])[0]
-    offset = (profile.get("offsets") or [0.0])[0]
-    unit = (profile.get("units") or [None])[0]
-    return values * scale + offset, unit or ""
+    scale, offset, unit = like.unit() if like is not None else (1.0, 0.0, "")
+    return values * scale + offset, unit
 
 
 def _scale_bar(height: int, low: float, high: float, unit: str, colour_map: str) -> Image.Image:
     """Draw a bar of colours with round numbers beside it and the unit above."""
     size = max(11, min(20, height // 24))
     font = ImageFont.load_default(size)
-    ticks = [t for t in MaxNLocator(6).tick_values(low, high) if low <= t <= high]
-    step = ticks[1] - ticks[0] if len(ticks) > 1 else high - low
-    digits = max(0, -int(np.floor(np.log10(step))))
-    labels = [f"{tick:.{digits}f}" for tick in ticks]
-    wide = int(max([font.getlength(text) for text in [*labels, unit]], default=0))
+    ticks = round_ticks(low, high)
+    wide = int(max([font.getlength(text) for _, text in [*ticks, (0, unit)]], default=0))
     sheet = Image.new("RGB", (4 * size + wide, max(height, 6 * size)), _PAPER)
     pen = ImageDraw.Draw(sheet)
     top, bottom = 2 * size, sheet.height - size
     ramp = np.linspace(high, low, bottom - top)[:, None].repeat(size, axis=1)
     sheet.paste(Image.fromarray(colour(ramp, low, high, colour_map)), (size, top))
     pen.text((size, size // 3), unit, fill=_INK, font=font)
-    for tick, text in zip(ticks, labels, strict=True):
+    for tick, text in ticks:
         y = top + (high - tick) / (high - low) * (bottom - top)
         pen.line([(2 * size, y), (2 * size + size // 2, y)], fill=_INK)
         pen.text((3 * size, y), text, fill=_INK, font=font, anchor="lm")

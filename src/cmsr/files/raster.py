@@ -47,6 +47,20 @@ class Raster:
         """Height and width in pixels."""
         return self.data.shape[1], self.data.shape[2]
 
+    def unit(self, channel: int = 0) -> tuple[float, float, str]:
+        """Return scale, offset and unit: ``value * scale + offset`` of a channel is in that unit.
+
+        The unit is "" where the file names none.
+        """
+        scales, offsets, units = (
+            self.profile.get(key) or () for key in ("scales", "offsets", "units")
+        )
+        return (
+            float(scales[channel]) if channel < len(scales) else 1.0,
+            float(offsets[channel]) if channel < len(offsets) else 0.0,
+            (units[channel] if channel < len(units) else None) or "",
+        )
+
 
 def from_array(array: npt.ArrayLike, name: str, **profile: Any) -> Raster:
     """Take an array of shape (H, W) or (H, W, C); NaN and infinite values are holes.

@@ -18,8 +18,8 @@ from torch import Tensor
 from cmsr.degrade import shape_of
 from cmsr.warps.deform import deform
 from cmsr.warps.matching import matched
-from cmsr.warps.register import search
 from cmsr.warps.piecewise import Segments
+from cmsr.warps.register import search
 from cmsr.warps.superpixels import superpixels
 from cmsr.warps.warp import (
     Affine,

@@ -5,6 +5,8 @@ Coordinates and parameters follow the convention of `cmsr.warps.warp`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -35,7 +37,7 @@ class Segments:
     The parameters are those of `Affine`, segment by segment. A place of the target is claimed by
     each segment whose map takes it into that segment. Where none does, the guide does not show
     it; where two do, one of them lies behind: `seen` tells. Such a place moves with the nearest
-    claimed one, or with the first of those that claim it.
+    claimed one, or with the first segment of those that claim it.
     """
 
     def __init__(self, size: Size, labels: Tensor) -> None:
@@ -46,43 +48,48 @@ class Segments:
 
     def __call__(self, theta: Tensor, grid: Tensor) -> Tensor:
         """Move a grid (N, H, W, 2) by the maps of parameters ``theta``."""
-        moved, shares = self._shares(theta, grid)
-        chosen = _spread_to_unclaimed(shares > CLAIM)
-        picked = torch.gather(moved, 0, chosen[None, ..., None].expand(1, *grid.shape))
-        return picked[0]
+        owner = torch.full(grid.shape[:3], -1, device=grid.device)
+        for label, share in self._shares(theta, grid):
+            owner = torch.where((owner < 0) & (share > CLAIM), label, owner)
+        owner = _spread_to_unclaimed(owner)
+        moved = grid
+        for label, own in enumerate(self._maps(theta)):
+            moved = torch.where((owner == label)[..., None], self._affine(own, grid), moved)
+        return moved
 
     def seen(self, theta: Tensor, grid: Tensor) -> Tensor:
         """Mask (N, H, W) of the places that one segment claims, and surely no other."""
-        shares = self._shares(theta, grid)[1]
-        return (shares >= 1 - DOUBT).any(0) & ((shares > DOUBT).sum(0) == 1)
+        certain = torch.zeros(grid.shape[:3], dtype=torch.bool, device=grid.device)
+        possible = torch.zeros_like(certain, dtype=torch.int64)
+        for _, share in self._shares(theta, grid):
+            certain |= share >= 1 - DOUBT
+            possible += share > DOUBT
+        return certain & (possible == 1)
 
     def inverse(self, theta: Tensor, grid: Tensor) -> Tensor:
         """Raise ValueError: what is torn apart has no inverse."""
         raise ValueError("a warp of several segments has no inverse")
 
-    def _shares(self, theta: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
-        """Where each segment's map leads (K, N, H, W, 2), and its share (K, N, H, W) there."""
+    def _maps(self, theta: Tensor) -> Tensor:
         check_parameters(theta, self.dim)
-        moved, shares = [], []
-        for label, own in enumerate(theta.reshape(self.count, Affine.dim)):
+        return theta.reshape(self.count, Affine.dim)
+
+    def _shares(self, theta: Tensor, grid: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Yield each segment and its share (N, H, W) around where its map leads."""
+        for label, own in enumerate(self._maps(theta)):
+            sharp = (self._labels == label).to(grid)[None, None]
+            sharp = F.pad(sharp, (OUTLINE // 2,) * 4, mode="replicate")
+            soft = F.avg_pool2d(sharp, OUTLINE, 1).expand(len(grid), -1, -1, -1)
             there = self._affine(own, grid)
-            sharp = F.pad((self._labels == label).to(grid)[None], (OUTLINE // 2,) * 4, "replicate")
-            soft = F.avg_pool2d(sharp, OUTLINE, 1)[None].expand(len(grid), -1, -1, -1)
             share = F.grid_sample(soft, there, padding_mode="border", align_corners=False)
-            moved.append(there)
-            shares.append(share[:, 0])
-        return torch.stack(moved), torch.stack(shares)
+            yield label, share[:, 0]
 
 
-def _spread_to_unclaimed(claims: Tensor) -> Tensor:
-    """Index (N, H, W) of the first claim; of the nearest claimed place's where there is none."""
-    known = claims.any(0)
-    chosen = claims.to(torch.uint8).argmax(0)
-    if not known.any():
-        return chosen
-    while not known.all():
-        layers = torch.stack((chosen, torch.ones_like(chosen))).float() * known
-        wide = F.max_pool2d(layers, 3, 1, 1)
-        chosen = torch.where(known, chosen, wide[0].long())
-        known = known | (wide[1] > 0)
-    return chosen
+def _spread_to_unclaimed(owner: Tensor) -> Tensor:
+    """Give each place of (N, H, W) that is -1 the segment of the nearest that is not."""
+    if (owner < 0).all():
+        return torch.zeros_like(owner)
+    while (owner < 0).any():
+        wide = F.max_pool2d(owner[:, None].float(), 3, 1, 1)[:, 0].long()
+        owner = torch.where(owner < 0, wide, owner)
+    return owner

@@ -1,0 +1,32 @@
+"""The command that repeats a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from pathlib import Path
+from typing import Any
+
+from cmsr.config import Config
+
+
+def upscale_command(target: Path, guide: Path | None, out: Path, config: Config) -> str:
+    """Return the line for a shell: the preset, the seed, and every option unlike the preset's."""
+    preset = Config.of(config.preset)
+    words = ["cmsr", "upscale", str(target), *([str(guide)] if guide else []), "-o", str(out)]
+    words += ["--preset", config.preset, "--seed", str(config.seed)]
+    for option in dataclasses.fields(Config):
+        value = getattr(config, option.name)
+        if option.name not in ("preset", "seed") and value != getattr(preset, option.name):
+            words += _words(option.name.replace("_", "-"), value)
+    return shlex.join(words)
+
+
+def _words(name: str, value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    if name == "native-size":
+        return [f"--{name}", *map(str, value)]
+    if isinstance(value, tuple):
+        return [f"--{name}", ",".join(map(repr, value))]
+    return [f"--{name}", str(value)]
