@@ -13,6 +13,8 @@ from cmsr.config import Config
 from cmsr.errors import OptionError
 from tests.batches import all_recorded, events, make_table
 
+pytest.importorskip("dask_jobqueue")
+
 SBATCH = """#!/bin/sh
 test "$1" = --version && exit
 cp "$1" {folder}/script

@@ -144,8 +144,8 @@ def _submitted(kind: Kind, workers: int, threads: int) -> Iterator[Client]:
     try:
         if kind == "slurm":
             prologue = [f"export {variable}={count}" for variable, count in single.items()]
-            prologue += dask.config.get("jobqueue.slurm.job-script-prologue")
-            own = dask.config.get("jobqueue.slurm.scheduler-options")
+            prologue += dask.config.get("jobqueue.slurm.job-script-prologue", [])
+            own = dask.config.get("jobqueue.slurm.scheduler-options", {})
             cluster = factory(
                 cores=threads,
                 processes=1,

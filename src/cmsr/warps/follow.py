@@ -1,7 +1,8 @@
 """Alignment along frames of one camera: from where the guide lay in the frame before.
 
 The coarse search and the smooth deformation are left out; the free-form deformation goes on from
-what it was. The move must still earn its freedom in this very frame, or all is searched anew.
+what it was, where that tells more. The move must still earn its freedom in this very frame, or all
+is searched anew.
 """
 
 from __future__ import annotations
@@ -55,12 +56,16 @@ def follow(
         return None
     gross, start = before
     unmoved = Alignment(size, (), facts["confidence"])
-    finer = [] if refine is None else [refine(Alignment(size, gross).apply(guide), start)]
-    stages = [*gross, *finer]
-    if not stages:
-        return unmoved
-    found, _ = proven(unmoved, error(guide), stages, LEAST_GAIN_DB, guide, error)
-    return None if facts["stages"] and not found.stages else found
+    kept = [*gross, (finest(size, shape_of(target)), start)] if start.any() else gross
+    found, lowest = unmoved, error(guide)
+    if kept:
+        found, lowest = proven(unmoved, lowest, kept, LEAST_GAIN_DB, guide, error)
+        if not found.stages:
+            return None
+    if refine is None:
+        return found
+    finer = [*gross, refine(Alignment(size, gross).apply(guide), start)]
+    return proven(found, lowest, finer, LEAST_GAIN_DB, guide, error)[0]
 
 
 def _stages(
