@@ -107,7 +107,7 @@ NAMED = {
         "s3://here/out",
         "redentials",
     ),
-    "no server": ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "s3://here/out", "s3://here/out: "),
+    "no server": ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "s3://here/out", "s3://here/out"),
 }
 
 
