@@ -23,7 +23,7 @@ LAYERS = [
     ["cases"],
     ["clusters", "engine", "journal", "lock", "sheet", "watch"],
     ["plan", "worker"],
-    ["store"],
+    ["storage"],
     ["receipt", "task"],
     ["job"],
     ["page"],
