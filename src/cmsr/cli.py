@@ -24,7 +24,7 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from cmsr import __version__
 from cmsr.config import Config
-from cmsr.errors import CmsrError, OptionError
+from cmsr.errors import CmsrError, OptionError, RunError
 
 if TYPE_CHECKING:
     from cmsr.published.train import Progress
@@ -77,8 +77,8 @@ class Upscale:
         """Read, upscale, write."""
         from cmsr import job, record
 
-        names = {field.name for field in dataclasses.fields(job.Job)}
-        options = {name: getattr(self, name) for name in names}
+        asked = vars(self).keys() & {field.name for field in dataclasses.fields(job.Job)}
+        options = {name: getattr(self, name) for name in asked}
         with _progress(self.quiet) as progress:
             facts = job.Job(**options).run(progress)
         for page in facts:
@@ -153,6 +153,76 @@ class Align:
         _complain(found.info["warnings"])
         if not self.quiet:
             print(f"{self.out}: {record.alignment_summary(found.info)}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Upscale any number of pairs on all cores, or on a cluster; what is done is not done again."""
+
+    pairs: Positional[str]
+    """CSV file with the columns name,target,guide; paths in it are relative to it. Like every
+    file here it may be a URL: s3://…, gs://…"""
+
+    out: Annotated[str, arg(aliases=["-o"])]
+    """Folder for the results NAME.tif, their records NAME.json, batch.jsonl and a contact sheet."""
+
+    format: Literal["tif", "png", "npy", "exr"] = "tif"
+    """Format of the results."""
+
+    workers: int | None = None
+    """Processes, each with one pair at a time; one a core, or one a GPU, if not given."""
+
+    threads: int = 1
+    """Threads of each process."""
+
+    scheduler: str | None = None
+    """Address of a Dask scheduler with workers of its own, for example tcp://10.0.0.1:8786."""
+
+    cluster: Literal["slurm", "kubernetes"] | None = None
+    """Start the workers as jobs or pods, as Dask's own configuration describes them."""
+
+    retries: int = 1
+    """How often a pair that fails is tried again."""
+
+    series: bool = False
+    """The rows are frames of one camera in order (of several, where there is a column series):
+    each starts from what was found in the one before."""
+
+    quiet: bool = False
+    """Print nothing but errors."""
+
+    overwrite: bool = False
+    """Replace files that no batch has made."""
+
+    config: OmitArgPrefixes[Config]
+    """How to do it; the preset decides what is not given."""
+
+    def run(self) -> None:
+        """Plan, work, sum up."""
+        from cmsr.batch import clusters, run, watch
+
+        crew = clusters.Crew(
+            workers=self.workers,
+            threads=self.threads,
+            scheduler=self.scheduler,
+            cluster=self.cluster,
+            retries=self.retries,
+        )
+        batch = run.Batch(
+            pairs=self.pairs,
+            out=self.out,
+            ending=self.format,
+            series=self.series,
+            overwrite=self.overwrite,
+            crew=crew,
+            config=self.config,
+        )
+        with watch.watching(quiet=self.quiet) as shown:
+            tally = batch.run(shown)
+        if not self.quiet:
+            print(tally.summary(self.out))
+        if tally.failed:
+            raise RunError(f"{len(tally.failed)} of {tally.total} pairs failed")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -356,7 +426,7 @@ def _tell(done: int, total: int, record: dict[str, Any]) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return 0 when done, 2 where the input or the options are wrong.
+    """Run one command; return 0 when done, 2 where the input or the options are wrong, else 1.
 
     Parameters
     ----------
@@ -374,6 +444,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CmsrError as error:
         print(f"cmsr: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except RunError as error:
+        print(f"cmsr: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("cmsr: interrupted", file=sys.stderr)
         return 130
@@ -391,6 +464,7 @@ def _parse(arguments: list[str]) -> Command:
     commands: dict[str, Callable[..., Command]] = {
         "upscale": partial(Upscale, config=config),
         "align": Align,
+        "batch": partial(Batch, config=config),
         "evaluate": Evaluate,
         "info": Info,
         "demo": Demo,

@@ -7,8 +7,10 @@ predicts the hidden pixels says, region by region, how much of the first to take
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial as bound
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,8 +27,11 @@ from cmsr.priors.sparse import Schedule
 from cmsr.solution import Solution
 from cmsr.trust import error_db, hide, image_trust, mixture_trust, region_weights
 from cmsr.warps.alignment import Alignment, Tear, align
+from cmsr.warps.follow import follow
 from cmsr.warps.refine import refine
 from cmsr.warps.warp import Motion
+
+Facts = Mapping[str, Any]
 
 GUIDE_FREE = Schedule(rounds=32, first=0.3, last=0.02, variation=0.004, power=0.5)
 HELD_OUT_ROUNDS = 3 / 8
@@ -46,7 +51,7 @@ LEAST_TRUST = 0.01
 """Trust below which the guide is left out altogether."""
 
 
-def solve(pair: Pair, imaging: Imaging, config: Config) -> Solution:
+def solve(pair: Pair, imaging: Imaging, config: Config, previous: Facts | None = None) -> Solution:
     """Estimate the target at the result's resolution.
 
     Parameters
@@ -57,6 +62,8 @@ def solve(pair: Pair, imaging: Imaging, config: Config) -> Solution:
         How the target was made.
     config : Config
         ``solver_iterations``, ``align``, ``seed`` (which pixels are hidden).
+    previous : mapping, optional
+        `Alignment.facts` of the frame before, in a series.
 
     Returns
     -------
@@ -65,7 +72,7 @@ def solve(pair: Pair, imaging: Imaging, config: Config) -> Solution:
     """
     channels = measurements(pair, imaging, config.solver_iterations)
     alignment, frees = both(
-        lambda: _alignment(pair, imaging, config),
+        lambda: _alignment(pair, imaging, config, previous),
         lambda: [_alone(c, config.denoising_rounds) for c in channels],
     )
     if pair.guide is None or alignment is None or alignment.refused:
@@ -80,13 +87,19 @@ def solve(pair: Pair, imaging: Imaging, config: Config) -> Solution:
     return Solution(torch.stack([x for x, _ in solved])[None], weight, guide[None], alignment)
 
 
-def _alignment(pair: Pair, imaging: Imaging, config: Config) -> Alignment | None:
+def _alignment(
+    pair: Pair, imaging: Imaging, config: Config, previous: Facts | None
+) -> Alignment | None:
     if pair.guide is None:
         return None
-    return Alignment(pair.shape) if config.align == "off" else aligned(pair, imaging, config)
+    if config.align == "off":
+        return Alignment(pair.shape)
+    return aligned(pair, imaging, config, previous)
 
 
-def aligned(pair: Pair, imaging: Imaging, config: Config) -> Alignment:
+def aligned(
+    pair: Pair, imaging: Imaging, config: Config, previous: Facts | None = None
+) -> Alignment:
     """Find where the guide lies, as long as hidden pixels are predicted better."""
     whole = measurements(pair, imaging, config.solver_iterations)[0]
     channel, shrink = _coarsened(whole, pair.shape)
@@ -97,17 +110,23 @@ def aligned(pair: Pair, imaging: Imaging, config: Config) -> Alignment:
         predicted = channel.reduce(partial.estimate(whiten(at, channel.ratio)))
         return error_db(predicted, channel.y, hidden)
 
-    def finest(at: Tensor) -> Motion:
-        return refine(channel.y, partial.valid, channel.reduce, at, channel.ratio)
+    def finest(at: Tensor, start: Tensor | None = None) -> Motion:
+        return refine(channel.y, partial.valid, channel.reduce, at, channel.ratio, start)
 
+    deformable = config.align != "affine"
+    tear = _tear(pair, config)
+    if previous is not None and tear == "no":
+        followed = follow(previous, channel.y, guide, error, finest if deformable else None)
+        if followed is not None:
+            return replace(followed, size=pair.shape)
     found = align(
         channel.y,
         channel.valid,
         guide,
         error,
         finest,
-        deformable=config.align != "affine",
-        tear=_tear(pair, config),
+        deformable=deformable,
+        tear=tear,
         labels=pair.segments,
     )
     return replace(found, size=pair.shape)

@@ -166,21 +166,21 @@ def align(
     if affine is not None:
         if affine.any():
             coarse = [(Affine(best.size), affine)]
-            best, lowest = _proven(best, lowest, coarse, LEAST_GAIN_DB, guide, error)
+            best, lowest = proven(best, lowest, coarse, LEAST_GAIN_DB, guide, error)
         if deformable:
             colours = guide.expand(3, -1, -1)
             bent = deform(target[None], colours, affine, target_valid=valid > 0)
             if len(bent) > 1:
-                best, lowest = _proven(best, lowest, bent, LEAST_BENT_GAIN_DB, guide, error)
+                best, lowest = proven(best, lowest, bent, LEAST_BENT_GAIN_DB, guide, error)
     if affine is not None and tear != "no":
         stages = _torn(best, target, valid, guide, labels)
         least = -math.inf if tear == "yes" else LEAST_TORN_GAIN_DB
         if len(stages) > len(best.stages):
-            best, lowest = _proven(best, lowest, stages, least, guide, error)
+            best, lowest = proven(best, lowest, stages, least, guide, error)
     if not deformable:
         return best
     finer = [*best.stages, refine(best.apply(guide))]
-    return _proven(best, lowest, finer, LEAST_GAIN_DB, guide, error)[0]
+    return proven(best, lowest, finer, LEAST_GAIN_DB, guide, error)[0]
 
 
 def recognise(target: Tensor, valid: Tensor, guide: Tensor) -> tuple[Alignment, Tensor | None]:
@@ -231,7 +231,7 @@ def _torn(
     return best.stages if motion is None else [*best.stages, motion]
 
 
-def _proven(
+def proven(
     best: Alignment,
     lowest: float,
     stages: Stages,
