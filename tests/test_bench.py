@@ -9,7 +9,7 @@ import pytest
 
 from cmsr.bench import results
 from cmsr.bench.comparison import Comparison
-from cmsr.bench.store import Record, Store
+from cmsr.bench.records import Record, Store
 from cmsr.bench.training import Training
 from cmsr.bench.weights_file import Weights
 from cmsr.cli import main

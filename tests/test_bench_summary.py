@@ -5,7 +5,7 @@ import math
 import pytest
 
 from cmsr.bench import tables
-from cmsr.bench.store import Record
+from cmsr.bench.records import Record
 from cmsr.bench.summary import mean_and_error, summaries
 
 

@@ -77,8 +77,8 @@ class Upscale:
         """Read, upscale, write."""
         from cmsr import job, record
 
-        names = {field.name for field in dataclasses.fields(job.Job)}
-        options = {name: getattr(self, name) for name in names}
+        asked = vars(self).keys() & {field.name for field in dataclasses.fields(job.Job)}
+        options = {name: getattr(self, name) for name in asked}
         with _progress(self.quiet) as progress:
             facts = job.Job(**options).run(progress)
         for page in facts:
@@ -115,8 +115,12 @@ class Align:
     json: Path | None = None
     """Also write the warps and what was found, as JSON."""
 
-    how: Annotated[Literal["auto", "affine"], arg(name="align")] = "auto"
-    """How freely the photo is moved: by an affine map alone, or by all that helps."""
+    how: Annotated[Literal["auto", "affine", "segments"], arg(name="align")] = "auto"
+    """How freely the photo is moved: by an affine map alone, by all that helps, or by that with
+    every object moved by itself."""
+
+    segments: Path | None = None
+    """Label image of the photo's size, a whole number for each object."""
 
     quiet: bool = False
     """Print nothing but errors and warnings."""
@@ -129,13 +133,14 @@ class Align:
         from cmsr import record, registered
         from cmsr.files import io
 
-        inputs = [self.target, self.guide]
+        inputs = [path for path in (self.target, self.guide, self.segments) if path is not None]
         target, guide = io.read(self.target), io.read(self.guide)
+        labels = None if self.segments is None else str(self.segments)
         outputs = [self.out, self.field, self.mask, self.overlay, self.json]
         for path in filter(None, outputs):
             like = guide if path is self.out else None
             io.check_output(path, inputs=inputs, like=like, overwrite=self.overwrite)
-        found = registered.align(target, guide, align=self.how)
+        found = registered.align(target, guide, align=self.how, segments=labels)
         io.write(self.out, found.guide, found.valid, like=guide)
         if self.field:
             registered.write_field(self.field, found.displacement, like=guide)

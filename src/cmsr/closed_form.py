@@ -26,7 +26,7 @@ from cmsr.priors.guided import EdgeVariation, GuidedFilter
 from cmsr.priors.sparse import Schedule
 from cmsr.solution import Solution
 from cmsr.trust import error_db, hide, image_trust, mixture_trust, region_weights
-from cmsr.warps.alignment import Alignment, align
+from cmsr.warps.alignment import Alignment, Tear, align
 from cmsr.warps.follow import follow
 from cmsr.warps.refine import refine
 from cmsr.warps.warp import Motion
@@ -114,12 +114,28 @@ def aligned(
         return refine(channel.y, partial.valid, channel.reduce, at, channel.ratio, start)
 
     deformable = config.align != "affine"
-    if previous is not None:
+    tear = _tear(pair, config)
+    if previous is not None and tear == "no":
         followed = follow(previous, channel.y, guide, error, finest if deformable else None)
         if followed is not None:
             return replace(followed, size=pair.shape)
-    found = align(channel.y, channel.valid, guide, error, finest, deformable=deformable)
+    found = align(
+        channel.y,
+        channel.valid,
+        guide,
+        error,
+        finest,
+        deformable=deformable,
+        tear=tear,
+        labels=pair.segments,
+    )
     return replace(found, size=pair.shape)
+
+
+def _tear(pair: Pair, config: Config) -> Tear:
+    if config.align == "segments":
+        return "yes"
+    return "no" if pair.segments is None else "proven"
 
 
 def _coarsened(channel: Measurement, shape: Shape) -> tuple[Measurement, Resampler]:

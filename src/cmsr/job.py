@@ -121,6 +121,8 @@ class Job:
         return pipeline.upscale(target, guide, progress=progress, previous=self.previous, **options)
 
     def _by_windows(self, guide_file: Path, progress: Progress | None) -> dict[str, Any]:
+        if self.config.segments is not None:
+            raise OptionError("segments goes with images worked on at once; raise --max-memory")
         notes: list[str] = []
         common = inputs.common_grid(self.target, guide_file)
         window, grid = (common.window, common.grid) if common else (None, None)

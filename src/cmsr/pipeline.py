@@ -17,7 +17,7 @@ from cmsr.config import Config
 from cmsr.degrade import Kernel
 from cmsr.errors import CmsrError, OptionError
 from cmsr.evidence import Evidence, picture
-from cmsr.files.inputs import Source, check_size, read_pair
+from cmsr.files.inputs import Source, check_size, read_pair, read_segments
 from cmsr.imaging import Imaging, imaging_of, named_kernel
 from cmsr.pair import Pair
 from cmsr.published import two_branch
@@ -115,7 +115,8 @@ def upscale(
     config = Config.of(preset, seed=seed, **options)
     device, kernel = _device(config.device), named_kernel(config.kernel)
     raster, photo, read_notes = read_pair(target, guide, config)
-    pair = Pair.of(raster, photo, config.ratio, fill=config.fill).to(device)
+    labels = read_segments(photo, config)
+    pair = Pair.of(raster, photo, config.ratio, fill=config.fill, segments=labels).to(device)
     check_size(raster, pair.shape, config)
     imaging = imaging_of(pair, kernel or _kernel_before(previous))
     with _no_denormals():

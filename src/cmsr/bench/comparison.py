@@ -9,9 +9,9 @@ from pathlib import Path
 from cmsr.bench.cases import Case, read_cases
 from cmsr.bench.figures import write_all
 from cmsr.bench.learned import weight_file
+from cmsr.bench.records import Record, Run, Store
 from cmsr.bench.results import write_results
 from cmsr.bench.runner import Told, run_all
-from cmsr.bench.store import Record, Run, Store
 from cmsr.bench.variants import Variant, variants
 from cmsr.errors import OptionError
 

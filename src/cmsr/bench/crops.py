@@ -46,44 +46,51 @@ class Strip:
         total = sum(((other - first) ** 2 for other in others), np.zeros_like(first))
         return window_of_most(total, height // SHARE, width // SHARE)
 
+    @property
+    def low_box(self) -> Box:
+        """The same place in the input."""
+        left, top, right, bottom = self.box
+        height, width = (
+            small / large
+            for small, large in zip(self.target.shape, self.images[0][1].shape, strict=True)
+        )
+        return (
+            round(left * width), round(top * height), round(right * width), round(bottom * height)
+        )  # fmt: skip
+
 
 def draw(path: Path, strips: Sequence[Strip], colour_map: str = "gray") -> None:
-    """Draw strips of the same methods, each in the range of values that its crop needs."""
-    columns = 1 + max(len(s.images) for s in strips) + any(s.truth is not None for s in strips)
+    """Draw a row for each strip, a column for each method; every row in its own range of values."""
+    rows = [_cells(strip) for strip in strips]
+    methods = list(dict.fromkeys(name for strip in strips for name, _, _ in strip.images))
+    columns = ["input", *methods, *(["truth"] if any("truth" in row for row in rows) else [])]
     left, top, right, bottom = strips[0].box
-    height = 1.5 * (bottom - top) / (right - left) + 0.45
-    figure = Figure(figsize=(1.5 * columns, height * len(strips)), layout="constrained")
-    grid = figure.subplots(len(strips), columns, squeeze=False)
-    for row, strip in zip(grid, strips, strict=True):
-        for axes, (name, crop, note) in zip(row, _cells(strip), strict=False):
-            shown = strip.truth if strip.truth is not None else strip.images[-1][1]
-            low, high = np.percentile(shown[_slices(strip.box)], [0.5, 99.5])
-            axes.imshow(crop, cmap=colour_map, vmin=low, vmax=high, interpolation="nearest")
-            axes.set_title(name, fontsize=7)
-            axes.set_xlabel(note, fontsize=7)
-        for axes in row:
-            axes.set_xticks([])
-            axes.set_yticks([])
-        row[0].set_ylabel(strip.name, fontsize=7)
+    height = 1.5 * (bottom - top) / (right - left) + 0.3
+    figure = Figure(figsize=(1.5 * len(columns), height * len(strips)), layout="constrained")
+    grid = figure.subplots(len(strips), len(columns), squeeze=False)
+    for line, strip, cells in zip(grid, strips, rows, strict=True):
+        shown = strip.truth if strip.truth is not None else strip.images[-1][1]
+        low, high = np.percentile(shown[_slices(strip.box)], [0.5, 99.5])
+        for axes, name in zip(line, columns, strict=True):
+            if name in cells:
+                crop, note = cells[name]
+                axes.imshow(crop, cmap=colour_map, vmin=low, vmax=high, interpolation="nearest")
+                axes.set_xlabel(note, fontsize=7)
+            axes.set(xticks=[], yticks=[], frame_on=name in cells)
+        line[0].set_ylabel(strip.name, fontsize=7)
+    for axes, name in zip(grid[0], columns, strict=True):
+        axes.set_title(name, fontsize=7)
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=200)
+        figure.savefig(temporary, dpi=200, bbox_inches="tight")
 
 
-def _cells(strip: Strip) -> list[tuple[str, npt.NDArray[Any], str]]:
-    """Name, crop and what to write below it."""
-    shape, box = strip.images[0][1].shape, strip.box
-    low = tuple(
-        round(edge * small / large)
-        for edge, small, large in zip(
-            box, (*strip.target.shape[::-1],) * 2, (*shape[::-1],) * 2, strict=True
-        )
-    )
-    left, top, right, bottom = low
-    cells = [("input", strip.target[_slices((left, top, right, bottom))], "")]
+def _cells(strip: Strip) -> dict[str, tuple[npt.NDArray[Any], str]]:
+    """Crop and what to write below it, by the column's name."""
+    cells = {"input": (strip.target[_slices(strip.low_box)], "")}
     for name, image, psnr in strip.images:
-        cells.append((name, image[_slices(box)], "" if psnr is None else f"{psnr:.2f} dB"))
+        cells[name] = image[_slices(strip.box)], "" if psnr is None else f"{psnr:.2f} dB"
     if strip.truth is not None:
-        cells.append(("truth", strip.truth[_slices(box)], ""))
+        cells["truth"] = strip.truth[_slices(strip.box)], ""
     return cells
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from cmsr.bench import crops, plots, schemes, tables
 from cmsr.bench.cases import Case
 from cmsr.bench.classic import bicubic
-from cmsr.bench.store import Record, Run, Store
+from cmsr.bench.records import Record, Run, Store
 from cmsr.bench.summary import summaries, unique
 from cmsr.config import Config
 from cmsr.errors import CmsrError

@@ -15,7 +15,7 @@ from cmsr.bench.classic import bicubic
 from cmsr.bench.learned import upscaler
 from cmsr.bench.methods import Image
 from cmsr.bench.provenance import versions
-from cmsr.bench.store import Record, Run
+from cmsr.bench.records import Record, Run
 from cmsr.config import Config
 from cmsr.degrade import resampler
 from cmsr.errors import CmsrError, InputError

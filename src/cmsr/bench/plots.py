@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from cmsr.bench.store import Record
+from cmsr.bench.records import Record
 from cmsr.bench.summary import Summary, mean_and_error, swept
 from cmsr.files.atomic import replacing
 
@@ -33,22 +33,38 @@ def speed(path: Path, found: Sequence[Summary]) -> None:
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(6, 3.6), layout="constrained")
         axes = figure.add_subplot()
-        for summary in found:
+        order = sorted(found, key=lambda summary: summary.gain)
+        for summary, height in zip(order, _apart([s.gain for s in order]), strict=True):
             colour = "C3" if summary.method.startswith("cmsr") else "0.35"
             axes.plot(summary.seconds, summary.gain, "o", color=colour, markersize=5)
             axes.annotate(
                 summary.method,
                 (summary.seconds, summary.gain),
-                xytext=(5, 4),
-                textcoords="offset points",
+                xytext=(1.02, height),
+                textcoords=("axes fraction", "data"),
+                va="center",
                 color=colour,
+                arrowprops={
+                    "arrowstyle": "-",
+                    "color": "0.8",
+                    "linewidth": 0.6,
+                    "relpos": (0, 0.5),
+                },
             )
         axes.set_xscale("log")
-        axes.margins(x=0.15, y=0.12)
+        axes.margins(x=0.08, y=0.12)
         axes.set_xlabel("seconds a pair, one core")
         axes.set_ylabel("mean gain over bicubic (dB)")
         axes.set_title(f"{found[0].dataset}, {found[0].pairs} pairs", loc="left")
         _save(figure, path)
+
+
+def _apart(values: Sequence[float]) -> list[float]:
+    """Move ascending heights up as little as keeps each a line of text above the one before."""
+    line, heights = 0.065 * (max(values) - min(values)), list[float]()
+    for value in values:
+        heights.append(max(value, heights[-1] + line) if heights else value)
+    return heights
 
 
 def sweep(path: Path, records: Sequence[Record], option: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cmsr.bench.store import Record
+from cmsr.bench.records import Record
 from cmsr.files.atomic import replacing
 
 FORMAT = "cmsr-bench/1"

@@ -14,7 +14,7 @@ from multiprocessing.context import ForkServerProcess
 from typing import Any
 
 from cmsr.bench.provenance import commit, machine
-from cmsr.bench.store import Record, Run, Store
+from cmsr.bench.records import Record, Run, Store
 
 Told = Callable[[int, int, Record], None]
 """Called after each record with how many are done, how many there are, and the record."""

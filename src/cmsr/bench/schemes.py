@@ -55,20 +55,22 @@ def scales(pair: Pair, kernel: Kernel) -> str:
 def draw(path: Path, pair: Pair, kernel: Kernel) -> None:
     """Draw both schemes in one scale, so that sizes can be compared by eye."""
     schemes = fed(pair, kernel)
-    largest = pair.shape
-    figure = Figure(figsize=(9, 2 * 3 * largest[0] / largest[1] + 1), layout="constrained")
-    grid = figure.subplots(2, 3, squeeze=False)
+    width = pair.shape[1]
+    heights = [shape_of(images["label: target"])[0] for images in schemes.values()]
+    figure = Figure(figsize=(9, 3 * sum(heights) / width + 1), layout="constrained")
+    grid = figure.subplots(2, 3, squeeze=False, height_ratios=heights)
     for row, (name, images) in zip(grid, schemes.items(), strict=True):
         for axes, (role, image) in zip(row, images.items(), strict=False):
             axes.imshow(_picture(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            axes.set_xlim(-0.5, largest[1] - 0.5)
-            axes.set_ylim(largest[0] - 0.5, -0.5)
-            axes.set_title(f"{role}, {_size(image)}", fontsize=8)
+            axes.set_xlim(-0.5, width - 0.5)
+            axes.set_title(f"{role}, {_size(image)}", fontsize=8, loc="left")
         for axes in row:
             axes.set_axis_off()
-        row[0].text(0, 1.15, name, transform=row[0].transAxes, fontsize=10, weight="bold")
+        row[0].annotate(
+            name, (0, 1), (0, 20), "axes fraction", "offset points", fontsize=10, weight="bold"
+        )
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+        figure.savefig(temporary, dpi=150, bbox_inches="tight")
 
 
 def _size(image: Tensor) -> str:

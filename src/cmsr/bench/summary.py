@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cmsr.bench.store import Record
+from cmsr.bench.records import Record
 
 
 @dataclass(frozen=True)

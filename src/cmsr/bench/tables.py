@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cmsr.bench.store import Record
+from cmsr.bench.records import Record
 from cmsr.bench.summary import (
     Summary,
     by_pair,
