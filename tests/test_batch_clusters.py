@@ -18,7 +18,7 @@ pytest.importorskip("dask_jobqueue")
 SBATCH = """#!/bin/sh
 test "$1" = --version && exit
 cp "$1" {folder}/script
-sh "$1" >{folder}/log 2>&1 &
+sh {folder}/script >{folder}/log 2>&1 &
 echo $! >{folder}/job
 echo "Submitted batch job 17"
 """
