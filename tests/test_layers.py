@@ -11,6 +11,9 @@ PACKAGE = Path(cmsr.__file__).parent
 
 LAYERS = [
     ["cli"],
+    ["server"],
+    ["app"],
+    ["estimate", "form", "tasks", "worker"],
     ["demo"],
     ["job"],
     ["page"],
