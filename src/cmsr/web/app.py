@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -52,12 +51,14 @@ class App:
 
     Parameters
     ----------
+    folder : Path
+        Where each task has a folder of its own for as long as it takes.
     limits : dict
         The options of `cmsr.web.form.SERVER`.
     """
 
-    def __init__(self, **limits: Any) -> None:
-        self.limits = limits
+    def __init__(self, folder: Path, **limits: Any) -> None:
+        self.folder, self.limits = folder, limits
         self.reader, self.runner = Worker(), Worker()
         self.estimate = Estimate()
 
@@ -73,7 +74,7 @@ class App:
         if target is None:
             return "", 0
         try:
-            with _placed(target, guide) as place:
+            with _placed(self.folder, target, guide) as place:
                 config = self._config(values)
                 given = (place.folder, place.target, place.guide, config)
                 *_, found = self.reader.run(str(request.session_hash), tasks.understand, *given)
@@ -97,7 +98,7 @@ class App:
         started = time.monotonic()
         try:
             config = self._config(values)
-            with _placed(target, guide) as place:
+            with _placed(self.folder, target, guide) as place:
                 for told in self.runner.run(
                     str(request.session_hash), tasks.upscale, place.folder, place.job(config)
                 ):
@@ -118,22 +119,18 @@ class App:
 
     def upscale(
         self, request: gr.Request, target: str, guide: str | None, options: dict[str, Any] | None
-    ) -> tuple[str, str, dict[str, Any]]:
-        """Do the same for a script: return result, report and record of the run."""
+    ) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Do the same for a script: hand out result, report and record of the run."""
         try:
             config = form.config_of(options or {}, **self.limits)
-            with _placed(target, guide) as place:
+            with _placed(self.folder, target, guide) as place:
                 job = place.job(config)
                 *_, facts = self.runner.run(
                     str(request.session_hash), tasks.upscale, place.folder, job
                 )
-                kept = Path(tempfile.mkdtemp(dir=place.folder.parent))
-                names = [path for path in (job.out, job.report) if path is not None]
-                for name in names:
-                    (place.folder / name).rename(kept / name)
+                yield str(place.folder / job.out), str(place.folder / str(job.report)), facts
         except (CmsrError, StoppedError) as error:
             raise gr.Error(str(error) or "cancelled", print_exception=False) from None
-        return str(kept / names[0]), str(kept / names[1]), facts
 
     def cancel(self, request: gr.Request) -> str:
         """Stop the visitor's run."""
@@ -147,7 +144,7 @@ class App:
 
     def example(self, request: gr.Request) -> Iterator[tuple[str, str]]:
         """Render the example pair."""
-        with tempfile.TemporaryDirectory(dir=_root()) as folder:
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             *_, (target, guide) = self.reader.run(
                 str(request.session_hash), tasks.example, Path(folder)
             )
@@ -171,19 +168,21 @@ def page(app: App) -> Any:
                     height=130,
                 )
                 guide = gr.File(label="Photo of the same scene", elem_id="guide", height=130)
-                example = gr.Button("Try the example", size="sm")
-            with gr.Column():
+                example = gr.Button("Try the example", size="sm", elem_id="example")
                 understood = gr.HTML(elem_id="understood")
-                fields = {name: form.field(name) for name in form.FIRST}
-                with gr.Accordion("More options", open=False):
-                    fields |= {n: form.field(n) for n in form.names() if n not in form.FIRST}
                 with gr.Row():
                     start = gr.Button("Sharpen", variant="primary", elem_id="start")
                     cancel = gr.Button("Cancel", elem_id="cancel")
-        status = gr.HTML(elem_id="status", elem_classes="status")
-        with gr.Row():
-            result = gr.DownloadButton("Result, full precision", visible=False, elem_id="result")
-            report = gr.DownloadButton("Report", visible=False, elem_id="report")
+                status = gr.HTML(elem_id="status", elem_classes="status")
+                with gr.Row():
+                    result = gr.DownloadButton(
+                        "Result, full precision", visible=False, elem_id="result"
+                    )
+                    report = gr.DownloadButton("Report", visible=False, elem_id="report")
+            with gr.Column():
+                fields = {name: form.field(name) for name in form.FIRST}
+                with gr.Accordion("More options", open=False):
+                    fields |= {n: form.field(n) for n in form.names() if n not in form.FIRST}
         view = gr.HTML(elem_id="view", elem_classes="view")
         pixels = gr.State(0)
         hidden: dict[str, Any] = {"visible": False}
@@ -258,11 +257,11 @@ class _Place(NamedTuple):
 
 
 @contextmanager
-def _placed(target: str | None, guide: str | None) -> Iterator[_Place]:
+def _placed(root: Path, target: str | None, guide: str | None) -> Iterator[_Place]:
     """Link uploads into a folder that is removed afterwards."""
     if target is None:
         raise InputError("no image was given; choose one, or try the example")
-    with tempfile.TemporaryDirectory(dir=_root(), ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(dir=root, ignore_cleanup_errors=True) as folder:
         here, image = Path(folder), Path(target)
         (here / image.name).symlink_to(image)
         if guide is None:
@@ -272,11 +271,6 @@ def _placed(target: str | None, guide: str | None) -> Iterator[_Place]:
         name = f"guide_{name}" if name == image.name else name
         (here / name).symlink_to(guide)
         yield _Place(here, Path(image.name), Path(name))
-
-
-def _root() -> str | None:
-    """Return the server's own temporary folder."""
-    return os.environ.get("GRADIO_TEMP_DIR")
 
 
 def _button(path: Path | None) -> Any:

@@ -43,8 +43,7 @@ def field(name: str) -> Any:
         return gr.Dropdown(list(get_args(kinds[0])), **about)
     if kinds == [bool]:
         return gr.Checkbox(**about)
-    if len(kinds) == 1 and kinds[0] in (int, float):
-        return gr.Number(precision=0 if kinds[0] is int else None, **about)
+    # numbers are text, too: a browser's own numbers know no absence, and round large seeds
     return gr.Textbox(**about)
 
 
@@ -78,7 +77,9 @@ def _kinds(name: str) -> list[Any]:
 
 
 def _shown(value: Any) -> Any:
-    return ",".join(f"{part:g}" for part in value) if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return ",".join(f"{part:g}" for part in value)
+    return value if isinstance(value, bool | str) or value is None else f"{value}"
 
 
 def _read(name: str, value: Any) -> Any:
@@ -94,8 +95,8 @@ def _read(name: str, value: Any) -> Any:
         return read or getattr(Config(), name)
     if empty:
         return getattr(Config(), name)
-    if isinstance(value, str) and float in kinds and text not in ("auto", "none"):
-        return _number(name, float, text)
+    if isinstance(value, str) and kinds[0] in (int, float) and text not in ("auto", "none"):
+        return _number(name, kinds[0], text)
     return text if isinstance(value, str) else value
 
 

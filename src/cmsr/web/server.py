@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import tempfile
+import threading
+from pathlib import Path
 from typing import Any
 
 from cmsr.errors import OptionError
@@ -38,21 +41,26 @@ def serve(host: str, port: int, max_upload: int, **limits: Any) -> None:
     """
     _check_port(host, port)
     with tempfile.TemporaryDirectory(prefix="cmsr-web-", ignore_cleanup_errors=True) as folder:
-        os.environ.update(OFFLINE, GRADIO_TEMP_DIR=folder)
+        work, files = Path(folder, "work"), Path(folder, "files")
+        for part in (work, files):
+            part.mkdir()
+        os.environ.update(OFFLINE, GRADIO_TEMP_DIR=str(files))
         try:
             import gradio as gr
         except ModuleNotFoundError as error:
             raise OptionError("the page needs more: pip install 'cmsr[web]'") from error
         from cmsr.web.app import STYLE, App, page
 
-        app = App(**limits)
+        app = App(work, **limits)
         try:
             page(app).queue(max_size=32).launch(
                 server_name=host,
                 server_port=port,
                 max_file_size=max_upload * 2**20,
                 theme=gr.themes.Default(
-                    font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+                    primary_hue="orange",
+                    font=["system-ui", "sans-serif"],
+                    font_mono=["ui-monospace", "monospace"],
                 ),
                 css=STYLE,
                 footer_links=["api"],
@@ -77,7 +85,6 @@ def _check_port(host: str, port: int) -> None:
 
 
 def _wait() -> None:
-    """Wait for Ctrl + C."""
-    import threading
-
+    """Wait until told to end, by Ctrl + C or a signal."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     threading.Event().wait()
