@@ -19,13 +19,13 @@ SHAPE, RATIO = (240, 320), 4
 
 
 def reduced(image: np.ndarray) -> np.ndarray:
-    """The image (H, W) as a camera of a quarter of the resolution sees it."""
+    """Show the image (H, W) as a camera of a quarter of the resolution sees it."""
     low = SHAPE[0] // RATIO, SHAPE[1] // RATIO
     return resampler(SHAPE, low)(torch.from_numpy(image).float()).numpy()
 
 
 def parcels(rng: np.random.Generator, count: int = 45) -> np.ndarray:
-    """Number of the nearest of some random points, (H, W): fields seen from above."""
+    """Return the number of the nearest of some random points, (H, W): fields seen from above."""
     rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
     seeds = rng.uniform((0, 0), SHAPE, (count, 2))
     apart = (rows[..., None] - seeds[:, 0]) ** 2 + 2 * (columns[..., None] - seeds[:, 1]) ** 2
