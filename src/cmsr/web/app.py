@@ -27,8 +27,12 @@ STYLE = """
 .gradio-container { max-width: 1180px !important; margin: 0 auto !important; }
 .view iframe { width: 100%; height: 92vh; border: 0; border-radius: 10px; }
 .facts th { text-align: left; font-weight: 400; padding-right: 14px; opacity: .7; white-space: nowrap; vertical-align: top; }
+.facts, .facts tr, .facts th, .facts td { border: 0 !important; padding: 2px 14px 2px 0 !important; }
 .facts td { overflow-wrap: anywhere; }
-.status progress { width: 100%; accent-color: #b4480f; }
+.status progress { height: 10px; appearance: none; border: 0; border-radius: 5px; overflow: hidden; background: #8884; width: 100%; }
+.status progress::-webkit-progress-bar { background: #8884; }
+.status progress::-webkit-progress-value { background: #ea580c; }
+.status progress::-moz-progress-bar { background: #ea580c; }
 .refused { padding: 10px 14px; border-left: 4px solid #b4480f; overflow-wrap: anywhere; }
 """  # noqa: E501
 
