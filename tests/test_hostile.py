@@ -106,7 +106,6 @@ def peak_mb() -> float:
 
 @settings(
     max_examples=CASES,
-    deadline=None,
     database=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),

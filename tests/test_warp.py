@@ -36,7 +36,7 @@ WARPS: dict[str, Callable[[Size], Warp]] = {
     "plate-3x2": lambda size: ThinPlate(size, (3, 2)),
 }
 seeds = st.integers(min_value=0, max_value=10_000)
-quick = settings(max_examples=10, deadline=None)
+quick = settings(max_examples=10)
 
 
 def grid_of(size: Size) -> Tensor:

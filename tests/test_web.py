@@ -27,8 +27,8 @@ from tests.conftest import render_pair
 pytest.importorskip("gradio", reason="no gradio: pip install 'cmsr[web]'")
 
 from cmsr.web import form
-from cmsr.web.estimate import Estimate
-from cmsr.web.worker import StoppedError, Worker
+from cmsr.web.process import StoppedError, Worker
+from cmsr.web.time_left import Estimate
 
 PATIENCE = 120_000
 """Milliseconds that a busy machine may take."""

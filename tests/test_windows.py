@@ -18,7 +18,7 @@ from cmsr.pipeline import Result
 from tests.conftest import render_pair
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(40, 400), st.integers(40, 400), st.sampled_from([1, 1.5, 2, 2.5, 3, 4, 8]))
 def test_windows_cover_everything_once_and_begin_where_pixels_do(
     height: int, width: int, ratio: float

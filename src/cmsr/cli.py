@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import io as text_io
 import json as json_text
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +24,7 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from cmsr import __version__
 from cmsr.config import Config
-from cmsr.errors import CmsrError, OptionError
+from cmsr.errors import CmsrError, OptionError, RunError
 
 if TYPE_CHECKING:
     from cmsr.published.train import Progress
@@ -76,8 +77,8 @@ class Upscale:
         """Read, upscale, write."""
         from cmsr import job, record
 
-        names = {field.name for field in dataclasses.fields(job.Job)}
-        options = {name: getattr(self, name) for name in names}
+        asked = vars(self).keys() & {field.name for field in dataclasses.fields(job.Job)}
+        options = {name: getattr(self, name) for name in asked}
         with _progress(self.quiet) as progress:
             facts = job.Job(**options).run(progress)
         for page in facts:
@@ -114,8 +115,12 @@ class Align:
     json: Path | None = None
     """Also write the warps and what was found, as JSON."""
 
-    how: Annotated[Literal["auto", "affine"], arg(name="align")] = "auto"
-    """How freely the photo is moved: by an affine map alone, or by all that helps."""
+    how: Annotated[Literal["auto", "affine", "segments"], arg(name="align")] = "auto"
+    """How freely the photo is moved: by an affine map alone, by all that helps, or by that with
+    every object moved by itself."""
+
+    segments: Path | None = None
+    """Label image of the photo's size, a whole number for each object."""
 
     quiet: bool = False
     """Print nothing but errors and warnings."""
@@ -128,13 +133,14 @@ class Align:
         from cmsr import record, registered
         from cmsr.files import io
 
-        inputs = [self.target, self.guide]
+        inputs = [path for path in (self.target, self.guide, self.segments) if path is not None]
         target, guide = io.read(self.target), io.read(self.guide)
+        labels = None if self.segments is None else str(self.segments)
         outputs = [self.out, self.field, self.mask, self.overlay, self.json]
         for path in filter(None, outputs):
             like = guide if path is self.out else None
             io.check_output(path, inputs=inputs, like=like, overwrite=self.overwrite)
-        found = registered.align(target, guide, align=self.how)
+        found = registered.align(target, guide, align=self.how, segments=labels)
         io.write(self.out, found.guide, found.valid, like=guide)
         if self.field:
             registered.write_field(self.field, found.displacement, like=guide)
@@ -147,6 +153,76 @@ class Align:
         _complain(found.info["warnings"])
         if not self.quiet:
             print(f"{self.out}: {record.alignment_summary(found.info)}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Upscale any number of pairs on all cores, or on a cluster; what is done is not done again."""
+
+    pairs: Positional[str]
+    """CSV file with the columns name,target,guide; paths in it are relative to it. Like every
+    file here it may be a URL: s3://…, gs://…"""
+
+    out: Annotated[str, arg(aliases=["-o"])]
+    """Folder for the results NAME.tif, their records NAME.json, batch.jsonl and a contact sheet."""
+
+    format: Literal["tif", "png", "npy", "exr"] = "tif"
+    """Format of the results."""
+
+    workers: int | None = None
+    """Processes, each with one pair at a time; one a core, or one a GPU, if not given."""
+
+    threads: int = 1
+    """Threads of each process."""
+
+    scheduler: str | None = None
+    """Address of a Dask scheduler with workers of its own, for example tcp://10.0.0.1:8786."""
+
+    cluster: Literal["slurm", "kubernetes"] | None = None
+    """Start the workers as jobs or pods, as Dask's own configuration describes them."""
+
+    retries: int = 1
+    """How often a pair that fails is tried again."""
+
+    series: bool = False
+    """The rows are frames of one camera in order (of several, where there is a column series):
+    each starts from what was found in the one before."""
+
+    quiet: bool = False
+    """Print nothing but errors."""
+
+    overwrite: bool = False
+    """Replace files that no batch has made."""
+
+    config: OmitArgPrefixes[Config]
+    """How to do it; the preset decides what is not given."""
+
+    def run(self) -> None:
+        """Plan, work, sum up."""
+        from cmsr.batch import clusters, run, watch
+
+        crew = clusters.Crew(
+            workers=self.workers,
+            threads=self.threads,
+            scheduler=self.scheduler,
+            cluster=self.cluster,
+            retries=self.retries,
+        )
+        batch = run.Batch(
+            pairs=self.pairs,
+            out=self.out,
+            ending=self.format,
+            series=self.series,
+            overwrite=self.overwrite,
+            crew=crew,
+            config=self.config,
+        )
+        with watch.watching(quiet=self.quiet) as shown:
+            tally = batch.run(shown)
+        if not self.quiet:
+            print(tally.summary(self.out))
+        if tally.failed:
+            raise RunError(f"{len(tally.failed)} of {tally.total} pairs failed")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -262,8 +338,126 @@ class Web:
         serve(**vars(self))
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Compare methods on pairs, or train one (`cmsr bench train`): tables, plots, crops."""
+
+    table: Positional[Path | None] = None
+    """PAIRS.csv, with the columns name,target,guide and optionally dataset,truth,scale."""
+
+    methods: tuple[str, ...] = ("bicubic", "guided-filter", "cmsr")
+    """What to compare, or all; METHOD:OPTION=VALUE changes an option of `cmsr upscale`."""
+
+    ablation: Literal["p", "align"] | None = None
+    """Compare the published network for p = 0 to 1, or methods by how freely they align."""
+
+    out: Out = Path("cmsr-bench")
+    """Folder for records, results.json, tables, plots; run again, it goes on where it stopped."""
+
+    dataset: tuple[str, ...] = ()
+    """Data sets of the table to keep."""
+
+    pairs: tuple[str, ...] = ()
+    """Pairs of the table to keep."""
+
+    seeds: tuple[int, ...] = (0,)
+    """Seeds to run each method with, where it has any chance in it."""
+
+    weights: Path | None = None
+    """Folder of METHOD.safetensors, as `cmsr bench train` made them."""
+
+    workers: int = 0
+    """Runs at a time, one core each; 0 for all cores."""
+
+    list: bool = False
+    """Only list the methods."""
+
+    quiet: bool = False
+    """Print nothing but errors."""
+
+    def run(self) -> None:
+        """List, or compare and print the tables."""
+        from cmsr.bench import ablations, comparison, methods, tables
+
+        if self.list:
+            for method in methods.METHODS.values():
+                print(f"{method.name:14} {method.summary}")
+            return
+        if self.table is None:
+            raise OptionError("bench needs a table of pairs, or --list")
+        named = ablations.methods_of(self.ablation) if self.ablation else self.methods
+        work = comparison.Comparison(
+            table=self.table,
+            methods=named,
+            out=self.out,
+            datasets=self.dataset,
+            pairs=self.pairs,
+            seeds=self.seeds,
+            weights=self.weights,
+            workers=self.workers or os.cpu_count() or 1,
+        )
+        records = work.run(None if self.quiet else _tell)
+        if not self.quiet:
+            print(tables.report(records))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BenchTrain:
+    """Train a method from the literature on pairs with truths, by cross-validation."""
+
+    method: Positional[Literal["djf", "vtsrcnn", "vtsrgan"]]
+    """Which."""
+
+    table: Positional[Path]
+    """PAIRS.csv; every pair needs a guide and a truth."""
+
+    out: Out
+    """The weights (.safetensors); an unfinished file is gone on with."""
+
+    dataset: tuple[str, ...] = ()
+    """Data sets of the table to keep."""
+
+    folds: int = 2
+    """Parts of the pairs, each held out once; as many as pairs: leave one out."""
+
+    steps: int = 0
+    """Batches in each fold; 0 for the method's own number."""
+
+    seed: int = 0
+    """Of the first weights and the patches."""
+
+    quiet: bool = False
+    """Print nothing but errors."""
+
+    def run(self) -> None:
+        """Train, and print what each fold reached on the pairs it had not seen."""
+        from cmsr.bench import training
+
+        work = training.Training(
+            method=self.method,
+            table=self.table,
+            out=self.out,
+            datasets=self.dataset,
+            folds=self.folds,
+            steps=self.steps,
+            seed=self.seed,
+        )
+        with _progress(self.quiet) as progress:
+            weights = work.run(progress)
+        if not self.quiet:
+            print(training.report(weights))
+
+
+def _tell(done: int, total: int, record: dict[str, Any]) -> None:
+    """Print a line for a run that ended."""
+    reached = "not scored" if record["psnr"] is None else f"{record['psnr']:.2f} dB"
+    seconds = f", {record['seconds']:.1f} s" if record["seconds"] is not None else ""
+    what = f"{record['dataset']}/{record['pair']} {record['method']} seed {record['seed']}"
+    print(f"[{done}/{total}] {what}: {record['error'] or reached}{seconds}", file=sys.stderr)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return 0 when done, 2 where the input or the options are wrong.
+    """Run one command; return 0 when done, 2 where the input or the options are wrong, else 1.
 
     Parameters
     ----------
@@ -271,6 +465,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         Arguments without the program's name; those of the process otherwise.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:2] == ["bench", "train"]:
+        arguments[:2] = ["bench-train"]
     if arguments == ["--version"]:
         print(__version__)
         return 0
@@ -279,6 +475,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CmsrError as error:
         print(f"cmsr: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except RunError as error:
+        print(f"cmsr: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("cmsr: interrupted", file=sys.stderr)
         return 130
@@ -296,10 +495,13 @@ def _parse(arguments: list[str]) -> Command:
     commands: dict[str, Callable[..., Command]] = {
         "upscale": partial(Upscale, config=config),
         "align": Align,
+        "batch": partial(Batch, config=config),
         "evaluate": Evaluate,
         "info": Info,
         "demo": Demo,
         "web": Web,
+        "bench": Bench,
+        "bench-train": BenchTrain,
     }
     complaint = text_io.StringIO()
     try:
@@ -325,27 +527,32 @@ def _preset(arguments: list[str]) -> str:
 
 
 def _registry() -> ConstructorRegistry:
-    """Read tuples of numbers as one word: 2,4."""
+    """Read tuples as one word: 2,4."""
     registry = ConstructorRegistry()
-    kinds: dict[Any, tuple[Callable[[str], float], str]] = {
+    kinds: dict[Any, tuple[Callable[[str], float | str], str]] = {
         tuple[float, ...]: (float, "R,R,…"),
         tuple[int, ...]: (int, "N,N,…"),
+        tuple[str, ...]: (str, "NAME,NAME,…"),
     }
 
     @registry.primitive_rule
-    def _numbers(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    def _tuples(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
         if info.type not in kinds:
             return None
-        number, metavar = kinds[info.type]
+        kind, metavar = kinds[info.type]
         return PrimitiveConstructorSpec(
             nargs=1,
             metavar=metavar,
-            instance_from_str=lambda words: tuple(number(w) for w in words[0].split(",") if w),
+            instance_from_str=lambda words: tuple(kind(w) for w in words[0].split(",") if w),
             is_instance=lambda value: isinstance(value, tuple),
-            str_from_instance=lambda value: [",".join(f"{number:g}" for number in value)],
+            str_from_instance=lambda value: [",".join(_shortly(part) for part in value)],
         )
 
     return registry
+
+
+def _shortly(part: float | str) -> str:
+    return part if isinstance(part, str) else f"{part:g}"
 
 
 def _one_line(box: str) -> str:

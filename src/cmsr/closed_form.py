@@ -7,13 +7,16 @@ predicts the hidden pixels says, region by region, how much of the first to take
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial as bound
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from cmsr.config import Config
-from cmsr.degrade import resampler, shape_of
+from cmsr.degrade import Resampler, Shape, resampler, shape_of
 from cmsr.imaging import Imaging
 from cmsr.local_linear import whiten
 from cmsr.measurement import Measurement, measurements
@@ -23,12 +26,16 @@ from cmsr.priors.guided import EdgeVariation, GuidedFilter
 from cmsr.priors.sparse import Schedule
 from cmsr.solution import Solution
 from cmsr.trust import error_db, hide, image_trust, mixture_trust, region_weights
-from cmsr.warps.alignment import Alignment, align
+from cmsr.warps.alignment import Alignment, Tear, align
+from cmsr.warps.follow import follow
 from cmsr.warps.refine import refine
 from cmsr.warps.warp import Motion
 
+Facts = Mapping[str, Any]
+
 GUIDE_FREE = Schedule(rounds=32, first=0.3, last=0.02, variation=0.004, power=0.5)
-GUIDE_FREE_HELD_OUT = replace(GUIDE_FREE, rounds=12)
+HELD_OUT_ROUNDS = 3 / 8
+"""Rounds without the guide where pixels are hidden, per one with the whole target."""
 FILTER_ROUNDS = 6
 STEP_CONTRAST = 0.06
 STEP_ITERATIONS = 30
@@ -44,7 +51,7 @@ LEAST_TRUST = 0.01
 """Trust below which the guide is left out altogether."""
 
 
-def solve(pair: Pair, imaging: Imaging, config: Config) -> Solution:
+def solve(pair: Pair, imaging: Imaging, config: Config, previous: Facts | None = None) -> Solution:
     """Estimate the target at the result's resolution.
 
     Parameters
@@ -55,6 +62,8 @@ def solve(pair: Pair, imaging: Imaging, config: Config) -> Solution:
         How the target was made.
     config : Config
         ``solver_iterations``, ``align``, ``seed`` (which pixels are hidden).
+    previous : mapping, optional
+        `Alignment.facts` of the frame before, in a series.
 
     Returns
     -------
@@ -63,62 +72,92 @@ def solve(pair: Pair, imaging: Imaging, config: Config) -> Solution:
     """
     channels = measurements(pair, imaging, config.solver_iterations)
     alignment, frees = both(
-        lambda: _alignment(pair, imaging, config), lambda: [_alone(c) for c in channels]
+        lambda: _alignment(pair, imaging, config, previous),
+        lambda: [_alone(c, config.denoising_rounds) for c in channels],
     )
     if pair.guide is None or alignment is None or alignment.refused:
         unused = torch.zeros_like(frees[0])
         return Solution(torch.stack(frees)[None], unused, pair.guide, alignment)
     guide, seen = alignment.apply(pair.guide[0]), alignment.seen(pair.guide.device)
     solved = [
-        _guided(channel, free, guide, seen, config.seed)
+        _guided(channel, free, guide, seen, config)
         for channel, free in zip(channels, frees, strict=True)
     ]
     weight = torch.stack([weight for _, weight in solved]).mean(0)
     return Solution(torch.stack([x for x, _ in solved])[None], weight, guide[None], alignment)
 
 
-def _alignment(pair: Pair, imaging: Imaging, config: Config) -> Alignment | None:
+def _alignment(
+    pair: Pair, imaging: Imaging, config: Config, previous: Facts | None
+) -> Alignment | None:
     if pair.guide is None:
         return None
-    return Alignment(pair.shape) if config.align == "off" else aligned(pair, imaging, config)
+    if config.align == "off":
+        return Alignment(pair.shape)
+    return aligned(pair, imaging, config, previous)
 
 
-def aligned(pair: Pair, imaging: Imaging, config: Config) -> Alignment:
+def aligned(
+    pair: Pair, imaging: Imaging, config: Config, previous: Facts | None = None
+) -> Alignment:
     """Find where the guide lies, as long as hidden pixels are predicted better."""
-    channel, guide = _coarsened(measurements(pair, imaging, config.solver_iterations)[0], pair)
+    whole = measurements(pair, imaging, config.solver_iterations)[0]
+    channel, shrink = _coarsened(whole, pair.shape)
+    guide = shrink(pair.photo)
     partial, hidden = _with_hidden(channel, config.seed)
 
     def error(at: Tensor) -> float:
         predicted = channel.reduce(partial.estimate(whiten(at, channel.ratio)))
         return error_db(predicted, channel.y, hidden)
 
-    def finest(at: Tensor) -> Motion:
-        return refine(channel.y, partial.valid, channel.reduce, at, channel.ratio)
+    def finest(at: Tensor, start: Tensor | None = None) -> Motion:
+        return refine(channel.y, partial.valid, channel.reduce, at, channel.ratio, start)
 
     deformable = config.align != "affine"
-    found = align(channel.y, channel.valid, guide, error, finest, deformable=deformable)
+    if previous is not None:
+        followed = follow(previous, channel.y, guide, error, finest if deformable else None)
+        if followed is not None:
+            return replace(followed, size=pair.shape)
+    found = align(
+        channel.y,
+        channel.valid,
+        guide,
+        error,
+        finest,
+        deformable=deformable,
+        tear=_tear(pair, config),
+        labels=pair.segments,
+    )
     return replace(found, size=pair.shape)
 
 
-def _coarsened(channel: Measurement, pair: Pair) -> tuple[Measurement, Tensor]:
-    """Bring the result's grid to `FINENESS`, which tells where the guide lies as well as finer."""
+def _tear(pair: Pair, config: Config) -> Tear:
+    if config.align == "segments":
+        return "yes"
+    return "no" if pair.segments is None else "proven"
+
+
+def _coarsened(channel: Measurement, shape: Shape) -> tuple[Measurement, Resampler]:
+    """Bring the result's grid, of this shape, to `FINENESS`; return also what brings images there.
+
+    It tells where a guide lies, and whether it tells anything, as well as finer.
+    """
     low = shape_of(channel.y)
     ratio = min(channel.ratio, FINENESS)
     working = max(low[0], round(low[0] * ratio)), max(low[1], round(low[1] * ratio))
     device = str(channel.y.device)
-    enlarge = resampler(working, pair.shape, "bicubic", device)
+    enlarge = resampler(working, shape, "bicubic", device)
     coarser = replace(channel, reduce=channel.reduce.after(enlarge), ratio=ratio)
-    return coarser, resampler(pair.shape, working, "bicubic", device)(pair.photo)
+    return coarser, resampler(shape, working, "bicubic", device)
 
 
-def _alone(channel: Measurement) -> Tensor:
-    return _guide_free(channel, channel.estimate(None), channel.straightness)
+def _alone(channel: Measurement, rounds: int) -> Tensor:
+    return _guide_free(channel, channel.estimate(None), channel.straightness, rounds)
 
 
-def _guide_free(
-    channel: Measurement, estimate: Tensor, straightness: float, schedule: Schedule = GUIDE_FREE
-) -> Tensor:
+def _guide_free(channel: Measurement, estimate: Tensor, straightness: float, rounds: int) -> Tensor:
     """Do without the guide: by sparse blocks, or by straight edges where the target has such."""
+    schedule = replace(GUIDE_FREE, rounds=rounds)
     if straightness == 0:
         return channel.denoised(estimate, schedule)
     stepped = _smoothed(channel, channel.stepped(estimate, None, None))
@@ -142,24 +181,25 @@ def _with_hidden(channel: Measurement, seed: int) -> tuple[Measurement, Tensor]:
 
 
 def _guided(
-    channel: Measurement, free: Tensor, guide: Tensor, seen: Tensor, seed: int
+    channel: Measurement, free: Tensor, guide: Tensor, seen: Tensor, config: Config
 ) -> tuple[Tensor, Tensor]:
     """Mix all explanations by what each is worth; return the image and the guide's weight.
 
     ``free`` (H, W) is the one without the guide.
     """
     features = whiten(guide, channel.ratio)
-    partial, hidden = _with_hidden(channel, seed)
+    partial, hidden = _with_hidden(channel, config.seed)
     hidden = hidden * (channel.reduce(seen) > 0.99)
     start = together(lambda: partial.estimate(None), lambda: partial.estimate(features))
     trust = _trust(partial, hidden, features, *start)
     if trust < LEAST_TRUST:
         return free, torch.zeros_like(free)
     straightness = channel.straightness
+    rounds = round(HELD_OUT_ROUNDS * config.denoising_rounds)
     explain = _Explanations(guide, features, straightness)
     held_out, guided = together(
         lambda: [
-            _guide_free(partial, start[0], straightness, GUIDE_FREE_HELD_OUT),
+            _guide_free(partial, start[0], straightness, rounds),
             *explain(partial, *start),
         ],
         lambda: explain(channel, free, channel.estimate(features)),
@@ -180,19 +220,18 @@ def _trust(
     partial: Measurement, hidden: Tensor, features: Tensor, free: Tensor, guided: Tensor
 ) -> float:
     """Trust in the guide as a whole, from its held-out gain and that of displaced guides."""
+    coarse, shrink = _coarsened(partial, shape_of(features))
+    small, distance = shrink(features), max(1, round(DECOY * coarse.ratio))
 
-    def gain(x: Tensor) -> float:
-        without, with_guide = (
-            error_db(partial.reduce(image), partial.y, hidden) for image in (free, x)
-        )
-        return without - with_guide
+    def error(image: Tensor, of: Measurement) -> float:
+        return error_db(of.reduce(image), partial.y, hidden)
 
-    distance = max(1, round(DECOY * partial.ratio))
-    decoys = together(
-        lambda: gain(partial.estimate(features.roll((distance, distance), (-2, -1)))),
-        lambda: gain(partial.estimate(features.roll((-distance, distance), (-2, -1)))),
+    displaced = [small.roll((down, distance), (-2, -1)) for down in (distance, -distance)]
+    alone, *decoys = together(
+        *(bound(coarse.estimate, at) for at in (None, *displaced)),
     )
-    return image_trust(gain(guided), max(decoys))
+    chance = error(alone, coarse) - min(error(decoy, coarse) for decoy in decoys)
+    return image_trust(error(free, partial) - error(guided, partial), chance)
 
 
 class _Explanations:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, get_args
 from cmsr.errors import OptionError
 
 Preset = Literal["default", "fast", "paper"]
-Align = Literal["auto", "off", "affine", "cpab"]
+Align = Literal["auto", "off", "affine", "cpab", "segments"]
 
 
 def _bounded(default: Any, low: float, high: float) -> Any:
@@ -36,7 +36,11 @@ class Config:
 
     align: Align = "auto"
     """Whether the guide is moved to match the target, and how freely: by an affine map alone, by
-    that and a CPAB warp, or by all that helps."""
+    that and a CPAB warp, by all that helps, or by that with every object moved by itself."""
+
+    segments: str | None = None
+    """Label image of the guide's size, a whole number for each object: these may then move each
+    by itself. With align segments it replaces the segments found."""
 
     ratio: float | None = _bounded(None, 1, 64)
     """Enlargement without a guide; with one, the two sizes give it."""
@@ -49,6 +53,9 @@ class Config:
 
     solver_iterations: int = _bounded(8, 1, 1000)
     """Steps of conjugate gradients in the closed-form method."""
+
+    denoising_rounds: int = _bounded(32, 3, 1000)
+    """Rounds of denoising that the closed-form method makes without the guide."""
 
     iterations: int = _bounded(800, 0, 100_000)
     """Training steps at most."""
@@ -124,6 +131,15 @@ class Config:
                 raise OptionError(
                     f"{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}"
                 )
+        self._check_segments()
+
+    def _check_segments(self) -> None:
+        """Refuse segments where they would have no effect."""
+        if self.segments is not None and self.align not in ("auto", "segments"):
+            raise OptionError(f"segments goes with align auto or segments, not {self.align}")
+        asked = self.segments is not None or self.align == "segments"
+        if asked and self.method == "two-branch":
+            raise OptionError("the published network moves the whole guide; segments need another")
 
     @classmethod
     def of(cls, preset: str = "default", **options: Any) -> Self:
@@ -151,7 +167,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
-    "fast": {"solver_iterations": 6},
+    "fast": {"solver_iterations": 6, "denoising_rounds": 8, "align": "affine"},
     "paper": {"method": "two-branch"},
 }
 

@@ -15,3 +15,7 @@ class OptionError(CmsrError):
 
 class OutputError(CmsrError):
     """A result cannot be written where, or in the format in which, it was asked for."""
+
+
+class RunError(Exception):
+    """Work was cut short by what is no fault of the input; what is done is kept."""

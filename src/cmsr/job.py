@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ class Job:
         Whether files that exist are replaced.
     config : Config
         How to do it.
+    previous : mapping or None
+        What was found in the frame before, see `pipeline.upscale`.
     """
 
     target: Path
@@ -44,6 +47,7 @@ class Job:
     colour_map: str
     overwrite: bool
     config: Config
+    previous: Mapping[str, Any] | None = None
 
     def run(self, progress: Progress | None = None) -> list[dict[str, Any]]:
         """Do it; return what is to be told of each page.
@@ -62,8 +66,7 @@ class Job:
         else:
             facts = self._whole(pages, progress)
         if self.json:
-            told = facts[0] if len(facts) == 1 else {"pages": facts}
-            record.write_json(self.json, told)
+            record.write_json(self.json, record.told(facts))
         return facts
 
     def command(self) -> str:
@@ -114,9 +117,12 @@ class Job:
     def _upscale(
         self, target: Raster, guide: Raster | None, progress: Progress | None
     ) -> pipeline.Result:
-        return pipeline.upscale(target, guide, progress=progress, **dataclasses.asdict(self.config))
+        options = dataclasses.asdict(self.config)
+        return pipeline.upscale(target, guide, progress=progress, previous=self.previous, **options)
 
     def _by_windows(self, guide_file: Path, progress: Progress | None) -> dict[str, Any]:
+        if self.config.segments is not None:
+            raise OptionError("segments goes with images worked on at once; raise --max-memory")
         notes: list[str] = []
         common = inputs.common_grid(self.target, guide_file)
         window, grid = (common.window, common.grid) if common else (None, None)

@@ -43,6 +43,8 @@ class Pair:
         What the user should know of this pair.
     fill : bool
         Whether the result has values in the holes.
+    segments : Tensor, shape (H, W), or None
+        The guide's objects, numbered from 0 on.
     """
 
     target: Tensor
@@ -55,6 +57,7 @@ class Pair:
     hole: float | None = None
     notes: tuple[str, ...] = ()
     fill: bool = False
+    segments: Tensor | None = None
 
     @classmethod
     def of(
@@ -64,6 +67,7 @@ class Pair:
         ratio: float | None = None,
         *,
         fill: bool = False,
+        segments: npt.NDArray[np.int64] | None = None,
     ) -> Self:
         """Check and normalise a pair; with ``fill``, holes are not marked again.
 
@@ -89,6 +93,7 @@ class Pair:
             hole=_hole(target),
             notes=tuple(notes),
             fill=fill and bool(target.valid.any()),
+            segments=None if segments is None else torch.from_numpy(segments),
         )
 
     @property
@@ -125,7 +130,11 @@ class Pair:
         """Return the pair with its tensors on another device."""
         guide = None if self.guide is None else self.guide.to(device)
         return replace(
-            self, target=self.target.to(device), valid=self.valid.to(device), guide=guide
+            self,
+            target=self.target.to(device),
+            valid=self.valid.to(device),
+            guide=guide,
+            segments=None if self.segments is None else self.segments.to(device),
         )
 
     def at(self, shape: tuple[int, int]) -> Self:

@@ -76,3 +76,16 @@ def side_by_side(panels: Sequence[Panel], details: Sequence[Box] = ()) -> Image.
             sheet.paste(detail, (left, top))
             top += zoom + _MARGIN
     return sheet
+
+
+def window_of_most(values: npt.NDArray[Any], height: int, width: int) -> Box:
+    """Find the window of a given size in which values (H, W) have the largest sum."""
+    total = np.pad(values.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    inside = (
+        total[height:, width:]
+        - total[:-height, width:]
+        - total[height:, :-width]
+        + total[:-height, :-width]
+    )
+    top, left = np.unravel_index(int(inside.argmax()), inside.shape)
+    return int(left), int(top), int(left) + width, int(top) + height

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +14,10 @@ import torch
 
 from cmsr import closed_form
 from cmsr.config import Config
-from cmsr.errors import OptionError
+from cmsr.degrade import Kernel
+from cmsr.errors import CmsrError, OptionError
 from cmsr.evidence import Evidence, picture
-from cmsr.files.inputs import Source, check_size, read_pair
+from cmsr.files.inputs import Source, check_size, read_pair, read_segments
 from cmsr.imaging import Imaging, imaging_of, named_kernel
 from cmsr.pair import Pair
 from cmsr.published import two_branch
@@ -71,6 +72,7 @@ def upscale(
     preset: str = "default",
     seed: int = 0,
     progress: Progress | None = None,
+    previous: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Result:
     """Bring one image to the resolution of a guide, learning from this pair alone.
@@ -87,6 +89,9 @@ def upscale(
         The same seed gives the same result, to the byte.
     progress : callable, optional
         Told the stage, step, number of steps and loss.
+    previous : mapping, optional
+        `Result.info` of the frame before, in a series of one camera: its kernel is taken over, and
+        the guide is looked for from where it lay.
     **options
         Any other field of `Config`.
 
@@ -110,11 +115,12 @@ def upscale(
     config = Config.of(preset, seed=seed, **options)
     device, kernel = _device(config.device), named_kernel(config.kernel)
     raster, photo, read_notes = read_pair(target, guide, config)
-    pair = Pair.of(raster, photo, config.ratio, fill=config.fill).to(device)
+    labels = read_segments(photo, config)
+    pair = Pair.of(raster, photo, config.ratio, fill=config.fill, segments=labels).to(device)
     check_size(raster, pair.shape, config)
-    imaging = imaging_of(pair, kernel)
+    imaging = imaging_of(pair, kernel or _kernel_before(previous))
     with _no_denormals():
-        solution = _solve(pair, imaging, config, progress)
+        solution = _solve(pair, imaging, config, progress, (previous or {}).get("alignment"))
     stacked = pair.denormalise(solution.image)
     return Result(
         image=stacked[0] if raster.flat else np.moveaxis(stacked, 0, -1),
@@ -151,13 +157,26 @@ def _no_denormals() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-def _solve(pair: Pair, imaging: Imaging, config: Config, progress: Progress | None) -> Solution:
+def _kernel_before(previous: Mapping[str, Any] | None) -> Kernel | None:
+    """Return the kernel of the frame before; None where its name does not say all of it."""
+    with suppress(CmsrError):
+        return named_kernel(previous["kernel"]) if previous else None
+    return None
+
+
+def _solve(
+    pair: Pair,
+    imaging: Imaging,
+    config: Config,
+    progress: Progress | None,
+    aligned_before: Mapping[str, Any] | None,
+) -> Solution:
     """Do it by the method that the options name."""
     if pair.blank:
         blank = pair.target.new_zeros((1, pair.target.shape[1], *pair.shape))
         return Solution(blank, blank[0, 0], pair.guide)
     if config.method == "closed-form":
-        return closed_form.solve(pair, imaging, config)
+        return closed_form.solve(pair, imaging, config, aligned_before)
     return two_branch.solve(pair, imaging.kernel, config, progress)
 
 

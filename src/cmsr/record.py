@@ -34,6 +34,11 @@ def of_run(info: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def told(pages: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return one record for the records of a file's pages."""
+    return pages[0] if len(pages) == 1 else {"pages": pages}
+
+
 def summary(info: Mapping[str, Any]) -> str:
     """Return one line: size, ratio, kernel, seconds; ``info`` is `Result.info`."""
     height, width = info["size"]

@@ -16,7 +16,7 @@ from cmsr import closed_form
 from cmsr.config import Config
 from cmsr.degrade import Shape, shape_of
 from cmsr.files import io
-from cmsr.files.inputs import Source, read_guide, read_target
+from cmsr.files.inputs import Source, read_guide, read_segments, read_target
 from cmsr.files.raster import fitted
 from cmsr.imaging import imaging_of, named_kernel
 from cmsr.pair import Pair
@@ -83,7 +83,8 @@ def align(target: Source, guide: Source, **options: Any) -> Registered:
     notes: list[str] = []
     target_raster, _ = read_target(target, config, notes)
     guide_raster = read_guide(guide, config)
-    pair = Pair.of(target_raster, guide_raster)
+    labels = read_segments(guide_raster, config)
+    pair = Pair.of(target_raster, guide_raster, segments=labels)
     imaging = imaging_of(pair, named_kernel(config.kernel))
     alignment = closed_form.aligned(pair, imaging, config)
     moved = _moved(guide_raster, alignment)

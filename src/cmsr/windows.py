@@ -11,11 +11,13 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from rasterio.windows import Window
 
 from cmsr.config import Config
@@ -25,6 +27,9 @@ from cmsr.files.atomic import replacing
 from cmsr.files.inputs import Source, gigabytes, read_guide
 from cmsr.files.raster import Raster
 from cmsr.files.raster_io import Grid
+from cmsr.imaging import imaging_of
+from cmsr.pair import Pair
+from cmsr.parallel import together
 from cmsr.pipeline import Result, upscale
 from cmsr.published.train import Progress
 
@@ -164,20 +169,23 @@ def upscale_to_file(
     if out.suffix.lower() not in (".tif", ".tiff"):
         raise OutputError(f"{out}: a result of this size is written as .tif only")
     per_pixel = gigabytes((1, 1), len(target.data))
-    side = min(SIDE, int(math.sqrt(config.max_memory / per_pixel)) // 2)
+    cores = torch.get_num_threads()
+    side = min(SIDE, int(math.sqrt(config.max_memory / per_pixel / cores)) // 2)
     plan = Plan.of(target.shape, shape, target.name, side)
+    config = _settled(target, guide, plan, config)
 
     total = sum(len(band) for band in plan.bands())
     infos: list[dict[str, Any]] = []
     with replacing(out) as temporary, _writer(temporary, target, shape) as write:
         strip = _Strip(plan, len(target.data))
         for band in plan.bands():
-            for tile in band:
-                result = _run(target, guide, plan, tile, config)
-                strip.add(tile, result)
-                infos.append(result.info)
-                if progress:
-                    progress("windows", len(infos), total, 0.0)
+            for tiles in [band[first : first + cores] for first in range(0, len(band), cores)]:
+                runs = [partial(_run, target, guide, plan, tile, config) for tile in tiles]
+                for tile, result in zip(tiles, together(*runs), strict=True):
+                    strip.add(tile, result)
+                    infos.append(result.info)
+                    if progress:
+                        progress("windows", len(infos), total, 0.0)
             write(*strip.finished(band))
     return _merged(infos, shape)
 
@@ -200,6 +208,17 @@ def part(raster: Raster, box: Box) -> Raster:
 def _window(box: Box) -> Window:
     top, left, bottom, right = box
     return Window(left, top, right - left, bottom - top)
+
+
+def _settled(target: Raster, guide: Callable[[Box], Raster], plan: Plan, config: Config) -> Config:
+    """Find in the middle of the image what is the same everywhere: how it was made."""
+    if config.kernel != "auto":
+        return config
+    bands = list(plan.bands())
+    middle = bands[len(bands) // 2]
+    outer = middle[len(middle) // 2].outer
+    pair = Pair.of(part(target, outer), guide(plan.fine(outer)))
+    return replace(config, kernel=str(imaging_of(pair, None).kernel))
 
 
 def _run(

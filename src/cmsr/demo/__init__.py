@@ -14,7 +14,7 @@ from cmsr.errors import OutputError
 from cmsr.files import io
 from cmsr.metrics import evaluate
 from cmsr.pair import Pair
-from cmsr.pictures import Box, Panel, colour, enlarge, side_by_side
+from cmsr.pictures import Box, Panel, colour, enlarge, side_by_side, window_of_most
 from cmsr.pipeline import Result, upscale
 from cmsr.published.train import Progress
 
@@ -103,13 +103,4 @@ def _before_after(scene: Scene, result: Result) -> Image.Image:
 
 def _warmest(image: npt.NDArray[np.uint16], height: int, width: int) -> Box:
     """Find the window of a given size that holds the most warmth above the scene's median."""
-    warmth = np.maximum(image - np.median(image), 0)
-    total = np.pad(warmth.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    inside = (
-        total[height:, width:]
-        - total[:-height, width:]
-        - total[height:, :-width]
-        + total[:-height, :-width]
-    )
-    top, left = np.unravel_index(int(inside.argmax()), inside.shape)
-    return int(left), int(top), int(left) + width, int(top) + height
+    return window_of_most(np.maximum(image - np.median(image), 0), height, width)

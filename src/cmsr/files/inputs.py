@@ -15,7 +15,7 @@ import numpy.typing as npt
 from rasterio.enums import ColorInterp
 
 from cmsr.config import Config
-from cmsr.errors import InputError
+from cmsr.errors import InputError, OptionError
 from cmsr.files import dji, flir, io
 from cmsr.files.geo import Overlap, overlap
 from cmsr.files.native import enlarged_from, reduced
@@ -158,6 +158,34 @@ def read_guide(
         rgb = [meanings.index(colour) for colour in _COLOURS]
         return replace(raster, data=raster.data[rgb])
     return raster
+
+
+def read_segments(guide: Raster | None, config: Config) -> npt.NDArray[np.int64] | None:
+    """Read the label image (H, W) that the options name, as labels from 0 on without gaps.
+
+    Raises
+    ------
+    OptionError
+        If there is no guide.
+    InputError
+        If it has not the guide's size, or not one whole number per pixel.
+    """
+    if config.segments is None:
+        return None
+    if guide is None:
+        raise OptionError("segments goes with a guide only")
+    raster = io.read(config.segments, **limits_of(config))
+    if raster.shape != guide.shape:
+        raise InputError(
+            f"{raster.name}: is {raster.shape[1]} × {raster.shape[0]} pixels; "
+            f"the guide's {guide.shape[1]} × {guide.shape[0]} are right"
+        )
+    if len(raster.data) != 1:
+        raise InputError(f"{raster.name}: has {len(raster.data)} bands; one of labels is right")
+    labels = raster.data[0]
+    if not np.isfinite(labels).all() or not (labels == np.rint(labels)).all():
+        raise InputError(f"{raster.name}: labels must be whole numbers")
+    return np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int64)
 
 
 def _radiometric(

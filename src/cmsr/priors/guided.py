@@ -37,12 +37,16 @@ class GuidedFilter:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Filter an image of shape (H, W)."""
+        coefficients = self.coefficients(x)
+        return (coefficients[:-1] * self.guide).sum(0) + coefficients[-1]
+
+    def coefficients(self, x: Tensor) -> Tensor:
+        """Return what the guide's channels are multiplied by, and the offset, (G + 1, H, W)."""
         means = box_mean(torch.cat([x[None], self.guide * x]), self.radius)
         cross = list(means[1:] - self.mean * means[0])
         slope = torch.stack(_solved(self.factor, cross))
         offset = means[0] - (slope * self.mean).sum(0)
-        smoothed = box_mean(torch.cat([slope, offset[None]]), self.radius)
-        return (smoothed[:-1] * self.guide).sum(0) + smoothed[-1]
+        return box_mean(torch.cat([slope, offset[None]]), self.radius)
 
 
 def _factorised(matrix: dict[tuple[int, int], Tensor], size: int) -> dict[tuple[int, int], Tensor]:

@@ -1,21 +1,26 @@
 """Alignment: where in the guide each pixel of the target lies, and whether that can be believed.
 
-From gross to fine: an affine map found from far away, a smooth deformation, a last small shift.
+From gross to fine: an affine map found from far away, a smooth deformation, where asked for
+different displacements of different segments, a last small shift.
 Each is kept only if the guide then predicts the target better than before.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from cmsr.degrade import shape_of
 from cmsr.warps.deform import deform
+from cmsr.warps.matching import matched
+from cmsr.warps.piecewise import Segments
 from cmsr.warps.register import search
+from cmsr.warps.superpixels import superpixels
 from cmsr.warps.warp import (
     Affine,
     Motion,
@@ -35,6 +40,9 @@ LEAST_GAIN_DB = 0.05
 LEAST_BENT_GAIN_DB = 0.5
 """The same for a smooth deformation, which has many more ways to please by chance."""
 
+LEAST_TORN_GAIN_DB = 0.5
+"""The same for segments that move each by itself."""
+
 LEAST_CONFIDENCE = 0.5
 """Confidence of the coarse search below which the guide counts as another scene's."""
 
@@ -46,6 +54,8 @@ FARTHEST = 0.3
 
 LEAST_SEEN = 0.5
 """Share of the target that must lie on the guide."""
+
+Tear = Literal["no", "proven", "yes"]
 
 
 @dataclass(frozen=True)
@@ -84,8 +94,19 @@ class Alignment:
         return sample(guide[None], self.grid(shape_of(guide), guide.device), "bicubic")[0]
 
     def seen(self, device: torch.device | None = None) -> Tensor:
-        """Return 1 where the guide reaches, else 0, (H, W)."""
-        return inside(self.grid(device=device))[0].float()
+        """Return 1 where the guide reaches and shows what the target sees, else 0, (H, W)."""
+        grid = identity_grid(self.size, device=device)
+        shown = torch.ones(1, *self.size, dtype=torch.bool, device=device)
+        for warp, theta in reversed(self.stages):
+            if isinstance(warp, Segments):
+                shown &= warp.seen(theta, grid)
+            grid = warp(theta, grid)
+        return (shown & inside(grid))[0].float()
+
+    def carried(self, labels: Tensor) -> Tensor:
+        """Move a label image (h, w) of the guide as the guide is moved, nearest label each."""
+        grid = self.grid(shape_of(labels), labels.device)
+        return sample(labels[None, None].double(), grid.double(), "nearest")[0, 0].long()
 
     def facts(self) -> dict[str, Any]:
         """Return what JSON can hold of it; displacements in pixels of the guide."""
@@ -99,6 +120,7 @@ class Alignment:
             "refused": self.refused,
             "median_displacement": moved.median().item(),
             "largest_displacement": moved.max().item(),
+            "unseen": 1 - self.seen().mean().item(),
         }
 
 
@@ -110,6 +132,8 @@ def align(
     refine: Callable[[Tensor], Motion],
     *,
     deformable: bool = True,
+    tear: Tear = "no",
+    labels: Tensor | None = None,
 ) -> Alignment:
     """Find where the guide lies, and keep of that what is proven.
 
@@ -127,24 +151,36 @@ def align(
         Takes a moved guide and returns the small warp that is left, with its parameters.
     deformable : bool
         Whether more than an affine map is tried.
+    tear : {"no", "proven", "yes"}
+        Whether segments of the guide may move each by itself: never, where that is proven, or in
+        any case. In the last one the guide is never refused, as no single map may fit it.
+    labels : Tensor (H, W), integer, optional
+        Segments of the guide, 0 to K - 1; superpixels otherwise.
     """
     best, affine = recognise(target, valid, guide)
+    if best.refused and tear == "yes":
+        best = Alignment(best.size, (), best.confidence)
     if best.refused:
         return best
     lowest = error(guide)
     if affine is not None:
         if affine.any():
             coarse = [(Affine(best.size), affine)]
-            best, lowest = _proven(best, lowest, coarse, LEAST_GAIN_DB, guide, error)
+            best, lowest = proven(best, lowest, coarse, LEAST_GAIN_DB, guide, error)
         if deformable:
             colours = guide.expand(3, -1, -1)
             bent = deform(target[None], colours, affine, target_valid=valid > 0)
             if len(bent) > 1:
-                best, lowest = _proven(best, lowest, bent, LEAST_BENT_GAIN_DB, guide, error)
+                best, lowest = proven(best, lowest, bent, LEAST_BENT_GAIN_DB, guide, error)
+    if affine is not None and tear != "no":
+        stages = _torn(best, target, valid, guide, labels)
+        least = -math.inf if tear == "yes" else LEAST_TORN_GAIN_DB
+        if len(stages) > len(best.stages):
+            best, lowest = proven(best, lowest, stages, least, guide, error)
     if not deformable:
         return best
     finer = [*best.stages, refine(best.apply(guide))]
-    return _proven(best, lowest, finer, LEAST_GAIN_DB, guide, error)[0]
+    return proven(best, lowest, finer, LEAST_GAIN_DB, guide, error)[0]
 
 
 def recognise(target: Tensor, valid: Tensor, guide: Tensor) -> tuple[Alignment, Tensor | None]:
@@ -170,9 +206,12 @@ def recognised(size: Size, confidence: float) -> Alignment:
     return Alignment(size, (), confidence, (warning,), refused=True)
 
 
-def trouble(grid: Tensor, size: Size) -> str | None:
-    """Say what makes a grid (1, H, W, 2) impossible for a guide of ``size``, or None."""
-    if (area_change(grid) <= 0).any():
+def trouble(grid: Tensor, size: Size, *, torn: bool = False) -> str | None:
+    """Say what makes a grid (1, H, W, 2) impossible for a guide of ``size``, or None.
+
+    A grid that is ``torn`` into segments may fold where these meet.
+    """
+    if not torn and (area_change(grid) <= 0).any():
         return "folds the guide over itself"
     if (share := inside(grid).float().mean().item()) < LEAST_SEEN:
         return f"leaves only {share:.0%} of the target on the guide"
@@ -182,7 +221,17 @@ def trouble(grid: Tensor, size: Size) -> str | None:
     return None
 
 
-def _proven(
+def _torn(
+    best: Alignment, target: Tensor, valid: Tensor, guide: Tensor, labels: Tensor | None
+) -> Stages:
+    """Add, to what is known of the guide's place, the different displacements of its segments."""
+    moved = best.apply(guide).expand(3, -1, -1)
+    own = superpixels(moved) if labels is None else best.carried(labels)
+    motion = matched(target, valid, moved, own, best.size)
+    return best.stages if motion is None else [*best.stages, motion]
+
+
+def proven(
     best: Alignment,
     lowest: float,
     stages: Stages,
@@ -192,7 +241,8 @@ def _proven(
 ) -> tuple[Alignment, float]:
     """Return a move if it earns its freedom, else what there was, with the held-out error."""
     tried = replace(best, stages=stages)
-    if problem := trouble(tried.grid(device=guide.device), best.size):
+    torn = any(isinstance(warp, Segments) for warp, _ in stages)
+    if problem := trouble(tried.grid(device=guide.device), best.size, torn=torn):
         refusal = f"a move of the guide is refused: it {problem}"
         return replace(best, warnings=(*best.warnings, refusal)), lowest
     found = error(tried.apply(guide))

@@ -20,6 +20,9 @@ from cmsr.warps.warp import Size, identity_grid, sample
 LEVELS = ((24.0, 15), (12.0, 15))
 """Distance of the nodes in pixels of the target, and steps of Adam, from gross to fine."""
 
+FOLLOWING = ((12.0, 5),)
+"""The same where the frame before has shown most of the way."""
+
 ITERATIONS = 3
 """Steps of conjugate gradients for one energy: enough to know where it falls."""
 
@@ -32,7 +35,12 @@ logarithm of the energy."""
 
 
 def refine(
-    y: Tensor, valid: Tensor, reduce: Resampler, guide: Tensor, ratio: float
+    y: Tensor,
+    valid: Tensor,
+    reduce: Resampler,
+    guide: Tensor,
+    ratio: float,
+    start: Tensor | None = None,
 ) -> tuple[FreeForm, Tensor]:
     """Find the small displacements of a guide that is nearly in place.
 
@@ -47,6 +55,8 @@ def refine(
         [0, 1]; off by some pixels at most.
     ratio : float
         Pixels of the guide per pixel of the target.
+    start : Tensor, optional
+        Parameters found in the frame before, for images of the same sizes; few steps follow.
 
     Returns
     -------
@@ -58,7 +68,9 @@ def refine(
     pixel = 2 / max(low)
 
     warp, theta = FreeForm(size, (2, 2)), torch.zeros(8, device=y.device)
-    for distance, steps in LEVELS:
+    if start is not None:
+        warp, theta = finest(size, low), start
+    for distance, steps in LEVELS if start is None else FOLLOWING:
         finer = _warp(size, low, distance)
         theta = _renoded(warp.lattice(theta), finer)
         warp = finer
@@ -70,6 +82,11 @@ def refine(
 
         theta = descend(objective, theta, steps, RATE * pixel)
     return warp, theta
+
+
+def finest(size: Size, low: Size) -> FreeForm:
+    """Return the warp that `refine` ends with, for a guide of ``size`` and a target of ``low``."""
+    return _warp(size, low, LEVELS[-1][0])
 
 
 def _warp(size: Size, low: Size, distance: float) -> FreeForm:

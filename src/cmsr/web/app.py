@@ -17,8 +17,8 @@ from cmsr.errors import CmsrError, InputError
 from cmsr.job import Job
 from cmsr.record import summary
 from cmsr.web import form, tasks
-from cmsr.web.estimate import Estimate
-from cmsr.web.worker import StoppedError, Worker
+from cmsr.web.process import StoppedError, Worker
+from cmsr.web.time_left import Estimate
 
 KEPT = 3600
 """Seconds after which uploads and results are removed."""

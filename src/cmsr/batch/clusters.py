@@ -1,0 +1,220 @@
+"""Who does the work: this machine's processes, a scheduler that runs already, a cluster's jobs."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import dask
+import psutil
+from dask.system import CPU_COUNT
+from distributed import Client, Nanny, Scheduler, SpecCluster
+from distributed import Worker as DaskWorker
+
+from cmsr import __version__
+from cmsr.errors import OptionError
+
+MEMORY = 2**30
+"""Bytes that a worker should find free, at least."""
+
+CONNECT = "15s"
+"""How long to try to reach a scheduler."""
+
+Kind = Literal["slurm", "kubernetes"]
+
+_CLASSES = {
+    "slurm": ("dask_jobqueue", "SLURMCluster"),
+    "kubernetes": ("dask_kubernetes.operator", "KubeCluster"),
+}
+
+
+@dataclass(frozen=True)
+class Crew:
+    """How many workers, and where.
+
+    Attributes
+    ----------
+    workers : int or None
+        Processes; chosen from the cores, the memory and the pairs if None.
+    threads : int
+        Torch's threads in each.
+    scheduler : str or None
+        Address of a scheduler with workers of its own.
+    cluster : {"slurm", "kubernetes"} or None
+        Where to start workers, if not on this machine.
+    gpus : int
+        GPUs of this machine to be used, each by one process.
+    retries : int
+        How often a pair is tried again.
+    in_process : bool
+        Whether the one worker is a thread of this process, which alone sees ``memory://``.
+    """
+
+    workers: int | None = None
+    threads: int = 1
+    scheduler: str | None = None
+    cluster: Kind | None = None
+    gpus: int = 0
+    retries: int = 1
+    in_process: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the numbers, and that there is one place to work at."""
+        for name, least in (("workers", 1), ("threads", 1), ("retries", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise OptionError(f"{name} is {value}; it must be at least {least}")
+        if self.scheduler and (self.cluster or self.workers):
+            raise OptionError("scheduler has workers of its own; leave out workers and cluster")
+
+    @contextmanager
+    def client(self, pairs: int) -> Iterator[Client]:
+        """Start or reach the workers for so many pairs, and hand out a client of theirs.
+
+        Raises
+        ------
+        OptionError
+            If the scheduler or the cluster cannot be used.
+        """
+        if self.scheduler is not None:
+            opened = _reached(self.scheduler)
+        elif self.cluster is not None:
+            opened = _submitted(self.cluster, self.workers or 1, self.threads)
+        else:
+            opened = _local(self, min(pairs, self.workers or self.fitting()))
+        with opened as client:
+            yield client
+
+    def fitting(self) -> int:
+        """Return how many workers this machine has room for: one a GPU, or one a core."""
+        if self.in_process:
+            return 1
+        if self.gpus:
+            return self.gpus
+        memory = psutil.virtual_memory().available // MEMORY
+        return max(1, min(CPU_COUNT // self.threads, int(memory)))
+
+
+@contextmanager
+def _reached(address: str) -> Iterator[Client]:
+    try:
+        client = Client(address, timeout=CONNECT, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise OptionError(f"scheduler {address}: cannot be reached ({error})") from error
+    with client:
+        _check_versions(client, address)
+        yield client
+
+
+def _check_versions(client: Client, address: str) -> None:
+    """Make sure that the workers that are there run this very version."""
+    try:
+        found = client.run(_version)
+    except ModuleNotFoundError as error:
+        raise OptionError(f"scheduler {address}: its workers have no {error.name}") from error
+    other = {version for version in found.values() if version != __version__}
+    if other:
+        raise OptionError(
+            f"scheduler {address}: its workers have cmsr {', '.join(other)}, this is {__version__}"
+        )
+
+
+def _version() -> str:
+    import cmsr
+
+    return cmsr.__version__
+
+
+@contextmanager
+def _submitted(kind: Kind, workers: int, threads: int) -> Iterator[Client]:
+    """Start workers as jobs or pods; all else about them is in Dask's own configuration."""
+    module, name = _CLASSES[kind]
+    try:
+        factory = getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        raise OptionError(f"cluster {kind} needs {module}: install cmsr[{kind}]") from error
+    single = {variable: str(threads) for variable in _THREADS}
+    try:
+        if kind == "slurm":
+            prologue = [f"export {variable}={count}" for variable, count in single.items()]
+            prologue += dask.config.get("jobqueue.slurm.job-script-prologue")
+            cluster = factory(cores=threads, processes=1, job_script_prologue=prologue,
+                              worker_extra_args=["--nthreads", "1"])  # fmt: skip
+            cluster.scale(workers)
+        else:
+            env = {**single, **dask.config.get("kubernetes.env")}
+            cluster = factory(n_workers=workers, env=env, quiet=True)
+    except Exception as error:
+        raise OptionError(f"cluster {kind}: {error}") from error
+    with cluster, Client(cluster, set_as_default=False) as client:
+        yield client
+
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@contextmanager
+def _local(crew: Crew, workers: int) -> Iterator[Client]:
+    """Start a scheduler in this process, and workers beside it."""
+    settings = {
+        "distributed.scheduler.allowed-failures": crew.retries,
+        "distributed.scheduler.worker-saturation": 1.0,
+    }
+    with (
+        tempfile.TemporaryDirectory(prefix="cmsr-batch-", ignore_cleanup_errors=True) as scratch,
+        dask.config.set(settings),
+        SpecCluster(
+            workers={index: _worker(crew, workers, index, scratch) for index in range(workers)},
+            scheduler={"cls": Scheduler, "options": _scheduler(crew)},
+            silence_logs=logging.ERROR,
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        try:
+            yield client
+        except BaseException:
+            _kill(cluster)
+            raise
+
+
+def _scheduler(crew: Crew) -> dict[str, Any]:
+    at = {"dashboard_address": "127.0.0.1:0"}
+    if crew.in_process:
+        return {"protocol": "inproc://", "dashboard": False, **at}
+    return {"host": "127.0.0.1", "dashboard": True, **at}
+
+
+def _worker(crew: Crew, workers: int, index: int, scratch: str) -> dict[str, Any]:
+    """Specify one worker: a process on one core or GPU, with one pair at a time."""
+    if crew.in_process:
+        options = {"protocol": "inproc://", "nthreads": 1, "dashboard": False}
+        return {"cls": DaskWorker, "options": options}
+    env = {variable: str(crew.threads) for variable in _THREADS} | {"TMPDIR": scratch}
+    if crew.gpus:
+        env["CUDA_VISIBLE_DEVICES"] = str(index % crew.gpus)
+    options = {
+        "host": "127.0.0.1",
+        "nthreads": 1,
+        "env": env,
+        "local_directory": scratch,
+        "memory_limit": int(psutil.virtual_memory().total / workers),
+        "dashboard": False,
+        "silence_logs": logging.ERROR,
+    }
+    return {"cls": Nanny, "options": options}
+
+
+def _kill(cluster: SpecCluster) -> None:
+    """End the workers at once: nothing of what they are at is to be kept."""
+    for worker in cluster.workers.values():
+        if isinstance(worker, Nanny) and worker.pid is not None:
+            worker.close_gracefully()  # so that it is not started again
+            with suppress(ProcessLookupError):
+                os.kill(worker.pid, signal.SIGKILL)

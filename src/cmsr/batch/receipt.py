@@ -1,0 +1,50 @@
+"""How a published result was made, as its record says: enough to tell whether it still holds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a record keeps under "batch".
+
+    Attributes
+    ----------
+    key : str
+        Digest of the inputs' content, the options and, in a series, the key of the frame before.
+    settings : str
+        Digest of the options alone.
+    stamps : list of str or None
+        Of the inputs, when they were read.
+    size : int
+        Of the output, in bytes.
+    sha256 : str
+        Of the output.
+    previous : str or None
+        Key of the frame before, in a series.
+    found : dict
+        What the next frame may start from.
+    """
+
+    key: str
+    settings: str
+    stamps: list[str | None]
+    size: int
+    sha256: str
+    previous: str | None = None
+    found: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, content: bytes) -> Self | None:
+        """Read it out of a record; None where it is not a batch's, or damaged."""
+        try:
+            return cls(**json.loads(content)["batch"])
+        except (ValueError, TypeError, KeyError):
+            return None
+
+    def inscribed(self, facts: dict[str, Any]) -> dict[str, Any]:
+        """Return the record of a run with this receipt in it."""
+        return {**facts, "batch": asdict(self)}

@@ -1,0 +1,1 @@
+"""Methods side by side: what `cmsr bench` runs, records, trains and draws."""

@@ -1,0 +1,96 @@
+"""The command `cmsr bench`: methods on pairs, their records, tables and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cmsr.bench.cases import Case, read_cases
+from cmsr.bench.figures import write_all
+from cmsr.bench.learned import weight_file
+from cmsr.bench.records import Record, Run, Store
+from cmsr.bench.results import write_results
+from cmsr.bench.runner import Told, run_all
+from cmsr.bench.variants import Variant, variants
+from cmsr.errors import OptionError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What to compare on what, and where everything goes.
+
+    Attributes
+    ----------
+    table : Path
+        PAIRS.csv.
+    methods : sequence of str
+        As `Variant.of` reads them.
+    out : Path
+        Folder; its ``records`` make the command resumable.
+    datasets, pairs : sequence of str
+        Which to keep of the table; empty for all.
+    seeds : sequence of int
+        Methods without chance run with the first only.
+    weights : Path or None
+        Folder of METHOD.safetensors; that in ``out`` where none is given.
+    workers : int
+        Processes at a time, one core each.
+    """
+
+    table: Path
+    methods: Sequence[str]
+    out: Path
+    datasets: Sequence[str] = ()
+    pairs: Sequence[str] = ()
+    seeds: Sequence[int] = (0,)
+    weights: Path | None = None
+    workers: int = 1
+
+    def run(self, told: Told | None = None) -> list[Record]:
+        """Do what is not done yet; return every record asked for, and write all that is made.
+
+        What was done is written even where the user stops it.
+
+        Raises
+        ------
+        CmsrError
+            If the table, a method, its weights or the folder cannot be used; nothing is run then.
+        """
+        if not self.seeds or min(self.seeds) < 0 or self.workers < 1:
+            raise OptionError("seeds must be whole numbers from 0, workers at least 1")
+        chosen = variants(list(self.methods))
+        cases = read_cases(self.table, self.datasets, self.pairs)
+        runs = self._runs(chosen, cases)
+        store = Store(self.out / "records")
+        try:
+            run_all(runs, store, self.workers, told)
+        finally:
+            records = [record for run in runs if (record := store.record(run.key))]
+            write_results(self.out / "results.json", records)
+        write_all(self.out, runs, store, sweeps_p=_sweeps_p(chosen))
+        return records
+
+    def _runs(self, chosen: Sequence[Variant], cases: Sequence[Case]) -> list[Run]:
+        folder = self.weights or self.out / "weights"
+        weights = {
+            variant.label: weight_file(variant.method.name, folder, self.table)
+            for variant in chosen
+            if variant.method.run is None
+        }
+        return [
+            Run(variant, case, seed, weights.get(variant.label))
+            for index, seed in enumerate(dict.fromkeys(self.seeds))
+            for variant in chosen
+            if variant.method.seeded or index == 0
+            for case in cases
+        ]
+
+
+def _sweeps_p(chosen: Sequence[Variant]) -> bool:
+    """Tell whether p is all that differs between the methods."""
+    others = {
+        (v.method.name, *sorted((k, str(o)) for k, o in v.options.items() if k != "p"))
+        for v in chosen
+    }
+    return len(chosen) > 2 and len(others) == 1 and all("p" in v.options for v in chosen)

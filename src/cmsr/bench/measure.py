@@ -1,0 +1,124 @@
+"""One run, timed and scored."""
+
+from __future__ import annotations
+
+import math
+import time
+import traceback
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import torch
+
+from cmsr.bench.classic import bicubic
+from cmsr.bench.learned import upscaler
+from cmsr.bench.methods import Image
+from cmsr.bench.provenance import versions
+from cmsr.bench.records import Record, Run
+from cmsr.config import Config
+from cmsr.degrade import resampler
+from cmsr.errors import CmsrError, InputError
+from cmsr.files.inputs import Inputs
+from cmsr.files.raster import Raster, from_array
+from cmsr.imaging import imaging_of, named_kernel
+from cmsr.metrics import evaluate
+from cmsr.pair import Pair
+from cmsr.record import peak_memory_mb
+
+SCORES = ("psnr", "ssim", "rmse", "peak", "gain", "consistency")
+
+
+def blank_record(run: Run, origin: dict[str, Any]) -> Record:
+    """Return the record of a run of which nothing is known yet.
+
+    ``origin`` holds ``commit`` and ``machine``.
+    """
+    return {
+        "method": run.variant.label,
+        "dataset": run.case.dataset,
+        "pair": run.case.name,
+        "seed": run.seed,
+        "key": run.key,
+        "scored": False,
+        "error": None,
+        **dict.fromkeys(SCORES),
+        "seconds": None,
+        "peak_memory_mb": None,
+        "ratio": None,
+        "kernel": None,
+        "threads": 1,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": versions(),
+        **origin,
+    }
+
+
+def measure(run: Run, origin: dict[str, Any]) -> tuple[Record, Image | None]:
+    """Do a run in this process; what goes wrong becomes the record's ``error``.
+
+    ``seconds`` is the method's time alone, without reading and scoring; ``peak_memory_mb`` that of
+    the whole process up to the method's end.
+    """
+    record = blank_record(run, origin)
+    try:
+        config = run.variant.config(run.seed)
+        inputs = run.case.inputs(config)
+        truth = run.case.true_image()
+        started = time.perf_counter()
+        image = _image(run, inputs, config)
+        record["seconds"] = time.perf_counter() - started
+        record["peak_memory_mb"] = round(peak_memory_mb())
+        record |= _facts(image, inputs, config)
+        if truth is not None:
+            record |= _scores(image, inputs, truth)
+    except CmsrError as error:
+        return {**record, "error": str(error)}, None
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{place.name}, line {place.lineno}"
+        return {**record, "error": f"{type(error).__name__}: {error} ({where})"}, None
+    return record, image
+
+
+def _image(run: Run, inputs: Inputs, config: Config) -> Image:
+    torch.set_flush_denormal(True)
+    method = run.variant.method
+    work = method.run
+    if work is None:
+        if run.weights is None:
+            raise InputError(f"{method.name}: is trained first; give its weights")
+        work = upscaler(method.name, run.weights, run.case.scene)
+    return work(inputs, config, run.seed)
+
+
+def _facts(image: Image, inputs: Inputs, config: Config) -> dict[str, Any]:
+    """How the target was made, and how far the image, reduced again, is from it (RMS, units)."""
+    pair = Pair.of(inputs.target, inputs.guide, config.ratio)
+    if pair.blank:
+        return {"ratio": list(pair.ratio)}
+    kernel = imaging_of(pair, named_kernel(config.kernel)).kernel
+    reduce = resampler(pair.shape, inputs.target.shape, kernel)
+    known = np.broadcast_to(pair.valid_at_output(), image.shape)
+    scale = np.where(pair.scale > 0, pair.scale, 1)
+    solid = np.where(known, (image.astype(np.float64) - pair.offset) / scale, 0)
+    weight = torch.from_numpy(known.astype(np.float32))
+    seen = inputs.target.valid & (reduce(weight).numpy() > 0.999).all(axis=0)
+    again = reduce(torch.from_numpy(solid.astype(np.float32)))
+    off = (again - pair.target[0]).numpy() * scale
+    consistency = float(np.sqrt(np.mean(off[:, seen] ** 2))) if seen.any() else None
+    return {"ratio": list(pair.ratio), "kernel": str(kernel), "consistency": consistency}
+
+
+def _scores(image: Image, inputs: Inputs, truth: Raster) -> dict[str, Any]:
+    """Compare with the truth, and with what bicubic interpolation reaches."""
+    figures = evaluate(_raster(image, inputs), truth)
+    plain = evaluate(_raster(bicubic(inputs.target, truth.shape), inputs), truth)
+    gain = figures["psnr"] - plain["psnr"]
+    finite = {name: value if math.isfinite(value) else None for name, value in figures.items()}
+    return {**finite, "gain": gain if math.isfinite(gain) else None, "scored": True}
+
+
+def _raster(image: Image, inputs: Inputs) -> Raster:
+    """Take an image for what its file would hold."""
+    return from_array(np.moveaxis(image, 0, -1), inputs.target.name)

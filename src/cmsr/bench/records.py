@@ -1,0 +1,105 @@
+"""Records of runs on disk, one file each: what was done once is not done again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cmsr.bench.cases import Case
+from cmsr.bench.provenance import code_version
+from cmsr.bench.variants import Variant
+from cmsr.errors import OutputError
+from cmsr.files.atomic import replacing
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: a method with its options on one pair with one seed.
+
+    ``weights`` is the file of a trained method, None for all others.
+    """
+
+    variant: Variant
+    case: Case
+    seed: int
+    weights: Path | None = None
+
+    @property
+    def key(self) -> str:
+        """Hash of all that the result depends on: code, options, the files' content, seed.
+
+        The commit is none of it: most commits change nothing here.
+        """
+        method = self.variant.method
+        version = code_version("cmsr.pipeline") if method.version is None else method.version
+        parts = {
+            "method": [method.name, version, {**method.options, **self.variant.options}],
+            "pair": self.case.content,
+            "seed": self.seed if method.seeded else None,
+            "weights": None if self.weights is None else _hash_of(self.weights),
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _hash_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class Store:
+    """A folder of records and images; every file appears whole or not at all.
+
+    Parameters
+    ----------
+    folder : path
+        Made if it does not exist.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder}: cannot be made a folder ({error.strerror})") from error
+
+    def record(self, key: str) -> Record | None:
+        """Return the record of a run; None where there is none that can be read."""
+        try:
+            record = json.loads((self.folder / f"{key}.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return record if isinstance(record, dict) else None
+
+    def done(self, key: str) -> bool:
+        """Tell whether a run was done; one that failed is to be tried again."""
+        record = self.record(key)
+        return record is not None and record.get("error") is None
+
+    def image(self, key: str) -> npt.NDArray[Any] | None:
+        """Return the image (C, H, W) of a run, None where there is none."""
+        try:
+            with np.load(self.folder / f"{key}.npz", allow_pickle=False) as arrays:
+                return np.asarray(arrays["image"])
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def put(self, key: str, record: Mapping[str, Any], image: npt.NDArray[Any] | None) -> None:
+        """Write what a run gave; the record comes last, so that it never lacks its image."""
+        if image is not None:
+            with replacing(self.folder / f"{key}.npz") as temporary:
+                np.savez_compressed(temporary, image=image)
+        with replacing(self.folder / f"{key}.json") as temporary:
+            temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

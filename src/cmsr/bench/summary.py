@@ -1,0 +1,146 @@
+"""Records brought together: means and spreads, ranks and wins of each method on each data set."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cmsr.bench.records import Record
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What one method reached on one data set.
+
+    Attributes
+    ----------
+    method, dataset : str
+    pairs, runs, failed : int
+        Pairs scored; runs scored, over all seeds; runs that ended in an error.
+    psnr, gain, ssim, rmse, consistency, seconds, memory : float
+        Means over pairs of the means over seeds: dB, dB over bicubic, 1, the data's units twice,
+        seconds of one core, MB.
+    worst : float
+        Lowest gain of any run.
+    over_pairs, over_seeds : float
+        Standard deviation of PSNR between pairs; and between seeds, in the quadratic mean over
+        pairs.
+    rank : float
+        Mean place by PSNR among the methods that were scored on the pair; 1 is best.
+    wins : int
+        Pairs on which it is first.
+    """
+
+    method: str
+    dataset: str
+    pairs: int
+    runs: int
+    failed: int
+    psnr: float
+    gain: float
+    ssim: float
+    rmse: float
+    consistency: float
+    seconds: float
+    memory: float
+    worst: float
+    over_pairs: float
+    over_seeds: float
+    rank: float
+    wins: int
+
+
+def summaries(records: Sequence[Record]) -> list[Summary]:
+    """Summarise records, data set by data set, each method in the order of its first record."""
+    found = []
+    for dataset in unique(record["dataset"] for record in records):
+        ours = [record for record in records if record["dataset"] == dataset]
+        places = _places(ours)
+        for method in unique(record["method"] for record in ours):
+            rows = [record for record in ours if record["method"] == method]
+            if any(record["scored"] for record in rows):
+                found.append(_summary(method, dataset, rows, places[method]))
+    return found
+
+
+def by_pair(records: Iterable[Record], figure: str = "psnr") -> dict[str, dict[str, list[float]]]:
+    """Return a figure by method and pair, one value a seed; what was not scored is left out."""
+    table: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for record in records:
+        if record["scored"] and record[figure] is not None:
+            table[record["method"]][record["pair"]].append(record[figure])
+    return table
+
+
+def swept(records: Sequence[Record], option: str) -> dict[float, dict[str, list[float]]]:
+    """Return PSNR by the option's value and pair, one number a seed."""
+    found: dict[float, dict[str, list[float]]] = {}
+    for method, pairs in by_pair(records).items():
+        for part in method.split(":"):
+            name, _, value = part.partition("=")
+            if name == option:
+                found[float(value)] = pairs
+    return found
+
+
+def mean_and_error(pairs: dict[str, list[float]]) -> tuple[float, float]:
+    """Mean over pairs and seeds, and its standard error as seeds vary and pairs do not."""
+    variances = [float(np.var(v, ddof=1)) / len(v) if len(v) > 1 else 0.0 for v in pairs.values()]
+    mean = float(np.mean([np.mean(v) for v in pairs.values()]))
+    return mean, math.sqrt(sum(variances)) / len(pairs)
+
+
+def unique(names: Iterable[str]) -> list[str]:
+    """Return each name once, in order."""
+    return list(dict.fromkeys(names))
+
+
+def _summary(method: str, dataset: str, rows: Sequence[Record], places: list[int]) -> Summary:
+    scored = [record for record in rows if record["scored"]]
+    psnr = [values for pairs in by_pair(scored).values() for values in pairs.values()]
+
+    def mean(figure: str) -> float:
+        pairs = by_pair(scored, figure).get(method, {})
+        return float(np.mean([np.mean(v) for v in pairs.values()])) if pairs else float("nan")
+
+    return Summary(
+        method=method,
+        dataset=dataset,
+        pairs=len(psnr),
+        runs=len(scored),
+        failed=sum(record["error"] is not None for record in rows),
+        psnr=mean("psnr"),
+        gain=mean("gain"),
+        ssim=mean("ssim"),
+        rmse=mean("rmse"),
+        consistency=mean("consistency"),
+        seconds=mean("seconds"),
+        memory=mean("peak_memory_mb"),
+        worst=min((r["gain"] for r in scored if r["gain"] is not None), default=float("nan")),
+        over_pairs=float(np.std([np.mean(values) for values in psnr])) if psnr else float("nan"),
+        over_seeds=_over_seeds(psnr),
+        rank=float(np.mean(places)) if places else float("nan"),
+        wins=places.count(1),
+    )
+
+
+def _over_seeds(psnr: Sequence[Sequence[float]]) -> float:
+    """Quadratic mean over pairs of the unbiased deviation over seeds; 0 with one seed."""
+    variances = [np.var(values, ddof=1) for values in psnr if len(values) > 1]
+    return float(np.sqrt(np.mean(variances))) if variances else 0.0
+
+
+def _places(records: Sequence[Record]) -> dict[str, list[int]]:
+    """Return the place of each method on each of its pairs; equals share the better one."""
+    means = {m: {p: float(np.mean(v)) for p, v in pairs.items()} for m, pairs in
+             by_pair(records).items()}  # fmt: skip
+    places: dict[str, list[int]] = defaultdict(list)
+    for pair in unique(pair for pairs in means.values() for pair in pairs):
+        there = {method: pairs[pair] for method, pairs in means.items() if pair in pairs}
+        for method, value in there.items():
+            places[method].append(1 + sum(other > value for other in there.values()))
+    return places

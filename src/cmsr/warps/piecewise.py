@@ -1,0 +1,95 @@
+"""Different objects, different warps: every segment of the guide moves by its own affine map.
+
+Coordinates and parameters follow the convention of `cmsr.warps.warp`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cmsr.warps.warp import Affine, Size, check_parameters
+
+CLAIM = 0.5
+"""Share of a segment in the neighbourhood of a place from which on it claims that place."""
+
+DOUBT = 0.15
+"""Share from which on another segment's claim, or that of none, cannot be excluded."""
+
+OUTLINE = 9
+"""Width of the neighbourhood, in pixels of the labels: outlines are uncertain by so much."""
+
+
+class Segments:
+    """Affine maps, one for each segment of the guide.
+
+    Parameters
+    ----------
+    size : (height, width) of the guide.
+    labels : Tensor (h, w), integer
+        Segments 0 to K - 1 of the guide, at any resolution.
+
+    Notes
+    -----
+    The parameters are those of `Affine`, segment by segment. A place of the target is claimed by
+    each segment whose map takes it into that segment. Where none does, the guide does not show
+    it; where two do, one of them lies behind: `seen` tells. Such a place moves with the nearest
+    claimed one, or with the first segment of those that claim it.
+    """
+
+    def __init__(self, size: Size, labels: Tensor) -> None:
+        self._affine = Affine(size)
+        self._labels = labels
+        self.count = int(labels.max()) + 1
+        self.dim = Affine.dim * self.count
+
+    def __call__(self, theta: Tensor, grid: Tensor) -> Tensor:
+        """Move a grid (N, H, W, 2) by the maps of parameters ``theta``."""
+        owner = torch.full(grid.shape[:3], -1, device=grid.device)
+        for label, share in self._shares(theta, grid):
+            owner = torch.where((owner < 0) & (share > CLAIM), label, owner)
+        owner = _spread_to_unclaimed(owner)
+        moved = grid
+        for label, own in enumerate(self._maps(theta)):
+            moved = torch.where((owner == label)[..., None], self._affine(own, grid), moved)
+        return moved
+
+    def seen(self, theta: Tensor, grid: Tensor) -> Tensor:
+        """Mask (N, H, W) of the places that one segment claims, and surely no other."""
+        certain = torch.zeros(grid.shape[:3], dtype=torch.bool, device=grid.device)
+        possible = torch.zeros_like(certain, dtype=torch.int64)
+        for _, share in self._shares(theta, grid):
+            certain |= share >= 1 - DOUBT
+            possible += share > DOUBT
+        return certain & (possible == 1)
+
+    def inverse(self, theta: Tensor, grid: Tensor) -> Tensor:
+        """Raise ValueError: what is torn apart has no inverse."""
+        raise ValueError("a warp of several segments has no inverse")
+
+    def _maps(self, theta: Tensor) -> Tensor:
+        check_parameters(theta, self.dim)
+        return theta.reshape(self.count, Affine.dim)
+
+    def _shares(self, theta: Tensor, grid: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Yield each segment and its share (N, H, W) around where its map leads."""
+        for label, own in enumerate(self._maps(theta)):
+            sharp = (self._labels == label).to(grid)[None, None]
+            sharp = F.pad(sharp, (OUTLINE // 2,) * 4, mode="replicate")
+            soft = F.avg_pool2d(sharp, OUTLINE, 1).expand(len(grid), -1, -1, -1)
+            there = self._affine(own, grid)
+            share = F.grid_sample(soft, there, padding_mode="border", align_corners=False)
+            yield label, share[:, 0]
+
+
+def _spread_to_unclaimed(owner: Tensor) -> Tensor:
+    """Give each place of (N, H, W) that is -1 the segment of the nearest that is not."""
+    if (owner < 0).all():
+        return torch.zeros_like(owner)
+    while (owner < 0).any():
+        wide = F.max_pool2d(owner[:, None].float(), 3, 1, 1)[:, 0].long()
+        owner = torch.where(owner < 0, wide, owner)
+    return owner

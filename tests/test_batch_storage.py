@@ -1,0 +1,134 @@
+"""Object storage: a real S3 server on loopback, asked for every pair and given every result."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import numpy as np
+import pytest
+from moto.server import ThreadedMotoServer
+from PIL import Image
+
+from cmsr.batch import lock, store
+from cmsr.batch.watch import Tally
+from cmsr.cli import main
+from tests.batches import QUICK, batch, make_table, results
+
+
+class Bucket:
+    """The bucket ``here``; a batch knows where it is from the environment alone."""
+
+    def __init__(self, server: str) -> None:
+        self._client = boto3.client("s3", endpoint_url=server, region_name="us-east-1")
+        self._client.create_bucket(Bucket="here")
+
+    def put(self, name: str, content: bytes) -> None:
+        self._client.put_object(Bucket="here", Key=name, Body=content)
+
+    def get(self, name: str) -> bytes:
+        content: bytes = self._client.get_object(Bucket="here", Key=name)["Body"].read()
+        return content
+
+    def names(self, prefix: str) -> set[str]:
+        found = self._client.list_objects_v2(Bucket="here", Prefix=prefix).get("Contents", [])
+        return {entry["Key"].removeprefix(prefix) for entry in found}
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[Bucket]:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        environment.setenv("AWS_ACCESS_KEY_ID", "somebody")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        yield Bucket(f"http://{host}:{port}")
+    server.stop()
+
+
+def put_pairs(bucket: Bucket, folder: Path, count: int) -> str:
+    """Put a table and its pairs into a bucket, under the folder's name; return the table's URL."""
+    make_table(folder, count)
+    for file in folder.iterdir():
+        bucket.put(f"{folder.name}/{file.name}", file.read_bytes())
+    return f"s3://here/{folder.name}/pairs.csv"
+
+
+def test_from_bucket_to_bucket(bucket: Bucket, tmp_path: Path) -> None:
+    table, out = put_pairs(bucket, tmp_path, 3), f"s3://here/{tmp_path.name}/out"
+    assert batch(table, out).done == 3
+    ours = {f"p0{index}.{ending}" for index in range(3) for ending in ("tif", "json")}
+    made = bucket.names(f"{tmp_path.name}/out/")
+    assert made == ours | {"batch.jsonl", "contact_sheet.png"}
+    sheet = Image.open(io.BytesIO(bucket.get(f"{tmp_path.name}/out/contact_sheet.png")))
+    assert np.ptp(np.asarray(sheet), axis=(0, 1)).min() > 100
+
+    assert batch(tmp_path / "pairs.csv", tmp_path / "out").done == 3
+    for name, content in results(tmp_path / "out").items():
+        assert bucket.get(f"{tmp_path.name}/out/{name}.tif") == content
+
+    bucket.put(f"{tmp_path.name}/t1.png", (tmp_path / "t2.png").read_bytes())
+    again: Tally = batch(table, out)
+    assert (again.before, again.changed, again.done) == (2, 1, 1)
+
+
+def test_from_bucket_to_folder(bucket: Bucket, tmp_path: Path) -> None:
+    put_pairs(bucket, tmp_path, 1)
+    url = f"s3://here/{tmp_path.name}"
+    table = tmp_path / "urls.csv"
+    table.write_text(f"name,target,guide\na,{url}/t0.png,{url}/g0.png\nb,{url}/no.png,g0.png\n")
+    tally = batch(table, tmp_path / "out")
+    assert tally.done == 1
+    assert tally.failed == [("b", f"{url}/no.png: no such file")]
+
+
+def test_one_batch_at_a_time(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = f"s3://here/{tmp_path.name}/out"
+    table = make_table(tmp_path, 1)
+    with lock.held(out):
+        assert main(["batch", str(table), "-o", out, *QUICK]) == 2
+    bucket.put(f"{tmp_path.name}/out/.batch/lock", b"killed-run 1000000000")
+    assert batch(table, out).done == 1
+    with lock.held(out) as run:
+        bucket.put(f"{tmp_path.name}/out/.batch/lock", b"another 1000000000")
+        results_ = store.Results(out, run)
+        with pytest.raises(Exception, match="holds the folder no longer"):
+            results_.publish("p00", table)
+
+
+NAMED = {
+    "no bucket": ({}, "s3://nowhere/out", "s3://nowhere/out: no such file or bucket"),
+    "no credentials": (
+        {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"},
+        "s3://here/out",
+        "redentials",
+    ),
+    "no server": ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "s3://here/out", "s3://here/out: "),
+}
+
+
+@pytest.mark.parametrize("case", NAMED)
+def test_named_before_any_work(
+    case: str,
+    bucket: Bucket,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import fsspec
+
+    environment, out, message = NAMED[case]
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    fsspec.filesystem("s3").clear_instance_cache()
+    try:
+        assert main(["batch", str(make_table(tmp_path, 1)), "-o", out, *QUICK]) == 2
+    finally:
+        fsspec.filesystem("s3").clear_instance_cache()
+    told = capsys.readouterr().err
+    assert len(told.splitlines()) == 1
+    assert message in told

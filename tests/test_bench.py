@@ -1,0 +1,170 @@
+"""`cmsr bench`: records that survive, a published schema, one failure that stops nothing else."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+from cmsr.bench import results
+from cmsr.bench.comparison import Comparison
+from cmsr.bench.records import Record, Store
+from cmsr.bench.training import Training
+from cmsr.bench.weights_file import Weights
+from cmsr.cli import main
+from cmsr.errors import InputError
+from cmsr.files import io
+from tests.conftest import render_pair
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two pairs with truth, one without, and one whose guide is smaller than its target."""
+    folder = tmp_path_factory.mktemp("pairs")
+    rows = ["dataset,name,target,guide,truth,scale"]
+    for seed, name in enumerate(("one", "two", "blind", "broken")):
+        pair = render_pair((48, 64), (12, 16), seed)
+        guide = pair.guide[:6, :8] if name == "broken" else pair.guide
+        io.write(folder / f"{name}_target.png", (250 * pair.target).clip(0, 255).astype(np.uint8))
+        io.write(folder / f"{name}_guide.png", guide)
+        io.write(folder / f"{name}_truth.png", (250 * pair.truth).astype(np.uint8))
+        truth = "" if name == "blind" else f"{name}_truth.png"
+        rows.append(f"made,{name},{name}_target.png,{name}_guide.png,{truth},4")
+    (folder / "pairs.csv").write_text("\n".join(rows))
+    return folder / "pairs.csv"
+
+
+def run(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+METHODS = "bicubic,guided-filter,pixtransform:iterations=5"
+
+
+def test_bench_runs_records_and_goes_on(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ("bench", table, "--methods", METHODS, "-o", tmp_path, "--seeds", "0,1")
+    assert run(*command, "--workers", 2) == 0
+    content = json.loads((tmp_path / "results.json").read_text())
+    schema = json.loads(results.SCHEMA.read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(content, schema)
+    records = content["records"]
+    assert len(records) == 4 * (2 + 2)  # another seed only where there is chance
+    by = {(r["method"], r["pair"], r["seed"]): r for r in records}
+    assert by["guided-filter", "one", 0]["gain"] > 0 == by["bicubic", "one", 0]["gain"]
+    assert by["guided-filter", "one", 0]["consistency"] < by["bicubic", "one", 0]["consistency"]
+    assert by["bicubic", "blind", 0]["scored"] is False
+    assert by["bicubic", "blind", 0]["error"] is None
+    failed = [r for r in records if r["error"]]
+    assert {r["pair"] for r in failed} == {"broken"}
+    printed = capsys.readouterr()
+    assert "made/blind bicubic seed 0: not scored" in printed.err
+    assert "Run but not scored, for there is no truth: blind" in printed.out
+    for name in ("tables.md", "speed-made.svg", "pictures/crops-made.png"):
+        assert (tmp_path / name).stat().st_size > 100
+
+    one = by["bicubic", "two", 0]["key"]
+    (tmp_path / "records" / f"{one}.json").unlink()
+    assert run(*command) == 0
+    again = [line for line in capsys.readouterr().err.splitlines() if line.startswith("[")]
+    assert sum("made/two bicubic" in line for line in again) == 1
+    assert all("made/broken" in line for line in again if "made/two" not in line)
+
+
+def test_a_stop_keeps_what_was_done(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(done: int, total: int, _record: Record) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    work = Comparison(
+        table=table, methods=["bicubic", "bicubic+bp"], pairs=["one", "two"], out=tmp_path
+    )
+    with pytest.raises(KeyboardInterrupt):
+        work.run(stop)
+    assert len(json.loads((tmp_path / "results.json").read_text())["records"]) == 2
+    heard: list[Record] = []
+    assert len(work.run(lambda _done, _total, record: heard.append(record))) == 4
+    assert len(heard) == 2
+
+
+def test_a_torn_record_is_none(tmp_path: Path) -> None:
+    store = Store(tmp_path / "records")
+    store.put("a", {"error": None}, np.zeros((1, 2, 2)))
+    assert store.done("a")
+    (tmp_path / "records" / "a.json").write_text('{"error": nu')
+    assert not store.done("a")
+    assert store.record("b") is None
+    assert store.image("b") is None
+
+
+def test_training_goes_on_to_the_same_weights_and_tests_what_it_has_not_seen(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = table.read_text().splitlines()
+    seen = table.with_name("seen.csv")
+    seen.write_text("\n".join(rows[:3]))
+
+    def training(name: str) -> Training:
+        return Training(method="djf", table=seen, out=tmp_path / name, folds=2, steps=20)
+
+    whole = training("whole.safetensors").run()
+
+    def stop(_stage: str, step: int, _steps: int, _loss: float) -> None:
+        if step == 15:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        training("djf.safetensors").run(stop)
+    assert not Weights.read(tmp_path / "djf.safetensors").complete
+    command = ("bench", seen, "--methods", "djf", "-o", tmp_path / "out", "--weights", tmp_path)
+    resumed = training("djf.safetensors").run()
+    assert resumed.complete
+    assert resumed.tensors.keys() == whole.tensors.keys()
+    for name, tensor in whole.tensors.items():
+        np.testing.assert_array_equal(resumed.tensors[name].numpy(), tensor.numpy())
+    scenes = [scenes for (scenes,) in resumed.held_out]
+    assert [resumed.unseen_by(scene) for scene in scenes] == [0, 1]
+    assert run(*command, "--quiet") == 0
+    records = json.loads((tmp_path / "out" / "results.json").read_text())["records"]
+    assert [r["error"] for r in records] == [None, None]
+    with pytest.raises(InputError, match="holds another training"):
+        Training(method="djf", table=seen, out=tmp_path / "djf.safetensors", steps=5).run()
+
+
+def test_missing_weights_name_the_command_that_makes_them(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("bench", table, "--methods", "bicubic,djf", "-o", tmp_path / "out") == 2
+    complaint = capsys.readouterr().err
+    assert complaint.count("\n") == 1
+    assert f"cmsr bench train djf {table} -o {tmp_path}/out/weights/djf.safetensors" in complaint
+    assert not list((tmp_path / "out").glob("records/*"))
+
+
+def test_a_file_that_is_no_weights_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "djf.safetensors").write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{}      ")
+    with pytest.raises(InputError, match="no weight file of `cmsr bench train`"):
+        Weights.read(tmp_path / "djf.safetensors")
+
+
+def test_training_needs_truths(table: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="made/blind: training needs a guide and a truth"):
+        Training(method="djf", table=table, out=tmp_path / "w.safetensors").run()
+    assert not (tmp_path / "w.safetensors").exists()
+
+
+def test_the_ablations_are_drawn(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = [f"cmsr-paper:align=off:iterations=1:ensemble=false:p={p}" for p in ("0", "0.3", "0.6")]
+    Comparison(table=table, methods=sweep, pairs=["one"], out=tmp_path).run()
+    assert "Best at p = " in (tmp_path / "p-made.md").read_text()
+    assert "| 16 × 12 |" in (tmp_path / "schemes-one.md").read_text()
+    for name in ("p-made.svg", "pictures/crops-made.png", "pictures/schemes-one.png"):
+        assert (tmp_path / name).stat().st_size > 100
+    assert not list(tmp_path.glob("speed*"))

@@ -1,0 +1,97 @@
+"""A table of pairs is read as it stands; what is wrong with it is said in one line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cmsr.bench.cases import Case, read_cases
+from cmsr.config import Config
+from cmsr.degrade import resampler
+from cmsr.errors import InputError, OptionError
+from cmsr.files import io
+from tests.conftest import SyntheticPair
+
+HEADER = "dataset,name,target,guide,truth,scale\n"
+
+
+def table(folder: Path, *rows: str, header: str = HEADER) -> Path:
+    path = folder / "pairs.csv"
+    path.write_text(header + "".join(f"{row}\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path, pair: SyntheticPair) -> Path:
+    io.write(tmp_path / "target.png", (200 * pair.target).astype(np.uint8))
+    io.write(tmp_path / "guide.png", pair.guide)
+    io.write(tmp_path / "truth.png", (200 * pair.truth).astype(np.uint8))
+    return tmp_path
+
+
+def test_a_missing_target_is_the_truth_reduced_and_rounded(folder: Path) -> None:
+    (case,) = read_cases(table(folder, "a,x,,guide.png,truth.png,4"))
+    truth = io.read(folder / "truth.png").data
+    reduced = resampler((96, 128), (24, 32))(torch.from_numpy(truth.astype(np.float32)))
+    expected = np.clip(np.rint(reduced.numpy()), 0, 255)
+    np.testing.assert_array_equal(case.inputs(Config()).target.data, expected)
+
+
+def test_content_is_known_again_under_another_name(folder: Path) -> None:
+    one, two, other = read_cases(
+        table(
+            folder,
+            "a,x,target.png,guide.png,truth.png,4",
+            "b,y,target.png,guide.png,truth.png,4",
+            "b,z,target.png,guide.png,,4",
+        )
+    )
+    assert one.content == two.content != other.content
+    assert one.scene == two.scene == other.scene
+    assert (one.label, other.true_image()) == ("a/x", None)
+
+
+def test_a_selection_keeps_what_it_names(folder: Path) -> None:
+    rows = [f"{d},{n},target.png,guide.png,," for d in "ab" for n in "xy"]
+    path = table(folder, *rows)
+
+    def labels(cases: list[Case]) -> list[str]:
+        return [case.label for case in cases]
+
+    assert labels(read_cases(path)) == ["a/x", "a/y", "b/x", "b/y"]
+    assert labels(read_cases(path, ["b"], ["y"])) == ["b/y"]
+    with pytest.raises(OptionError, match="has no data set 'c'; there are a, b"):
+        read_cases(path, ["c"])
+    with pytest.raises(OptionError, match="has no pair 'q'"):
+        read_cases(path, [], ["q"])
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("a,x,none.png,guide.png,,", r"line 2.*none\.png"),
+        ("a,,target.png,guide.png,,", "line 2: the pair has no name"),
+        ("a,x,,guide.png,truth.png,", "line 2: needs a target, or a truth with a scale"),
+        ("a,x,target.png,guide.png,,half", "scale is 'half'; it must be a number from 1 to 64"),
+        ("a,x,target.png,guide.png,,nan", "scale is 'nan'"),
+    ],
+)
+def test_a_bad_row_is_named(folder: Path, row: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_cases(table(folder, row))
+
+
+def test_a_bad_table_is_named(folder: Path) -> None:
+    twice = table(folder, *["a,x,target.png,guide.png,,"] * 2)
+    with pytest.raises(InputError, match="names the pair a/x twice"):
+        read_cases(twice)
+    with pytest.raises(InputError, match="has no column target, guide"):
+        read_cases(table(folder, "a", header="name\n"))
+    with pytest.raises(InputError, match="lists no pair"):
+        read_cases(table(folder))
+    (folder / "pairs.csv").write_bytes(b"\xff\xfe\x00\xd8")
+    with pytest.raises(InputError, match="comma-separated"):
+        read_cases(folder / "pairs.csv")
+    with pytest.raises(InputError, match=r"missing\.csv"):
+        read_cases(folder / "missing.csv")

@@ -1,0 +1,70 @@
+"""Means, spreads, ranks and wins of records made up by hand."""
+
+import math
+
+import pytest
+
+from cmsr.bench import tables
+from cmsr.bench.records import Record
+from cmsr.bench.summary import mean_and_error, summaries
+
+
+def record(method: str, pair: str, psnr: float | None, seed: int = 0, **other: object) -> Record:
+    figures = dict.fromkeys(("ssim", "rmse", "consistency", "seconds", "peak_memory_mb"), 1.0)
+    gain = None if psnr is None else psnr - 20
+    known = {"dataset": "d", "scored": psnr is not None, "error": None, "gain": gain}
+    return {"method": method, "pair": pair, "psnr": psnr, "seed": seed, **figures, **known, **other}
+
+
+RECORDS = [
+    *(record("plain", pair, 20.0) for pair in "xyz"),
+    *(record("good", "x", 24.0 + s, s) for s in (-1, 0, 1)),
+    *(record("good", "y", 30.0 + s, s) for s in (-1, 0, 1)),
+    record("good", "z", 19.0),
+]
+
+
+def test_summaries_weigh_pairs_alike_and_rank_within_each() -> None:
+    plain, good = summaries(RECORDS)
+    assert (good.pairs, good.runs, good.wins, plain.wins) == (3, 7, 2, 1)
+    assert good.psnr == pytest.approx((24 + 30 + 19) / 3)
+    assert good.gain == pytest.approx((4 + 10 - 1) / 3)
+    assert good.worst == -1
+    assert good.over_seeds == pytest.approx(1)
+    assert (plain.over_pairs, plain.over_seeds) == (0, 0)
+    assert (good.rank, plain.rank) == (pytest.approx(4 / 3), pytest.approx(5 / 3))
+
+
+def test_equals_share_the_better_place() -> None:
+    first, second = summaries([record("a", "x", 20.0), record("b", "x", 20.0)])
+    assert first.rank == second.rank == 1
+
+
+def test_standard_error_is_that_of_seeds_with_pairs_fixed() -> None:
+    mean, error = mean_and_error({"x": [1.0, 3.0], "y": [10.0, 10.0]})
+    assert mean == 6
+    assert error == pytest.approx(math.sqrt(2 / 2) / 2)
+
+
+def test_report_tells_what_failed_and_what_was_not_scored() -> None:
+    report = tables.report(
+        [*RECORDS, record("good", "w", None), record("plain", "v", None, error="no memory")]
+    )
+    assert report.index("| `good` |") < report.index("| `plain` |")
+    assert "| x | 20.00 | **24.00** |" in report
+    assert "Run but not scored, for there is no truth: w." in report
+    assert "failed: `plain` on v: no memory" in report
+
+
+def test_findings_of_a_sweep_are_paired_with_p_0() -> None:
+    gains = {0.0: 0.0, 0.3: 0.5, 0.6: -0.2}
+    sweep = [
+        record(f"cmsr-paper:p={p:g}", pair, level + gain + 0.1 * seed, seed)
+        for p, gain in gains.items()
+        for pair, level in (("x", 20.0), ("y", 40.0))
+        for seed in range(3)
+    ]
+    text = tables.findings(sweep)
+    assert "Best at p = 0.3" in text
+    assert "p = 0.3: 0.500 ± 0.000 dB above p = 0" in text
+    assert "p = 0.6:" not in text
