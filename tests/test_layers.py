@@ -13,7 +13,7 @@ LAYERS = [
     ["cli"],
     ["server"],
     ["app"],
-    ["form", "process", "tasks", "time_left"],
+    ["form", "killable", "tasks", "time_left"],
     ["comparison", "demo", "run", "training"],
     ["figures", "runner"],
     ["ablations", "crops", "measure", "plots", "results", "schemes", "tables"],

@@ -27,7 +27,7 @@ from tests.conftest import render_pair
 pytest.importorskip("gradio", reason="no gradio: pip install 'cmsr[web]'")
 
 from cmsr.web import form
-from cmsr.web.process import StoppedError, Worker
+from cmsr.web.killable import StoppedError, Worker
 from cmsr.web.time_left import Estimate
 
 PATIENCE = 120_000

@@ -17,7 +17,7 @@ from cmsr.errors import CmsrError, InputError
 from cmsr.job import Job
 from cmsr.record import summary
 from cmsr.web import form, tasks
-from cmsr.web.process import StoppedError, Worker
+from cmsr.web.killable import StoppedError, Worker
 from cmsr.web.time_left import Estimate
 
 KEPT = 3600
