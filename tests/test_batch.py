@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmsr.batch import clusters, lock, store
+from cmsr.batch import clusters, lock, storage
 from cmsr.batch.plan import read_table
 from cmsr.cli import main
 from cmsr.errors import InputError
@@ -102,7 +102,7 @@ def test_no_name_leads_out_of_the_folder(
     out = Path("/results")
     place = os.path.normpath(f"{out}/{accepted}.tif")
     assert Path(place).is_relative_to(out)
-    assert not Path(place).is_relative_to(out / store.OWN)
+    assert not Path(place).is_relative_to(out / storage.OWN)
 
 
 def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
@@ -175,4 +175,4 @@ def test_memory_storage(tmp_path: Path) -> None:
     assert batch(table, "memory://results").before == 2
     assert batch(table, tmp_path / "out").done == 2
     for name, content in results(tmp_path / "out").items():
-        assert store.read_bytes(f"memory://results/{name}.tif") == content
+        assert storage.read_bytes(f"memory://results/{name}.tif") == content

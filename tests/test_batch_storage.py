@@ -10,7 +10,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from PIL import Image
 
-from cmsr.batch import lock, store
+from cmsr.batch import lock, storage
 from cmsr.batch.watch import Tally
 from cmsr.cli import main
 from tests.batches import QUICK, batch, make_table, results
@@ -95,7 +95,7 @@ def test_one_batch_at_a_time(
     assert batch(table, out).done == 1
     with lock.held(out) as run:
         bucket.put(f"{tmp_path.name}/out/.batch/lock", b"another 1000000000")
-        results_ = store.Results(out, run)
+        results_ = storage.Results(out, run)
         with pytest.raises(Exception, match="holds the folder no longer"):
             results_.publish("p00", table)
 
@@ -107,7 +107,7 @@ NAMED = {
         "s3://here/out",
         "redentials",
     ),
-    "no server": ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "s3://here/out", "s3://here/out: "),
+    "no server": ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "s3://here/out", "s3://here/out"),
 }
 
 

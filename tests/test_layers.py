@@ -26,7 +26,7 @@ LAYERS = [
     ["cases"],
     ["clusters", "engine", "journal", "lock", "sheet", "watch"],
     ["plan", "worker"],
-    ["store"],
+    ["storage"],
     ["receipt", "task"],
     ["job"],
     ["page"],

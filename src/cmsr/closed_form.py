@@ -114,7 +114,8 @@ def aligned(
         return refine(channel.y, partial.valid, channel.reduce, at, channel.ratio, start)
 
     deformable = config.align != "affine"
-    if previous is not None:
+    tear = _tear(pair, config)
+    if previous is not None and tear == "no":
         followed = follow(previous, channel.y, guide, error, finest if deformable else None)
         if followed is not None:
             return replace(followed, size=pair.shape)
@@ -125,7 +126,7 @@ def aligned(
         error,
         finest,
         deformable=deformable,
-        tear=_tear(pair, config),
+        tear=tear,
         labels=pair.segments,
     )
     return replace(found, size=pair.shape)

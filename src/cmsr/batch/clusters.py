@@ -144,9 +144,15 @@ def _submitted(kind: Kind, workers: int, threads: int) -> Iterator[Client]:
     try:
         if kind == "slurm":
             prologue = [f"export {variable}={count}" for variable, count in single.items()]
-            prologue += dask.config.get("jobqueue.slurm.job-script-prologue")
-            cluster = factory(cores=threads, processes=1, job_script_prologue=prologue,
-                              worker_extra_args=["--nthreads", "1"])  # fmt: skip
+            prologue += dask.config.get("jobqueue.slurm.job-script-prologue", [])
+            own = dask.config.get("jobqueue.slurm.scheduler-options", {})
+            cluster = factory(
+                cores=threads,
+                processes=1,
+                job_script_prologue=prologue,
+                worker_extra_args=["--nthreads", "1"],
+                scheduler_options={"dashboard_address": ":0", **own},
+            )
             cluster.scale(workers)
         else:
             env = {**single, **dask.config.get("kubernetes.env")}

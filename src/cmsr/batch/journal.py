@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from cmsr.batch import store
+from cmsr.batch import storage
 from cmsr.errors import InputError
 
 RENEWED = 30.0
@@ -27,13 +27,13 @@ class Journal:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._remote = store.is_remote(url)
+        self._remote = storage.is_remote(url)
         self._content = self._old() if self._remote else b""
         self._written = 0.0
 
     def _old(self) -> bytes:
         with suppress(InputError):
-            return store.read_bytes(self.url)
+            return storage.read_bytes(self.url)
         return b""
 
     def add(self, event: str, **facts: Any) -> None:
@@ -41,7 +41,7 @@ class Journal:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = json.dumps({"time": now, "event": event, **facts}) + "\n"
         if not self._remote:
-            with store.named(self.url), open(self.url, "a", encoding="utf-8") as file:
+            with storage.named(self.url), open(self.url, "a", encoding="utf-8") as file:
                 file.write(line)
             return
         self._content += line.encode()
@@ -51,7 +51,7 @@ class Journal:
     def save(self) -> None:
         """Make sure that all lines are in storage."""
         if self._remote:
-            store.write_bytes(self.url, self._content)
+            storage.write_bytes(self.url, self._content)
             self._written = time.monotonic()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from cmsr.batch import store
+from cmsr.batch import storage
 from cmsr.errors import InputError, OutputError
 
 RENEWED, STALE = 10.0, 60.0
@@ -35,13 +35,13 @@ def held(out: str) -> Iterator[str]:
         If another batch holds it, or it cannot be written to.
     """
     run = secrets.token_hex(8)
-    with _held_remote(out, run) if store.is_remote(out) else _held_local(out, run):
+    with _held_remote(out, run) if storage.is_remote(out) else _held_local(out, run):
         yield run
 
 
 @contextmanager
 def _held_local(out: str, run: str) -> Iterator[None]:
-    own = Path(out, store.OWN)
+    own = Path(out, storage.OWN)
     try:
         own.mkdir(parents=True, exist_ok=True)
         lock = FileLock(own / "lock")
@@ -63,9 +63,9 @@ def _held_local(out: str, run: str) -> Iterator[None]:
 
 @contextmanager
 def _held_remote(out: str, run: str) -> Iterator[None]:
-    lock = f"{out}/{store.OWN}/lock"
-    fs, path = store.system(lock)
-    with store.named(out):
+    lock = f"{out}/{storage.OWN}/lock"
+    fs, path = storage.system(lock)
+    with storage.named(out):
         if _age(lock) < STALE:
             raise _busy(out)
         with suppress(FileNotFoundError):
@@ -97,7 +97,7 @@ def _content(run: str) -> bytes:
 def _age(lock: str) -> float:
     """Return the seconds since a lock was renewed; infinity where there is none."""
     try:
-        words = store.read_bytes(lock).decode().split()
+        words = storage.read_bytes(lock).decode().split()
         return time.time() - float(words[1])
     except InputError as error:
         if isinstance(error.__cause__, FileNotFoundError):
@@ -110,4 +110,4 @@ def _age(lock: str) -> float:
 def _renew(lock: str, run: str, ended: threading.Event) -> None:
     while not ended.wait(RENEWED):
         with suppress(InputError):
-            store.write_bytes(lock, _content(run))
+            storage.write_bytes(lock, _content(run))

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from cmsr.batch.receipt import Receipt
-from cmsr.batch.store import Listing, is_remote, parent, read_bytes, resolved
+from cmsr.batch.storage import Listing, is_remote, parent, read_bytes, resolved
 from cmsr.batch.task import Settings, Source, Start, Task
 from cmsr.config import Config
 from cmsr.errors import InputError, OptionError, OutputError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cmsr.batch import clusters, engine, lock, sheet, store
+from cmsr.batch import clusters, engine, lock, sheet, storage
 from cmsr.batch.journal import Journal, kept
 from cmsr.batch.plan import JOURNAL, SHEET, Plan, plan, read_table
 from cmsr.batch.task import Settings
@@ -55,7 +55,7 @@ class Batch:
         RunError
             If the work was cut short; what is done is kept.
         """
-        table, out = store.absolute(self.pairs), store.absolute(self.out)
+        table, out = storage.absolute(self.pairs), storage.absolute(self.out)
         config = _checked(self.config)
         rows = read_table(table)
         with lock.held(out) as run:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from cmsr.batch import store
+from cmsr.batch import storage
 from cmsr.errors import CmsrError
 from cmsr.files import io
 from cmsr.files.atomic import replacing
@@ -42,8 +42,8 @@ def write(url: str, out: str, names: Sequence[str], ending: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch, "sheet.png")
         picture.save(file)
-        if store.is_remote(url):
-            store.write_bytes(url, file.read_bytes())
+        if storage.is_remote(url):
+            storage.write_bytes(url, file.read_bytes())
         else:
             with replacing(Path(url)) as temporary:
                 temporary.write_bytes(file.read_bytes())
@@ -53,7 +53,7 @@ def _thumbnail(url: str) -> Image.Image | None:
     """Return a small picture of a result in false colours; None where there is none."""
     try:
         with tempfile.TemporaryDirectory() as scratch:
-            raster = io.read(store.fetch(url, Path(scratch)))
+            raster = io.read(storage.fetch(url, Path(scratch)))
     except CmsrError:
         return None
     return _small(raster)

@@ -19,7 +19,7 @@ import torch
 
 from cmsr import record
 from cmsr.batch.receipt import Receipt
-from cmsr.batch.store import Results, fetch, named
+from cmsr.batch.storage import Results, fetch, named
 from cmsr.batch.task import Outcome, Settings, Start, Task
 from cmsr.config import Config
 from cmsr.errors import CmsrError

@@ -1,7 +1,8 @@
 """Alignment along frames of one camera: from where the guide lay in the frame before.
 
 The coarse search and the smooth deformation are left out; the free-form deformation goes on from
-what it was. The move must still earn its freedom in this very frame, or all is searched anew.
+what it was, where that tells more. The move must still earn its freedom in this very frame, or all
+is searched anew.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def follow(
     target: Tensor,
     guide: Tensor,
     error: Callable[[Tensor], float],
-    refine: Callable[[Tensor, Tensor], Motion] | None,
+    refine: Callable[[Tensor, Tensor | None], Motion] | None,
 ) -> Alignment | None:
     """Go on from the frame before.
 
@@ -40,8 +41,9 @@ def follow(
     error : callable
         Takes a moved guide (G, H, W) and returns how badly it predicts hidden pixels, in dB.
     refine : callable or None
-        Takes a moved guide and the parameters to start from, and returns the small warp that is
-        left, with its parameters; None where no more than an affine map is wanted.
+        Takes a moved guide and the parameters to start from, if the frame before has any, and
+        returns the small warp that is left, with its parameters; None where no more than an affine
+        map is wanted.
 
     Returns
     -------
@@ -55,23 +57,27 @@ def follow(
         return None
     gross, start = before
     unmoved = Alignment(size, (), facts["confidence"])
-    finer = [] if refine is None else [refine(Alignment(size, gross).apply(guide), start)]
-    stages = [*gross, *finer]
-    if not stages:
-        return unmoved
-    found, _ = proven(unmoved, error(guide), stages, LEAST_GAIN_DB, guide, error)
-    return None if facts["stages"] and not found.stages else found
+    kept = gross if start is None else [*gross, (finest(size, shape_of(target)), start)]
+    found, lowest = unmoved, error(guide)
+    if kept:
+        found, lowest = proven(unmoved, lowest, kept, LEAST_GAIN_DB, guide, error)
+        if not found.stages:
+            return None
+    if refine is None:
+        return found
+    finer = [*gross, refine(Alignment(size, gross).apply(guide), start)]
+    return proven(found, lowest, finer, LEAST_GAIN_DB, guide, error)[0]
 
 
 def _stages(
     facts: Mapping[str, Any], size: Size, low: Size, device: torch.device
-) -> tuple[Stages, Tensor] | None:
-    """Return the warps of facts, and apart from them the parameters of the last, free-form one."""
+) -> tuple[Stages, Tensor | None] | None:
+    """Return the warps of facts, and apart from them the parameters of a free-form one."""
     last = finest(size, low)
     known: dict[str, Warp] = {"affine": Affine(size), "cpab": Cpab(size, CELLS), "freeform": last}
     if facts.get("refused", True):
         return None
-    gross, start = [], torch.zeros(last.dim, device=device)
+    gross, start = [], None
     for stage in facts["stages"]:
         warp = known.get(stage["warp"])
         theta = torch.tensor(stage["parameters"], device=device)

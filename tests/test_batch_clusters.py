@@ -1,0 +1,80 @@
+"""Where a batch's workers come from: cores, GPUs, a cluster's jobs."""
+
+from pathlib import Path
+
+import dask
+import pytest
+
+from cmsr.batch import clusters
+from cmsr.batch.clusters import Crew
+from cmsr.batch.run import Batch
+from cmsr.batch.watch import Watch
+from cmsr.config import Config
+from cmsr.errors import OptionError
+from tests.batches import all_recorded, events, make_table
+
+pytest.importorskip("dask_jobqueue")
+
+SBATCH = """#!/bin/sh
+test "$1" = --version && exit
+cp "$1" {folder}/script
+sh "$1" >{folder}/log 2>&1 &
+echo $! >{folder}/job
+echo "Submitted batch job 17"
+"""
+SCANCEL = """#!/bin/sh
+test "$1" = 17 && touch {folder}/cancelled
+"""
+
+
+def test_one_process_a_core_or_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters, "CPU_COUNT", 12)
+    monkeypatch.setattr(clusters, "MEMORY", 1)
+    assert Crew().fitting() == 12
+    assert Crew(threads=5).fitting() == 2
+    assert Crew(gpus=3).fitting() == 3
+    seen = [
+        clusters._worker(Crew(gpus=2), 4, index, "/scratch")["options"]["env"] for index in range(4)
+    ]
+    assert [env["CUDA_VISIBLE_DEVICES"] for env in seen] == ["0", "1", "0", "1"]
+    monkeypatch.setattr(clusters, "MEMORY", 2**62)
+    assert Crew().fitting() == 1
+
+
+def test_jobs_of_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for SLURM starts the very script that SLURM would."""
+    for name, script in (("sbatch", SBATCH), ("scancel", SCANCEL)):
+        file = tmp_path / "bin" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(script.format(folder=tmp_path))
+        file.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    table, out = make_table(tmp_path, 2), tmp_path / "out"
+    settings = {
+        "jobqueue.slurm.memory": "2GB",
+        "jobqueue.slurm.local-directory": str(tmp_path),
+        "jobqueue.slurm.scheduler-options": {"host": "127.0.0.1"},
+    }
+    with dask.config.set(settings):
+        tally = Batch(
+            pairs=str(table),
+            out=str(out),
+            crew=Crew(cluster="slurm", workers=1),
+            config=Config.of("fast", align="off", kernel="bicubic"),
+        ).run(Watch())
+    assert (tally.done, tally.failed) == (2, [])
+    assert all_recorded(out)
+    assert len(events(out, "pair")) == 2
+    script = (tmp_path / "script").read_text()
+    assert "#SBATCH --cpus-per-task=1" in script
+    assert "export OMP_NUM_THREADS=1" in script
+    assert (tmp_path / "cancelled").exists()
+
+
+def test_what_a_cluster_lacks_is_named() -> None:
+    with (
+        dask.config.set({"jobqueue.slurm.memory": None}),
+        pytest.raises(OptionError, match="cluster slurm: You must specify"),
+        Crew(cluster="slurm").client(1),
+    ):
+        pass
