@@ -83,7 +83,7 @@ class App:
                 given = (place.folder, place.target, place.guide, config)
                 *_, found = self.reader.run(str(request.session_hash), tasks.understand, *given)
         except CmsrError as error:
-            waiting = guide is None and isinstance(error, InputError)
+            waiting = guide is None and "--ratio" in str(error)
             return ("Now add a photo of the same scene." if waiting else _refused(error)), 0
         except StoppedError:
             return "", 0
