@@ -308,6 +308,37 @@ class Demo:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Web:
+    """Open a page for the browser that does what upscale does."""
+
+    port: int = 7860
+    """Port to listen on."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. 127.0.0.1 serves this machine alone; 0.0.0.0 serves everyone who can
+    reach it over the network, without a password."""
+
+    max_upload: int = 512
+    """Largest file that is taken, in MB."""
+
+    max_pixels: int = 2**25
+    """Largest image, read or made, in pixels."""
+
+    max_memory: float = 4.0
+    """Memory to plan for, in GB."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute."""
+
+    def run(self) -> None:
+        """Serve until interrupted."""
+        from cmsr.web.server import serve
+
+        Config(device=self.device, max_pixels=self.max_pixels, max_memory=self.max_memory)
+        serve(**vars(self))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Bench:
     """Compare methods on pairs, or train one (`cmsr bench train`): tables, plots, crops."""
 
@@ -468,6 +499,7 @@ def _parse(arguments: list[str]) -> Command:
         "evaluate": Evaluate,
         "info": Info,
         "demo": Demo,
+        "web": Web,
         "bench": Bench,
         "bench-train": BenchTrain,
     }
