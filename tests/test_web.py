@@ -143,7 +143,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     celsius = {"scales": [0.01], "offsets": [-273.15], "units": ["°C"]}
     io.write(path / "t.tif", target, like=io.from_array(target, "t", **celsius))
     io.write(path / "g.png", pair.guide)
-    (path / "broken.png").write_text("no image")
+    (path / "broken.png").write_bytes(b"")
     return path
 
 
