@@ -143,7 +143,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     celsius = {"scales": [0.01], "offsets": [-273.15], "units": ["°C"]}
     io.write(path / "t.tif", target, like=io.from_array(target, "t", **celsius))
     io.write(path / "g.png", pair.guide)
-    (path / "broken.png").write_bytes((path / "g.png").read_bytes()[:300])
+    (path / "broken.png").write_bytes(b"")
     return path
 
 
@@ -211,10 +211,10 @@ def test_a_broken_file_is_told_as_by_the_command_line(
         choose(tab, url, folder / "broken.png")
         tab.locator("#guide input[type=file]").set_input_files(folder / "g.png")
         tab.locator("#understood .refused").wait_for()
-        assert tab.locator("#understood").inner_text().strip() == line
+        assert tab.locator("#understood .refused").inner_text().strip() == line
         tab.locator("#start").click()
         tab.locator("#status .refused").wait_for()
-        assert tab.locator("#status").inner_text().strip() == line
+        assert tab.locator("#status .refused").inner_text().strip() == line
 
 
 def test_cancel_frees_the_worker_for_the_next(browser: Any, url: str, folder: Path) -> None:
@@ -252,21 +252,6 @@ def test_a_script_gets_the_same(url: str, folder: Path, tmp_path: Path) -> None:
     options = ["--preset", "fast", "--seed", "5", "--quiet"]
     assert main(["upscale", *pair, "-o", str(cli), *options]) == 0
     assert web.read_bytes() == cli.read_bytes()
-
-
-def test_a_file_beyond_the_limit_is_refused(browser: Any, url: str, tmp_path: Path) -> None:
-    large = tmp_path / "large.png"
-    large.write_bytes(bytes(2**20 + 1))
-    context = browser.new_context()
-    try:
-        tab = context.new_page()
-        tab.set_default_timeout(PATIENCE)
-        tab.goto(url)
-        tab.wait_for_selector("#start")
-        tab.locator("#target input[type=file]").set_input_files(large)
-        tab.get_by_text("exceeds").first.wait_for()
-    finally:
-        context.close()
 
 
 def test_a_taken_port_is_told_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,8 +52,9 @@ def serve(host: str, port: int, max_upload: int, **limits: Any) -> None:
         from cmsr.web.app import STYLE, App, page
 
         app = App(work, **limits)
+        blocks = page(app)
         try:
-            page(app).queue(max_size=32).launch(
+            blocks.queue(max_size=32).launch(
                 server_name=host,
                 server_port=port,
                 max_file_size=max_upload * 2**20,
@@ -73,6 +74,7 @@ def serve(host: str, port: int, max_upload: int, **limits: Any) -> None:
             _wait()
         finally:
             app.close()
+            blocks.close(verbose=False)
 
 
 def _check_port(host: str, port: int) -> None:
