@@ -96,6 +96,7 @@ def test_a_command_works_by_windows_where_memory_is_short(tmp_path: Path) -> Non
         out=tmp_path / "o.tif",
         json=tmp_path / "o.json",
         preview=tmp_path / "o.png",
+        report=None,
         colour_map="inferno",
         overwrite=False,
         config=config,

@@ -136,8 +136,10 @@ class Align:
         inputs = [path for path in (self.target, self.guide, self.segments) if path is not None]
         target, guide = io.read(self.target), io.read(self.guide)
         labels = None if self.segments is None else str(self.segments)
-        outputs = [self.out, self.field, self.mask, self.overlay, self.json]
-        for path in filter(None, outputs):
+        named = (self.out, self.field, self.mask, self.overlay, self.json)
+        outputs = [path for path in named if path is not None]
+        io.check_distinct(outputs)
+        for path in outputs:
             like = guide if path is self.out else None
             io.check_output(path, inputs=inputs, like=like, overwrite=self.overwrite)
         found = registered.align(target, guide, align=self.how, segments=labels)
