@@ -1,5 +1,6 @@
 """Where a batch's workers come from: cores, GPUs, a cluster's jobs."""
 
+import sys
 from pathlib import Path
 
 import dask
@@ -18,7 +19,7 @@ pytest.importorskip("dask_jobqueue")
 SBATCH = """#!/bin/sh
 test "$1" = --version && exit
 cp "$1" {folder}/script
-sh "$1" >{folder}/log 2>&1 &
+sh {folder}/script >{folder}/log 2>&1 &
 echo $! >{folder}/job
 echo "Submitted batch job 17"
 """
@@ -71,10 +72,10 @@ def test_jobs_of_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (tmp_path / "cancelled").exists()
 
 
-def test_what_a_cluster_lacks_is_named() -> None:
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dask_kubernetes.operator", None)
     with (
-        dask.config.set({"jobqueue.slurm.memory": None}),
-        pytest.raises(OptionError, match="cluster slurm: You must specify"),
-        Crew(cluster="slurm").client(1),
+        pytest.raises(OptionError, match="cluster kubernetes needs dask_kubernetes"),
+        Crew(cluster="kubernetes").client(1),
     ):
         pass

@@ -11,6 +11,9 @@ PACKAGE = Path(cmsr.__file__).parent
 
 LAYERS = [
     ["cli"],
+    ["server"],
+    ["app"],
+    ["form", "killable", "tasks", "time_left"],
     ["comparison", "demo", "run", "training"],
     ["figures", "runner"],
     ["ablations", "crops", "measure", "plots", "results", "schemes", "tables"],

@@ -136,8 +136,10 @@ class Align:
         inputs = [path for path in (self.target, self.guide, self.segments) if path is not None]
         target, guide = io.read(self.target), io.read(self.guide)
         labels = None if self.segments is None else str(self.segments)
-        outputs = [self.out, self.field, self.mask, self.overlay, self.json]
-        for path in filter(None, outputs):
+        named = (self.out, self.field, self.mask, self.overlay, self.json)
+        outputs = [path for path in named if path is not None]
+        io.check_distinct(outputs)
+        for path in outputs:
             like = guide if path is self.out else None
             io.check_output(path, inputs=inputs, like=like, overwrite=self.overwrite)
         found = registered.align(target, guide, align=self.how, segments=labels)
@@ -308,6 +310,37 @@ class Demo:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Web:
+    """Open a page for the browser that does what upscale does."""
+
+    port: int = 7860
+    """Port to listen on."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. 127.0.0.1 serves this machine alone; 0.0.0.0 serves everyone who can
+    reach it over the network, without a password."""
+
+    max_upload: int = 512
+    """Largest file that is taken, in MB."""
+
+    max_pixels: int = 2**25
+    """Largest image, read or made, in pixels."""
+
+    max_memory: float = 4.0
+    """Memory to plan for, in GB."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute."""
+
+    def run(self) -> None:
+        """Serve until interrupted."""
+        from cmsr.web.server import serve
+
+        Config(device=self.device, max_pixels=self.max_pixels, max_memory=self.max_memory)
+        serve(**vars(self))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Bench:
     """Compare methods on pairs, or train one (`cmsr bench train`): tables, plots, crops."""
 
@@ -468,6 +501,7 @@ def _parse(arguments: list[str]) -> Command:
         "evaluate": Evaluate,
         "info": Info,
         "demo": Demo,
+        "web": Web,
         "bench": Bench,
         "bench-train": BenchTrain,
     }

@@ -33,7 +33,7 @@ from cmsr.warps.warp import Motion
 
 Facts = Mapping[str, Any]
 
-GUIDE_FREE = Schedule(rounds=32, first=0.3, last=0.02, variation=0.004, power=0.5)
+GUIDE_FREE = bound(Schedule, first=0.3, last=0.02, variation=0.004, power=0.5)
 HELD_OUT_ROUNDS = 3 / 8
 """Rounds without the guide where pixels are hidden, per one with the whole target."""
 FILTER_ROUNDS = 6
@@ -158,7 +158,7 @@ def _alone(channel: Measurement, rounds: int) -> Tensor:
 
 def _guide_free(channel: Measurement, estimate: Tensor, straightness: float, rounds: int) -> Tensor:
     """Do without the guide: by sparse blocks, or by straight edges where the target has such."""
-    schedule = replace(GUIDE_FREE, rounds=rounds)
+    schedule = GUIDE_FREE(rounds=rounds)
     if straightness == 0:
         return channel.denoised(estimate, schedule)
     stepped = _smoothed(channel, channel.stepped(estimate, None, None))
@@ -197,7 +197,7 @@ def _guided(
         return free, torch.zeros_like(free)
     straightness = channel.straightness
     rounds = round(HELD_OUT_ROUNDS * config.denoising_rounds)
-    explain = _Explanations(guide, features, straightness)
+    explain = _Explanations(guide, features, channel.ratio, straightness)
     held_out, guided = together(
         lambda: [
             _guide_free(partial, start[0], straightness, rounds),
@@ -238,17 +238,17 @@ def _trust(
 class _Explanations:
     """What a guide may say of a measurement, several ways; which ones, the target decides."""
 
-    def __init__(self, guide: Tensor, features: Tensor, straightness: float) -> None:
+    def __init__(self, guide: Tensor, features: Tensor, ratio: float, straightness: float) -> None:
         self.guide, self.features, self.straightness = guide, features, straightness
+        self.guided_filter = GuidedFilter(guide, max(1, round(ratio / 2)))
         self.edges = EdgeVariation(guide)
         self.wide_edges = EdgeVariation(guide, STEP_CONTRAST)
 
     def __call__(self, channel: Measurement, free: Tensor, estimate: Tensor) -> list[Tensor]:
         """Make every explanation, each (H, W), from estimates without and with the guide."""
-        guided_filter = GuidedFilter(self.guide, max(1, round(channel.ratio / 2)))
         filtered = estimate
         for _ in range(FILTER_ROUNDS):
-            smooth = guided_filter(filtered)
+            smooth = self.guided_filter(filtered)
             filtered = channel.consistent(torch.lerp(free, smooth, channel.witnessed(smooth)))
         found = []
         if self.straightness > 0:

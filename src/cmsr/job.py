@@ -81,8 +81,7 @@ class Job:
     def _check_outputs(self, pages: int) -> None:
         named = (self.out, self.json, self.preview, self.report)
         outputs = [path for path in named if path is not None]
-        if len({path.absolute() for path in outputs}) < len(outputs):
-            raise OptionError(f"{self.out}: two outputs cannot have one name")
+        io.check_distinct(outputs)
         for path in outputs:
             io.check_output(path, inputs=self._files(), overwrite=self.overwrite)
         if self.preview:

@@ -80,7 +80,8 @@ class Batch:
             in_process=self.crew.in_process or settings.out.startswith("memory://"),
         )
         with crew.client(len(planned.chains)) as client:
-            watch.say(f"dashboard: {client.dashboard_link}")
+            if not crew.in_process:
+                watch.say(f"dashboard: {client.dashboard_link}")
             for report in engine.work(client, planned.chains, settings, self.crew.retries):
                 outcome = report.outcome
                 tally.running, tally.workers = report.running, report.workers

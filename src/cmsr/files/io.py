@@ -116,6 +116,15 @@ def read(
     )
 
 
+def check_distinct(outputs: Sequence[PathLike]) -> None:
+    """Raise OutputError if two results have one name."""
+    seen: set[Path] = set()
+    for path in outputs:
+        if (place := Path(path).absolute()) in seen:
+            raise OutputError(f"{path}: two outputs cannot have one name")
+        seen.add(place)
+
+
 def check_output(
     path: PathLike,
     *,

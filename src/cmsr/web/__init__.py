@@ -1,0 +1,1 @@
+"""The page in a browser: files in, the report and the full-precision result out."""

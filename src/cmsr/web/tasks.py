@@ -1,0 +1,87 @@
+"""What is done for a visitor, in the worker's process, in a folder of the visitor's own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cmsr.config import Config
+from cmsr.demo.scene import render
+from cmsr.files import inputs, io
+from cmsr.files.raster import Raster
+from cmsr.imaging import imaging_of, named_kernel
+from cmsr.job import Job
+from cmsr.pair import Pair
+from cmsr.published.train import Progress
+from cmsr.record import of_file
+
+
+class Understood(NamedTuple):
+    """What a pair is, before anything is computed.
+
+    Attributes
+    ----------
+    facts : list of (name, value)
+        Sizes, types, ranges with units, ratio, kernel.
+    notes : list of str
+        What the user should know.
+    pixels : int
+        Of the result.
+    """
+
+    facts: list[tuple[str, str]]
+    notes: list[str]
+    pixels: int
+
+
+def understand(
+    folder: Path, target: Path, guide: Path | None, config: Config, *, progress: Progress
+) -> Understood:
+    """Read a pair, named relative to ``folder``, and say what was understood of it."""
+    os.chdir(folder)
+    raster, photo, notes = inputs.read_pair(target, guide, config)
+    pair = Pair.of(raster, photo, config.ratio, fill=config.fill)
+    inputs.check_size(raster, pair.shape, config)
+    imaging = imaging_of(pair, named_kernel(config.kernel))
+    vertical, horizontal = pair.ratio
+    ratio = f"{vertical:.4g}" if vertical == horizontal else f"{vertical:.4g} × {horizontal:.4g}"
+    facts = [("Input", _described(raster))]
+    if photo is not None:
+        facts.append(("Guide", f"{photo.shape[1]} × {photo.shape[0]} pixels"))
+    facts += [
+        ("Result", f"{pair.shape[1]} × {pair.shape[0]} pixels, ratio {ratio}"),
+        ("Kernel", f"{imaging.kernel}, confidence {imaging.confidence:.2f}"),
+    ]
+    every = [*notes, *pair.notes, *imaging.notes]
+    return Understood(facts, every, pair.shape[0] * pair.shape[1])
+
+
+def upscale(folder: Path, job: Job, *, progress: Progress) -> dict[str, Any]:
+    """Do what the command line does in ``folder``; return what is to be told of it."""
+    os.chdir(folder)
+    return job.run(progress)[0]
+
+
+def example(folder: Path, *, progress: Progress) -> tuple[Path, Path]:
+    """Render a pair to try into ``folder``: a thermal image in °C and a photo."""
+    target, guide = folder / "thermal.tif", folder / "photo.png"
+    scene = render(0)
+    celsius = {"scales": [0.01], "offsets": [-273.15], "units": ["°C"]}
+    io.write(target, scene.target, like=io.from_array(scene.target, "thermal", **celsius))
+    io.write(guide, scene.guide)
+    return target, guide
+
+
+def _described(raster: Raster) -> str:
+    """Say size, type, range and share of measured pixels in one line."""
+    about = of_file(raster)
+    bands = f"{about['channels']} bands, " if about["channels"] > 1 else ""
+    parts = [f"{about['size']} pixels", f"{bands}{about['type']}"]
+    if about["minimum"] is not None:
+        scale, offset, unit = raster.unit()
+        low, high = (scale * about[end] + offset for end in ("minimum", "maximum"))
+        parts.append(f"{low:.4g} to {high:.4g} {unit}".rstrip())
+    if not raster.valid.all():
+        parts.append(f"{about['valid']} measured")
+    return ", ".join(parts)
