@@ -52,7 +52,10 @@ REACH = 3
 SAMPLE = 512
 """Side of a sample, of which there are at most four, in pixels of the result."""
 
-FADE = 8
+OVERLAP = 24
+"""Pixels of the target beyond a seam that a window is computed from."""
+
+FADE = 4
 """Pixels of the target on each side of a seam over which two windows fade into each other."""
 
 Box = tuple[int, int, int, int]
@@ -97,7 +100,7 @@ class Plan:
         sides = []
         for small, large in zip(target, result, strict=True):
             unit = small // math.gcd(small, large)
-            wanted = max(4 * FADE, side * small // large)
+            wanted = max(2 * OVERLAP, side * small // large)
             if unit > 2 * wanted:
                 raise InputError(
                     f"{name}: {large} : {small} pixels leave no place to cut the image into "
@@ -121,7 +124,7 @@ class Plan:
         """Add the overlap, in steps at which pixels of the result begin too."""
         steps = [small // math.gcd(small, large)
                  for small, large in zip(self.target, self.result, strict=True)]  # fmt: skip
-        down, across = (math.ceil(2 * FADE / step) * step for step in steps)
+        down, across = (math.ceil(OVERLAP / step) * step for step in steps)
         top, left, bottom, right = core
         return (
             max(0, top - down),
