@@ -161,7 +161,10 @@ class _Model:
 
     def smooth(self, v: Tensor) -> Tensor:
         """Apply the part of K that is the smooth fields' to an image (H, W)."""
-        return _spread(v, SMOOTH, self.ratio)
+        total = torch.zeros_like(v)
+        for variance, width in SMOOTH:
+            total = total + variance * smooth(v, width * self.ratio)
+        return total
 
     def explained(self, v: Tensor) -> Tensor:
         """Apply the part of K that is the guide's to an image (H, W)."""
@@ -266,19 +269,32 @@ def smooth(x: Tensor, width: float) -> Tensor:
 
 
 def _spread(v: Tensor, fields: Fields, ratio: float) -> Tensor:
-    """Sum of Gaussian smoothings, each with its variance."""
-    (first, width), *others = fields
-    total = first * smooth(v, width * ratio)
+    """Sum of Gaussian smoothings, each with its variance; widths ascend.
+
+    The first is done at full size. What the others add to it is done on the few columns of its
+    factor, for Gaussians of widths w and √(W² − w²) make one of width W.
+    """
+    (variance, width), *others = fields
+    first = width * ratio
+    rows, cols = (_factor(n, first, str(v.device)) for n in (v.shape[-2], v.shape[-1]))
+    few = rows.mT @ v @ cols
+    total = variance * few
     for variance, width in others:
-        total = total + variance * smooth(v, width * ratio)
-    return total
+        more = math.sqrt((width * ratio) ** 2 - first**2)
+        total = total + variance * smooth(few, more / _step(first))
+    return rows @ total @ cols.mT
+
+
+def _step(width: float) -> float:
+    """Distance of the columns of `_factor`, in pixels."""
+    return max(1.0, 1.05 * width / math.sqrt(2))
 
 
 @lru_cache(maxsize=128)
 def _factor(n: int, width: float, device: str) -> Tensor:
     """L of shape (n, m) with few columns, so that L Lᵀ smooths by ``width`` pixels."""
     half = width / math.sqrt(2)
-    step = max(1.0, 1.05 * half)
+    step = _step(width)
     count = math.ceil(n / step) + 6
     centres = (torch.arange(count) - (count - 1) / 2) * step + (n - 1) / 2
     factor = torch.exp(-((torch.arange(n)[:, None] - centres) ** 2) / (2 * half**2))
