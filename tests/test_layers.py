@@ -40,7 +40,7 @@ LAYERS = [
     ["scale"],
     ["evidence"],
     ["closed_form", "quick", "two_branch"],
-    ["infer", "measurement"],
+    ["infer", "measurement", "tiles"],
     ["imaging"],
     ["kernel_file", "kernel_search", "noise"],
     ["train"],

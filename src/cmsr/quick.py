@@ -14,7 +14,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cmsr.config import Config
 from cmsr.degrade import resampler
 from cmsr.imaging import Imaging
 from cmsr.local_linear import detail_of, level_of, mixing_of, uncorrelated
@@ -29,6 +28,12 @@ VARIATIONS = (0.016, 0.013, 0.01, 0.007, 0.004)
 
 FILTER_ROUNDS = 2
 """Rounds of the guided filter."""
+
+STEPS_ALONE, STEPS_GUIDED = 20, 16
+"""Steps of conjugate gradients without and with the guide.
+
+They couple all of an image until they have converged, and windows are to agree with each other.
+"""
 
 DECOY = 1.5
 """Displacement at which a guide tells what gain is mere chance, in pixels of the target."""
@@ -95,7 +100,7 @@ class _Evidence(NamedTuple):
     hidden: Tensor
 
 
-def settle(samples: list[Part], imaging: Imaging, config: Config) -> Settled:
+def settle(samples: list[Part], imaging: Imaging) -> Settled:
     """Settle, on a few parts of an image, what is to be the same for all.
 
     Parameters
@@ -104,11 +109,9 @@ def settle(samples: list[Part], imaging: Imaging, config: Config) -> Settled:
         All with a guide, or none.
     imaging : Imaging
         How the target was made.
-    config : Config
-        ``solver_iterations``.
     """
     levels = tuple(
-        _level([measurements(part.pair, imaging, config.solver_iterations)[i] for part in samples])
+        _level([measurements(part.pair, imaging, STEPS_GUIDED)[i] for part in samples])
         for i in range(len(imaging.noise))
     )
     settled = Settled(imaging, levels)
@@ -117,12 +120,12 @@ def settle(samples: list[Part], imaging: Imaging, config: Config) -> Settled:
     ratio = max(samples[0].pair.ratio)
     details = [detail_of(part.pair.photo, ratio).flatten(1) for part in samples]
     settled = replace(settled, mixing=mixing_of(torch.cat(details, 1)))
-    collected = [_evidence(part, settled, config) for part in samples]
+    collected = [_evidence(part, settled) for part in samples]
     verdicts = tuple(_verdict(list(channel)) for channel in zip(*collected, strict=True))
     return replace(settled, verdicts=verdicts)
 
 
-def solve(part: Part, settled: Settled, config: Config) -> tuple[Tensor, Tensor]:
+def solve(part: Part, settled: Settled) -> tuple[Tensor, Tensor]:
     """Make one part of the result.
 
     Returns
@@ -135,15 +138,15 @@ def solve(part: Part, settled: Settled, config: Config) -> tuple[Tensor, Tensor]
     images, weights = zip(
         *(
             _mixed(channel, part, view, settled.verdicts[i] if view else None)
-            for i, channel in enumerate(_channels(part, settled, config))
+            for i, channel in enumerate(_channels(part, settled))
         ),
         strict=True,
     )
     return torch.stack(images)[None], torch.stack(weights).mean(0)
 
 
-def _channels(part: Part, settled: Settled, config: Config) -> list[Measurement]:
-    channels = measurements(part.pair, settled.imaging, config.solver_iterations)
+def _channels(part: Part, settled: Settled) -> list[Measurement]:
+    channels = measurements(part.pair, settled.imaging, STEPS_GUIDED)
     return [replace(c, level=level) for c, level in zip(channels, settled.levels, strict=True)]
 
 
@@ -164,7 +167,7 @@ def _level(samples: list[Measurement]) -> Level:
 
 def _explanations(channel: Measurement, view: _View | None) -> Tensor:
     """Make all explanations (K, H, W), the first without the guide."""
-    free = channel.estimate(None)
+    free = replace(channel, iterations=STEPS_ALONE).estimate(None)
     for variation in VARIATIONS:
         free = channel.consistent(total_variation(free, channel.strengths(0, variation)[1]))
     if view is None:
@@ -176,12 +179,12 @@ def _explanations(channel: Measurement, view: _View | None) -> Tensor:
     return torch.stack([free, guided, filtered])
 
 
-def _evidence(part: Part, settled: Settled, config: Config) -> list[_Evidence]:
+def _evidence(part: Part, settled: Settled) -> list[_Evidence]:
     """Ask a sample what it says of the guide, channel by channel."""
     view, found = _view(part, settled), []
     seen = part.pair.photo.new_ones(part.pair.shape) if part.seen is None else part.seen
     distance = max(1, round(DECOY * max(part.pair.ratio)))
-    for channel in _channels(part, settled, config):
+    for channel in _channels(part, settled):
         partial = replace(channel, valid=part.kept)
         decoys = [
             partial.estimate(view.features.roll((distance, side * distance), (-2, -1)))
