@@ -41,13 +41,19 @@ def batch(
     out: object,
     *,
     series: bool = False,
+    report: bool = False,
     watch: Watch | None = None,
     **options: object,
 ) -> Tally:
     """Run a batch in this process, and return how it went."""
     config = Config.of("fast", **{"align": "off", "kernel": "bicubic", **options})
     return Batch(
-        pairs=str(table), out=str(out), series=series, crew=Crew(in_process=True), config=config
+        pairs=str(table),
+        out=str(out),
+        series=series,
+        report=report,
+        crew=Crew(in_process=True),
+        config=config,
     ).run(watch or Watch())
 
 

@@ -190,6 +190,9 @@ class Batch:
     """The rows are frames of one camera in order (of several, where there is a column series):
     each starts from what was found in the one before."""
 
+    report: bool = False
+    """Also write a page NAME.html for each pair, as upscale --report does."""
+
     quiet: bool = False
     """Print nothing but errors."""
 
@@ -215,6 +218,7 @@ class Batch:
             out=self.out,
             ending=self.format,
             series=self.series,
+            report=self.report,
             overwrite=self.overwrite,
             crew=crew,
             config=self.config,
