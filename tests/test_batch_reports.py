@@ -1,7 +1,5 @@
 """A page for each pair of a batch: whole, beside its result, and no older than that."""
 
-import html
-import re
 import shlex
 import tempfile
 from pathlib import Path
@@ -11,14 +9,7 @@ import torch
 
 from cmsr.batch import storage
 from cmsr.cli import _parse, main
-from tests.batches import QUICK, all_recorded, batch, events, make_table, results
-
-
-def command_in(page: str) -> str:
-    """Return what a page says to type to do it again."""
-    found = re.search(r"<code>(.*?)</code>", page)
-    assert found
-    return html.unescape(found[1])
+from tests.batches import QUICK, all_recorded, batch, command_in, events, make_table, results
 
 
 def pages(out: Path) -> dict[str, bytes]:
@@ -29,14 +20,14 @@ def test_each_pair_has_a_page_that_says_how_to_get_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table, out, elsewhere = make_table(tmp_path / "my pairs", 2), tmp_path / "out", tmp_path / "x"
-    assert main(["batch", str(table), "-o", str(out), *QUICK, "--quiet", "--report"]) == 0
+    batch(table, out, report=True)
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
     assert pages(out).keys() == results(out).keys() == {"p00", "p01"}
     assert all_recorded(out)
     for name, page in pages(out).items():
         threads, cmsr, *words = shlex.split(command_in(page.decode()))
         assert (threads, cmsr) == ("OMP_NUM_THREADS=1", "cmsr")
-        elsewhere.mkdir(exist_ok=True)
-        monkeypatch.chdir(elsewhere)
         torch.set_num_threads(1)
         assert main([*words, "--quiet"]) == 0
         assert (elsewhere / f"{name}.tif").read_bytes() == (out / f"{name}.tif").read_bytes()

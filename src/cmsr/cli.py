@@ -372,6 +372,9 @@ class Bench:
     weights: Path | None = None
     """Folder of METHOD.safetensors, as `cmsr bench train` made them."""
 
+    report: bool = False
+    """Also write a page for each run of cmsr's own methods, into the folder pictures."""
+
     workers: int = 0
     """Runs at a time, one core each; 0 for all cores."""
 
@@ -400,6 +403,7 @@ class Bench:
             pairs=self.pairs,
             seeds=self.seeds,
             weights=self.weights,
+            report=self.report,
             workers=self.workers or os.cpu_count() or 1,
         )
         records = work.run(None if self.quiet else _tell)
