@@ -3,6 +3,10 @@
 import csv
 import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +18,7 @@ import torch
 from hypothesis import settings
 
 from cmsr.degrade import resampler
+from cmsr.files import io
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -78,6 +83,41 @@ def real_pairs(data: Path) -> Callable[[str], Iterator[dict[str, str]]]:
             yield from (row for row in csv.DictReader(file) if row["dataset"] == dataset)
 
     return rows
+
+
+@pytest.fixture(scope="session")
+def web_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pair t.tif (°C) and g.png, the two pages of pages.tif, and files that are no images."""
+    path = tmp_path_factory.mktemp("web")
+    pair = render_pair()
+    target = np.rint(29000 + 1500 * pair.target).astype(np.uint16)
+    celsius = io.from_array(target, "t", scales=[0.01], offsets=[-273.15], units=["°C"])
+    io.write(path / "t.tif", target, like=celsius)
+    io.write_pages(path / "pages.tif", [(target, None, None), (target[::-1], None, None)])
+    io.write(path / "g.png", pair.guide)
+    (path / "broken.png").write_bytes(b"")
+    (path / "text.tif").write_bytes(b"not an image")
+    return path
+
+
+@pytest.fixture(scope="session")
+def web_url() -> Iterator[str]:
+    """`cmsr web` in a process of its own: 1 MB a file, 20 000 pixels an image."""
+    pytest.importorskip("gradio", reason="no gradio: pip install 'cmsr[web]'")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    code = "import sys; from cmsr.cli import main; sys.exit(main(sys.argv[1:]))"
+    limits = ["--max-upload", "1", "--max-pixels", "20000"]
+    command = [sys.executable, "-c", code, "web", "--port", str(port), *limits]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        assert f"http://127.0.0.1:{port}" in server.stdout.readline()
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(30)
 
 
 @pytest.fixture(scope="session")
