@@ -67,7 +67,8 @@ def _watch(pair: Path, place: Path) -> Iterator[tuple[str, object]]:
         yield "soon", left()
         delete_files_created_by_app(blocks, age=-1)
         yield "later", left()
-        yield "files", [str(file) for file in files.rglob("*") if file.is_file()]
+        kept = (file for file in files.rglob("*") if file.is_file())
+        yield "files", [str(file) for file in kept if file.stat().st_size]
     yield "schedule", blocks.delete_cache
 
 
