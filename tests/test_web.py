@@ -164,6 +164,7 @@ def test_upload_run_slide_download_by_keyboard(
         tab.goto(web_url)
         tab.wait_for_selector("#start")
         upload_by_keyboard(tab, "#target", web_folder / "t.tif")
+        tab.locator("#understood").get_by_text("Now add a photo").wait_for()
         upload_by_keyboard(tab, "#guide", web_folder / "g.png")
         tab.locator("#understood tr", has_text="Guide").wait_for()
         understood = tab.locator("#understood").inner_text()
@@ -238,6 +239,7 @@ def test_a_page_of_several_is_chosen(browser: Any, web_url: str, web_folder: Pat
         tab.get_by_label("Variable or page").click()
         tab.get_by_role("option", name="2").click()
         tab.locator("#understood tr", has_text="ratio 4").wait_for()
+        tab.locator("#target button[aria-label=Clear]").click()
         tab.locator("#target input[type=file]").set_input_files(web_folder / "t.tif")
         tab.locator("#understood").get_by_text("°C").wait_for()
         assert tab.locator("#part").count() == 0

@@ -37,8 +37,9 @@ STYLE = """
 """  # noqa: E501
 
 HEADER = """# cmsr
-A low-resolution image of any sensor and one photo of the same scene: the image at the photo's
-resolution, with every value in its unit. Files stay on the machine that runs this page."""
+A low-resolution image of any sensor and one photo of the same scene, or one radiometric JPEG that
+holds both: the image at the photo's resolution, with every value in its unit. Files stay on the
+machine that runs this page."""
 
 
 class Output(NamedTuple):
@@ -181,11 +182,7 @@ def page(app: App) -> Any:
         gr.Markdown(HEADER)
         with gr.Row():
             with gr.Column():
-                target = gr.File(
-                    label="Low-resolution image, or a radiometric JPEG that holds both",
-                    elem_id="target",
-                    height=130,
-                )
+                target = gr.File(label="Low-resolution image", elem_id="target", height=130)
                 part = gr.Dropdown([], label="Variable or page", visible=False, elem_id="part")
                 guide = gr.File(label="Photo of the same scene", elem_id="guide", height=130)
                 example = gr.Button("Try the example", size="sm", elem_id="example")
@@ -280,8 +277,8 @@ class _Place(NamedTuple):
             '<iframe title="report" sandbox="allow-scripts" allow="clipboard-write" '
             f'srcdoc="{html.escape(report.read_text("utf-8"))}"></iframe>'
         )
-        told = [*(f"Warning: {text}" for text in facts["warnings"]), *facts["notes"]]
-        status = "".join(f"<p>{html.escape(text)}</p>" for text in [summary(facts), *told])
+        told = [summary(facts), *(f"Warning: {text}" for text in facts["warnings"])]
+        status = "".join(f"<p>{html.escape(text)}</p>" for text in told)
         return Output(status, frame, _button(self.folder / job.out), _button(report))
 
 
