@@ -87,14 +87,14 @@ def real_pairs(data: Path) -> Callable[[str], Iterator[dict[str, str]]]:
 
 @pytest.fixture(scope="session")
 def web_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A pair t.tif (°C) and g.png, the two pages of pages.tif, and files that are no images."""
+    """A pair t.tif (°C) and g.png, a large_ one, the two pages of pages.tif, and files that are no images."""
     path = tmp_path_factory.mktemp("web")
-    pair = render_pair()
-    target = np.rint(29000 + 1500 * pair.target).astype(np.uint16)
-    celsius = io.from_array(target, "t", scales=[0.01], offsets=[-273.15], units=["°C"])
-    io.write(path / "t.tif", target, like=celsius)
+    celsius = {"scales": [0.01], "offsets": [-273.15], "units": ["°C"]}
+    for prefix, pair in (("large_", render_pair((384, 512), (96, 128))), ("", render_pair())):
+        target = np.rint(29000 + 1500 * pair.target).astype(np.uint16)
+        io.write(path / f"{prefix}t.tif", target, like=io.from_array(target, "t", **celsius))
+        io.write(path / f"{prefix}g.png", pair.guide)
     io.write_pages(path / "pages.tif", [(target, None, None), (target[::-1], None, None)])
-    io.write(path / "g.png", pair.guide)
     (path / "broken.png").write_bytes(b"")
     (path / "text.tif").write_bytes(b"not an image")
     return path
@@ -102,13 +102,13 @@ def web_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def web_url() -> Iterator[str]:
-    """`cmsr web` in a process of its own: 1 MB a file, 20 000 pixels an image."""
+    """`cmsr web` in a process of its own: 1 MB a file, 200 000 pixels an image."""
     pytest.importorskip("gradio", reason="no gradio: pip install 'cmsr[web]'")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     code = "import sys; from cmsr.cli import main; sys.exit(main(sys.argv[1:]))"
-    limits = ["--max-upload", "1", "--max-pixels", "20000"]
+    limits = ["--max-upload", "1", "--max-pixels", "200000"]
     command = [sys.executable, "-c", code, "web", "--port", str(port), *limits]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None

@@ -189,7 +189,7 @@ def test_upload_run_slide_download_by_keyboard(
             download.value.save_as(tmp_path / kept)
         assert (tmp_path / "web.tif").read_bytes() == (tmp_path / "cli.tif").read_bytes()
         report = (tmp_path / "web.html").read_text("utf-8")
-        limit = "--max-pixels 20000"
+        limit = "--max-pixels 200000"
         assert (
             f"cmsr upscale t.tif g.png -o t_sharp.tif --preset default --seed 3 {limit}" in report
         )
@@ -214,7 +214,7 @@ def test_a_broken_file_is_told_as_by_the_command_line(
 
 def test_cancel_frees_the_worker_for_the_next(browser: Any, web_url: str, web_folder: Path) -> None:
     with clean_page(browser) as first, clean_page(browser) as second:
-        choose(first, web_url, web_folder / "t.tif", web_folder / "g.png")
+        choose(first, web_url, web_folder / "large_t.tif", web_folder / "large_g.png")
         first.get_by_label("Preset").click()
         first.get_by_role("option", name="paper").click()
         first.locator("#start").click()

@@ -65,7 +65,7 @@ def test_a_page_of_several_is_named(
     ("target", "options", "words"),
     [
         ("broken.png", {"ratio": 2}, ["--ratio", "2"]),
-        ("t.tif", {"ratio": 8}, ["--ratio", "8"]),
+        ("t.tif", {"ratio": 20}, ["--ratio", "20"]),
         ("many.png", {"ratio": 1}, ["--ratio", "1"]),
         ("t.tif", {"ratio": 2, "bands": [3]}, ["--ratio", "2", "--bands", "3"]),
     ],
@@ -79,9 +79,9 @@ def test_what_is_wrong_is_told_as_by_the_command_line(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    io.write(web_folder / "many.png", np.zeros((200, 200), np.uint8))
+    io.write(web_folder / "many.png", np.zeros((500, 500), np.uint8))
     monkeypatch.chdir(web_folder)
-    limit = ["--max-pixels", "20000"]
+    limit = ["--max-pixels", "200000"]
     assert main(["upscale", target, "-o", "never.tif", *limit, *words]) == 2
     line = capsys.readouterr().err.strip()
     assert f"cmsr: {asked(visitor, web_folder / target, **options)}" == line
