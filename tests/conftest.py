@@ -87,7 +87,7 @@ def real_pairs(data: Path) -> Callable[[str], Iterator[dict[str, str]]]:
 
 @pytest.fixture(scope="session")
 def web_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A pair t.tif (°C) and g.png, a large_ one, the two pages of pages.tif, and files that are no images."""
+    """A pair t.tif (°C) and g.png, a large_ one, a pages.tif of two, and what is no image."""
     path = tmp_path_factory.mktemp("web")
     celsius = {"scales": [0.01], "offsets": [-273.15], "units": ["°C"]}
     for prefix, pair in (("large_", render_pair((384, 512), (96, 128))), ("", render_pair())):
