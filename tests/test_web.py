@@ -148,8 +148,8 @@ def tab_to(tab: Any, part: Any) -> None:
 
 
 def upload_by_keyboard(tab: Any, place: str, file: Path) -> None:
-    tab_to(tab, tab.locator(f"{place} button[aria-label*=upload]"))
     with tab.expect_file_chooser() as chooser:
+        tab_to(tab, tab.locator(f"{place} button[aria-label*=upload]"))
         tab.keyboard.press("Enter")
     chooser.value.set_files(file)
 

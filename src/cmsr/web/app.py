@@ -224,7 +224,8 @@ def page(app: App) -> Any:
             **understand,
         )
         target.change(_parts, None, part, queue=False, **quiet).then(**understand)
-        fields["preset"].input(form.preset_values, fields["preset"], values[1:], **quiet)
+        # not on input, which a keyboard that only passes by causes, too
+        fields["preset"].change(form.preset_values, fields["preset"], values[1:], **quiet)
         example.click(app.example, None, [target, guide], **reading)
         run = start.click(
             app.run,
