@@ -16,6 +16,11 @@ from cmsr.noise import noise_level
 from cmsr.pair import Pair
 
 
+WHITE_SHARE = 0.7
+"""White noise that the error of compression counts as, per unit: more of it is in fine detail,
+which the kernel let little of through in the first place."""
+
+
 @dataclass(frozen=True)
 class Imaging:
     """What lies between the scene and the target.
@@ -59,7 +64,10 @@ def named_kernel(name: str) -> Kernel | None:
 def imaging_of(pair: Pair, kernel: Kernel | None) -> Imaging:
     """Estimate the noise of a pair's target, and its kernel where none is given."""
     compressed = _compression(pair)
-    noise = tuple(math.hypot(*both) for both in zip(_noise(pair), compressed, strict=True))
+    noise = tuple(
+        math.hypot(measured, WHITE_SHARE * error)
+        for measured, error in zip(_noise(pair), compressed, strict=True)
+    )
     notes: tuple[str, ...] = ()
     if any(compressed):
         errors = ", ".join(f"{e:.2g}" for e in compressed * pair.scale.ravel())
