@@ -61,7 +61,7 @@ LAYERS = [
     ["flir", "native", "parallax"],
     ["raster"],
     ["cosine", "cpab", "degrade", "dji", "freeform", "planck", "similarity"],
-    ["atomic", "jpeg", "warp"],
+    ["atomic", "jpeg", "warp", "whole"],
     ["config", "parallel", "point_spread"],
     ["errors"],
 ]

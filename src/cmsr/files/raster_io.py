@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from rasterio.windows import Window
 
 from cmsr.errors import InputError, OutputError
 from cmsr.files.raster import DTYPES, Raster, check_dtype
+from cmsr.files.whole import check_whole
 
 MAX_PIXELS = 2**28
 """Largest number of pixels of an image, unless told otherwise."""
@@ -91,18 +93,31 @@ class Header:
         return bool(self.grid.crs) and not self.grid.transform.is_identity
 
 
+_QUIET = {"GDAL_PAM_ENABLED": "NO"}
+"""No files beside the images that are read or written."""
+
+_STRICT = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
+"""GDAL's short cut for whole PNG files takes what is cut off for zeros."""
+
+
 @contextmanager
 def _opened(name: str, source: str) -> Iterator[Any]:
     """Open a data set; silence what is no news, turn what goes wrong into one line."""
     try:
-        with warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"):
+        with warnings.catch_warnings(), rasterio.Env(**_QUIET, **_STRICT):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with DatasetReader(source, driver=list(READABLE)) as dataset:
+                check_whole(name, dataset)
                 yield dataset
     except (RasterioError, CPLE_BaseError, OSError, MemoryError, ValueError) as error:
-        reason = str(error.__cause__ or error).strip().splitlines()
-        hint = f" ({reason[0]})" if reason and isinstance(error, RasterioIOError) else ""
+        hint = f" ({_reason(error)})" if isinstance(error, RasterioIOError) else ""
         raise InputError(f"{name}: not an image that can be read{hint}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return GDAL's own words, with paths as the user gave them: from here, not from the root."""
+    lines = str(error.__cause__ or error).replace(f"{Path.cwd()}{os.sep}", "").splitlines()
+    return lines[0].strip(" .") if lines else "no reason given"
 
 
 def describe(name: str, source: str | None = None) -> Header:
@@ -380,7 +395,7 @@ def created(
         if min(height, width) > _TILE:
             options |= {"tiled": True, "blockxsize": _TILE, "blockysize": _TILE}
     try:
-        with warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"):
+        with warnings.catch_warnings(), rasterio.Env(**_QUIET):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with rasterio.open(
                 target,
@@ -399,8 +414,7 @@ def created(
                     dataset.colorinterp = [*dataset.colorinterp[:-1], ColorInterp.alpha]
                 yield dataset
     except (RasterioError, CPLE_BaseError) as error:
-        reason = str(error.__cause__ or error).strip().splitlines()[0]
-        raise OutputError(f"{target}: cannot be written ({reason})") from error
+        raise OutputError(f"{target}: cannot be written ({_reason(error)})") from error
 
 
 def _inherit(dataset: Any, profile: dict[str, Any]) -> None:
