@@ -56,7 +56,7 @@ LAYERS = [
     ["piecewise", "superpixels", "view"],
     ["inputs"],
     ["io"],
-    ["array_io", "geo"],
+    ["array_io", "geo", "raster_output"],
     ["raster_io"],
     ["flir", "native", "parallax"],
     ["raster"],

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,7 @@ from rasterio.windows import Window
 
 from cmsr.config import Config
 from cmsr.errors import InputError, OutputError
-from cmsr.files import io, raster_io
+from cmsr.files import io, raster_output
 from cmsr.files.atomic import replacing
 from cmsr.files.inputs import Source, gigabytes, read_guide
 from cmsr.files.raster import Raster
@@ -176,7 +175,7 @@ def upscale_to_file(
 
     total = sum(len(band) for band in plan.bands())
     infos: list[dict[str, Any]] = []
-    with replacing(out) as temporary, _writer(temporary, target, shape) as write:
+    with replacing(out) as temporary, raster_output.by_rows(temporary, target, shape) as write:
         strip = _Strip(plan, len(target.data))
         for band in plan.bands():
             for tiles in [band[first : first + cores] for first in range(0, len(band), cores)]:
@@ -226,25 +225,6 @@ def _run(
 ) -> Result:
     piece = part(target, tile.outer)
     return upscale(piece, guide(plan.fine(tile.outer)), **asdict(config))
-
-
-@contextmanager
-def _writer(
-    path: Path, like: Raster, shape: tuple[int, int]
-) -> Iterator[Callable[[int, npt.NDArray[Any], npt.NDArray[np.bool_]], None]]:
-    """Open the result; what is handed out writes rows (C, n, W) from a first row on."""
-    count = len(like.data) + like.alpha
-    dtype = like.data.dtype
-    with raster_io.created(path, "GTiff", (count, *shape), dtype, like) as dataset:
-
-        def write(first: int, rows: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> None:
-            window = Window(0, first, shape[1], rows.shape[1])
-            if like.alpha:
-                top = np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else 1
-                rows = np.concatenate([rows, (valid * top).astype(dtype)[None]])
-            dataset.write(rows, window=window)
-
-        yield write
 
 
 class _Strip:

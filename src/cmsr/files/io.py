@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmsr.errors import InputError, OutputError
-from cmsr.files import array_io, raster_io
+from cmsr.files import array_io, raster_io, raster_output
 from cmsr.files.atomic import replacing as replacing
 from cmsr.files.raster import DTYPES as DTYPES
 from cmsr.files.raster import Raster as Raster
@@ -165,7 +165,7 @@ def _check_format(path: Path, dtype: np.dtype[Any], channels: int) -> None:
     if path.suffix.lower() in array_io.ENDINGS:
         array_io.check_output(path, dtype, channels)
     else:
-        raster_io.driver_for(path, dtype, channels)
+        raster_output.driver_for(path, dtype, channels)
 
 
 def write(
@@ -210,9 +210,8 @@ def write_pages(
             raise OutputError(f"{path}: holds one page only, not {len(pages)}; use .tif")
         _write_array(path, pages[0][0], likes[0])
         return
-    content = raster_io.encode(path, stacked, likes)
     with replacing(path) as temporary:
-        temporary.write_bytes(content)
+        temporary.write_bytes(raster_output.encode(path, stacked, likes))
 
 
 def _write_array(path: Path, image: npt.NDArray[Any], like: Raster | None) -> None:
@@ -234,8 +233,4 @@ def _with_alpha(
 ) -> npt.NDArray[Any]:
     """Return (C, H, W), with what is valid as the last band where ``like`` had an alpha band."""
     data = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
-    if like is None or not like.alpha:
-        return data
-    seen = np.ones(data.shape[1:], bool) if valid is None else valid
-    top = np.iinfo(data.dtype).max if np.issubdtype(data.dtype, np.integer) else 1
-    return np.concatenate([data, (seen * top).astype(data.dtype)[None]])
+    return raster_output.with_alpha(data, valid, like)
