@@ -18,6 +18,7 @@ from cmsr.files.raster import DTYPES as DTYPES
 from cmsr.files.raster import Raster as Raster
 from cmsr.files.raster import from_array as from_array
 from cmsr.files.raster_io import MAX_BYTES, MAX_PIXELS, Grid, Header
+from cmsr.files.whole import check_whole
 
 PathLike = str | os.PathLike[str]
 
@@ -65,8 +66,10 @@ def _reason(error: OSError | ValueError) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _source(file: Path, member: str) -> str:
-    """Name a file, or a variable of it, as rasterio does."""
+def _source(path: PathLike, file: Path, member: str) -> str:
+    """Name a file, or a variable of it, as rasterio does; raise InputError if it is not whole."""
+    if file.is_file():
+        check_whole(file, os.fspath(path))
     if not member:
         return str(file.absolute())
     pattern = _VARIABLES.get(file.suffix.lower())
@@ -88,7 +91,7 @@ def describe(path: PathLike) -> Header:
     InputError
         As `read`.
     """
-    return raster_io.describe(os.fspath(path), _source(*locate(path)))
+    return raster_io.describe(os.fspath(path), _source(path, *locate(path)))
 
 
 def read(
@@ -112,7 +115,12 @@ def read(
     if file.suffix.lower() in array_io.ENDINGS:
         return array_io.read(file, member, **limits)
     return raster_io.read(
-        os.fspath(path), _source(file, member), bands=bands, window=window, grid=grid, **limits
+        os.fspath(path),
+        _source(path, file, member),
+        bands=bands,
+        window=window,
+        grid=grid,
+        **limits,
     )
 
 

@@ -23,7 +23,6 @@ from rasterio.windows import Window
 
 from cmsr.errors import InputError
 from cmsr.files.raster import Raster, check_dtype
-from cmsr.files.whole import check_whole
 
 MAX_PIXELS = 2**28
 """Largest number of pixels of an image, unless told otherwise."""
@@ -96,7 +95,6 @@ def _opened(name: str, source: str) -> Iterator[Any]:
         with warnings.catch_warnings(), rasterio.Env(**QUIET, **_STRICT):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with DatasetReader(source, driver=list(READABLE)) as dataset:
-                check_whole(name, dataset)
                 yield dataset
     except (RasterioError, CPLE_BaseError, OSError, MemoryError, ValueError) as error:
         hint = f" ({reason_of(error)})" if isinstance(error, RasterioIOError) else ""

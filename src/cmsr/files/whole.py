@@ -5,70 +5,67 @@ from __future__ import annotations
 import re
 import struct
 from pathlib import Path
-from typing import IO, Any
-
-import numpy as np
+from typing import IO
 
 from cmsr.errors import InputError
 
-_PNM_HEADER = re.compile(rb"P[56]((\s|#[^\n]*\n)+\d+){3}\s")
+_PNM = re.compile(rb"P([56])(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)\s")
 _LONGEST_HEADER = 2**16
 
-_CLASSIC = (b"CDF\1", b"CDF\2")
-"""How classic NetCDF files begin; the newer ones are HDF5, which notices by itself."""
 
+def check_whole(path: Path, name: str) -> None:
+    """Raise InputError if a TIFF, PNM or classic NetCDF file is shorter than it says.
 
-def check_whole(name: str, dataset: Any) -> None:
-    """Raise InputError if an opened TIFF, PNM or classic NetCDF file is shorter than it says."""
-    checks = {"GTiff": _tiff_is_whole, "PNM": _pnm_is_whole, "netCDF": _netcdf_is_whole}
-    check = checks.get(dataset.driver)
-    if check is not None and not check(Path(dataset.files[0]), dataset):
-        raise InputError(f"{name}: is cut off; the end of the file is missing")
-
-
-def _tiff_is_whole(path: Path, dataset: Any) -> bool:
-    """Tell whether the directories of all pages are there; each names the place of the next."""
-    seen = {0}
+    Readers find out by themselves what is missing of other formats, and of a TIFF's pixels.
+    """
+    checks = {b"II": _tiff_is_whole, b"MM": _tiff_is_whole, b"CD": _netcdf_is_whole}
+    checks |= {b"P5": _pnm_is_whole, b"P6": _pnm_is_whole}
     with path.open("rb") as file:
-        start = file.read(16)
-        order = "<" if start[:2] == b"II" else ">"
-        big = struct.unpack_from(order + "H", start, 2)[0] == 43
-        count, place, entry = ("Q", "Q", 20) if big else ("H", "I", 12)
-        (page,) = struct.unpack_from(order + place, start, 8 if big else 4)
-        while page not in seen:
-            seen.add(page)
-            try:
-                entries = _number(file, page, order + count)
-                page = _number(file, page + struct.calcsize(count) + entry * entries, order + place)
-            except (struct.error, OSError, OverflowError):
-                return False
+        check = checks.get(file.read(2))
+        try:
+            whole = check is None or check(path, file)
+        except (ValueError, TypeError, LookupError, OverflowError, OSError, struct.error):
+            whole = False
+    if not whole:
+        raise InputError(f"{name}: is cut off or broken")
+
+
+def _tiff_is_whole(path: Path, file: IO[bytes]) -> bool:
+    """Tell whether the directories of all pages are there; each names the place of the next."""
+    file.seek(0)
+    order = "<" if file.read(2) == b"II" else ">"
+    big = _number(file, 2, order + "H") == 43
+    count, place, entry = ("Q", "Q", 20) if big else ("H", "I", 12)
+    page, seen = _number(file, 8 if big else 4, order + place), {0}
+    while page not in seen:
+        seen.add(page)
+        entries = _number(file, page, order + count)
+        page = _number(file, page + struct.calcsize(count) + entry * entries, order + place)
     return True
 
 
 def _number(file: IO[bytes], place: int, kind: str) -> int:
-    """Read a number of a TIFF file."""
     file.seek(place)
     return int(struct.unpack(kind, file.read(struct.calcsize(kind)))[0])
 
 
-def _pnm_is_whole(path: Path, dataset: Any) -> bool:
+def _pnm_is_whole(path: Path, file: IO[bytes]) -> bool:
     """Tell whether the pixels, which end the file, are all there."""
-    with path.open("rb") as file:
-        header = _PNM_HEADER.match(file.read(_LONGEST_HEADER))
-    height, width = dataset.shape
-    pixels = height * width * dataset.count * np.dtype(dataset.dtypes[0]).itemsize
-    return header is not None and path.stat().st_size >= header.end() + pixels
+    file.seek(0)
+    header = _PNM.match(file.read(_LONGEST_HEADER))
+    if header is None:
+        return False
+    kind, width, height, top = (int(number) for number in header.groups())
+    pixels = width * height * (3 if kind == 6 else 1) * (2 if top > 255 else 1)
+    return path.stat().st_size >= header.end() + pixels
 
 
-def _netcdf_is_whole(path: Path, dataset: Any) -> bool:
-    """Tell whether a file that is a classic one has all its variables; nothing is loaded."""
+def _netcdf_is_whole(path: Path, file: IO[bytes]) -> bool:
+    """Tell whether all variables that the header names are there; nothing is loaded."""
     from scipy.io import netcdf_file
 
-    with path.open("rb") as file:
-        if file.read(4) not in _CLASSIC:
-            return True
-    try:
-        with netcdf_file(path, mmap=True):
-            return True
-    except (ValueError, TypeError, IndexError, KeyError, OverflowError, OSError):
-        return False
+    file.seek(0)
+    if file.read(4) == b"CDF\5":
+        raise InputError(f"{path}: is of NetCDF's kind CDF-5; nccopy -k nc4 makes it readable")
+    with netcdf_file(path, mmap=True):
+        return True
