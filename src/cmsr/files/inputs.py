@@ -20,7 +20,7 @@ from cmsr.files import dji, flir, io
 from cmsr.files.geo import Overlap, overlap
 from cmsr.files.native import enlarged_from, reduced
 from cmsr.files.parallax import displacement
-from cmsr.files.raster import Raster, from_array
+from cmsr.files.raster import Raster, chosen, from_array
 from cmsr.files.raster_io import Grid
 
 Source = str | os.PathLike[str] | npt.NDArray[Any] | Raster
@@ -64,7 +64,8 @@ def read_pair(target: Source, guide: Source | None, config: Config) -> Inputs:
     other = photo if config.ratio is None else None
     if guide is None and other is None and config.ratio is None and "camera" in raster.profile:
         raise InputError(
-            f"{raster.name}: holds no photo; give one, or say how much to enlarge (--ratio 4)"
+            f"{raster.name}: holds no photo; name one after it, as the guide, or say how much to "
+            "enlarge it without (--ratio 4)"
         )
     if guide is not None:
         other = read_guide(guide, config, grid=common.grid if common else None)
@@ -139,9 +140,8 @@ def _chosen(raster: Raster, config: Config) -> Raster:
         raise InputError(
             f"{raster.name}: has no band {max(config.bands)}; there are {len(raster.data)}"
         )
-    data = raster.data[[band - 1 for band in config.bands]]
-    valid = np.isfinite(data).all(axis=0)
-    return replace(raster, data=data, valid=valid, flat=len(data) == 1)
+    some = chosen(raster, [band - 1 for band in config.bands])
+    return replace(some, valid=np.isfinite(some.data).all(axis=0))
 
 
 def read_guide(
@@ -156,7 +156,7 @@ def read_guide(
     meanings = raster.profile.get("colorinterp", [])
     if len(raster.data) > 3 and all(colour in meanings for colour in _COLOURS):
         rgb = [meanings.index(colour) for colour in _COLOURS]
-        return replace(raster, data=raster.data[rgb])
+        return chosen(raster, rgb)
     return raster
 
 
