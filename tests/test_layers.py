@@ -62,7 +62,7 @@ LAYERS = [
     ["raster"],
     ["cosine", "cpab", "degrade", "dji", "freeform", "planck", "similarity"],
     ["atomic", "jpeg", "warp", "whole"],
-    ["config", "parallel", "point_spread"],
+    ["config", "parallel", "point_spread", "resampling"],
     ["errors"],
 ]
 
