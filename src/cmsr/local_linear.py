@@ -66,6 +66,7 @@ def estimate(
     *,
     iterations: int,
     noise: float = 0.0,
+    level: tuple[float, float] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Estimate a high-resolution image from a measurement and, where given, guide features.
 
@@ -85,13 +86,15 @@ def estimate(
         Steps of conjugate gradients.
     noise : float
         Standard deviation of the measurement's noise, in its units.
+    level : (float, float), optional
+        Mean and standard deviation of the image that ``y`` is a part of; its own otherwise.
 
     Returns
     -------
     Two tensors, shape (H, W)
         What is smooth, and what the guide explains: their sum is the posterior mean.
     """
-    mean, contrast = level_of(y, valid)
+    mean, contrast = level or level_of(y, valid)
     damping = NOISE + _damping(noise, contrast, ratio)
     model = _Model(reduce, valid, features, ratio, damping)
     right = valid * (y - mean)
@@ -232,10 +235,26 @@ def _damping(noise: float, contrast: float, ratio: float) -> float:
 
 def whiten(guide: Tensor, ratio: float) -> Tensor:
     """Turn a guide (G, H, W) into uncorrelated detail (G, H, W) of unit variance."""
-    detail = guide - blur(guide, HIGH_PASS * ratio)
+    detail = detail_of(guide, ratio)
+    return uncorrelated(detail, mixing_of(detail))
+
+
+def detail_of(guide: Tensor, ratio: float) -> Tensor:
+    """Return what of a guide (G, H, W) is finer than about a pixel of the target."""
+    return guide - blur(guide, HIGH_PASS * ratio)
+
+
+def mixing_of(detail: Tensor) -> Tensor:
+    """Return the mixture (G, G) that makes channels of detail (G, ...) uncorrelated and unit."""
     flat = detail.flatten(1)
     values, vectors = torch.linalg.eigh(flat @ flat.mT / flat.shape[1])
-    return torch.einsum("ck,chw->khw", vectors / (values.clamp(min=0) + 1e-3).sqrt(), detail)
+    mixing: Tensor = vectors / (values.clamp(min=0) + 1e-3).sqrt()
+    return mixing
+
+
+def uncorrelated(detail: Tensor, mixing: Tensor) -> Tensor:
+    """Mix the channels of detail (G, H, W)."""
+    return torch.einsum("ck,chw->khw", mixing, detail)
 
 
 def blur(x: Tensor, width: float) -> Tensor:
