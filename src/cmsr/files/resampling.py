@@ -17,6 +17,9 @@ FACTORS = (4.0, 3.0, 2.5, 2.0)
 LEAST_SIDE = 96
 """Shortest image in which lines can be told apart, in pixels."""
 
+_LONGEST_SIDE = 1024
+"""Side of the middle that is looked at, in pixels."""
+
 _LEAST_LINE, _STRONG_LINE = 3.0, 8.0
 """Height of a line, in heights of what else the spectrum holds (99th percentile), at which it
 counts where there is little fine detail, and at which it is proof enough."""
@@ -45,6 +48,8 @@ def enlargement(image: Array) -> float | None:
     """
     if min(image.shape) < LEAST_SIDE:
         return None
+    first = [max(0, side - _LONGEST_SIDE) // 2 for side in image.shape]
+    image = image[first[0] :, first[1] :][:_LONGEST_SIDE, :_LONGEST_SIDE]
     lines = {factor: _line(image, factor) for factor in FACTORS}
     best = max(FACTORS, key=lambda factor: lines[factor])
     if lines[best] < _LEAST_LINE:
