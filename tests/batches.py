@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -41,13 +43,19 @@ def batch(
     out: object,
     *,
     series: bool = False,
+    report: bool = False,
     watch: Watch | None = None,
     **options: object,
 ) -> Tally:
     """Run a batch in this process, and return how it went."""
     config = Config.of("fast", **{"align": "off", "kernel": "bicubic", **options})
     return Batch(
-        pairs=str(table), out=str(out), series=series, crew=Crew(in_process=True), config=config
+        pairs=str(table),
+        out=str(out),
+        series=series,
+        report=report,
+        crew=Crew(in_process=True),
+        config=config,
     ).run(watch or Watch())
 
 
@@ -75,6 +83,13 @@ def events(out: Path, kind: str) -> list[dict[str, Any]]:
     """Lines of one kind of a batch's journal."""
     lines = (json.loads(line) for line in (out / "batch.jsonl").read_text().splitlines())
     return [line for line in lines if line["event"] == kind]
+
+
+def command_in(page: str) -> str:
+    """Return what a page on a run says to type to do it again."""
+    found = re.search(r"<code>(.*?)</code>", page)
+    assert found
+    return html.unescape(found[1])
 
 
 def rows(names: Sequence[str]) -> str:

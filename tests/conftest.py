@@ -3,6 +3,10 @@
 import csv
 import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +18,7 @@ import torch
 from hypothesis import settings
 
 from cmsr.degrade import resampler
+from cmsr.files import io
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -78,6 +83,41 @@ def real_pairs(data: Path) -> Callable[[str], Iterator[dict[str, str]]]:
             yield from (row for row in csv.DictReader(file) if row["dataset"] == dataset)
 
     return rows
+
+
+@pytest.fixture(scope="session")
+def web_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pair t.tif (°C) and g.png, a large_ one, a pages.tif of two, and what is no image."""
+    path = tmp_path_factory.mktemp("web")
+    celsius = {"scales": [0.01], "offsets": [-273.15], "units": ["°C"]}
+    for prefix, pair in (("large_", render_pair((384, 512), (96, 128))), ("", render_pair())):
+        target = np.rint(29000 + 1500 * pair.target).astype(np.uint16)
+        io.write(path / f"{prefix}t.tif", target, like=io.from_array(target, "t", **celsius))
+        io.write(path / f"{prefix}g.png", pair.guide)
+    io.write_pages(path / "pages.tif", [(target, None, None), (target[::-1], None, None)])
+    (path / "broken.png").write_bytes(b"")
+    (path / "text.tif").write_bytes(b"not an image")
+    return path
+
+
+@pytest.fixture(scope="session")
+def web_url() -> Iterator[str]:
+    """`cmsr web` in a process of its own: 1 MB a file, 200 000 pixels an image."""
+    pytest.importorskip("gradio", reason="no gradio: pip install 'cmsr[web]'")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    code = "import sys; from cmsr.cli import main; sys.exit(main(sys.argv[1:]))"
+    limits = ["--max-upload", "1", "--max-pixels", "200000"]
+    command = [sys.executable, "-c", code, "web", "--port", str(port), *limits]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        assert f"http://127.0.0.1:{port}" in server.stdout.readline()
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(30)
 
 
 @pytest.fixture(scope="session")

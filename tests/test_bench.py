@@ -1,6 +1,7 @@
 """`cmsr bench`: records that survive, a published schema, one failure that stops nothing else."""
 
 import json
+import shlex
 from pathlib import Path
 
 import jsonschema
@@ -12,9 +13,10 @@ from cmsr.bench.comparison import Comparison
 from cmsr.bench.records import Record, Store
 from cmsr.bench.training import Training
 from cmsr.bench.weights_file import Weights
-from cmsr.cli import main
+from cmsr.cli import _parse, main
 from cmsr.errors import InputError
 from cmsr.files import io
+from tests.batches import command_in
 from tests.conftest import render_pair
 
 
@@ -90,6 +92,40 @@ def test_a_stop_keeps_what_was_done(
     heard: list[Record] = []
     assert len(work.run(lambda _done, _total, record: heard.append(record))) == 4
     assert len(heard) == 2
+
+
+def test_every_run_of_ours_has_a_page_that_says_how_to_get_the_same_image(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = tmp_path / "made.csv"
+    rows = table.read_text().replace("one_", f"{table.parent}/one_").splitlines()
+    alone = rows[1].replace(f"one,{table.parent}/one_target.png", "no target,")
+    small.write_text("\n".join([*rows[:2], alone]))
+    methods = "bicubic,cmsr-fast:align=off:kernel=bicubic"
+    command = ("bench", small, "--methods", methods, "-o", tmp_path / "out", "--quiet")
+    assert run(*command, "--workers", 2) == 0
+    assert not list(tmp_path.rglob("*.html"))
+    assert run(*command, "--workers", 2, "--report") == 0
+    pages = {page.name: page for page in (tmp_path / "out" / "pictures").glob("*.html")}
+    ending = "cmsr-fast_align=off_kernel=bicubic-seed-0.html"
+    assert pages.keys() == {f"report-made-one-{ending}", f"report-made-no_target-{ending}"}
+
+    stamps = {page: page.stat().st_mtime_ns for page in tmp_path.glob("out/records/*.html")}
+    assert run(*command, "--report") == 0
+    assert {page: page.stat().st_mtime_ns for page in stamps} == stamps, "done once is done"
+
+    threads, _, *words = shlex.split(command_in(pages[f"report-made-one-{ending}"].read_text()))
+    assert threads == "OMP_NUM_THREADS=1"
+    monkeypatch.chdir(tmp_path)
+    assert run(*words, "--quiet") == 0
+    [npz] = [page.with_suffix(".npz") for page in stamps if "one_target.png" in page.read_text()]
+    assert np.array_equal(io.read(tmp_path / "one.tif").data, np.load(npz)["image"])
+
+    again = _parse(
+        shlex.split(command_in(pages[f"report-made-no_target-{ending}"].read_text()))[1:]
+    )
+    assert (again.table, again.pairs, again.report) == (small, ("no target",), True)  # type: ignore[attr-defined]
+    assert again.methods == (methods.partition(",")[2],)  # type: ignore[attr-defined]
 
 
 def test_a_torn_record_is_none(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from cmsr.bench.classic import bicubic
 from cmsr.bench.djf import Djf
 from cmsr.bench.learners import RECIPES, Learner
-from cmsr.bench.methods import METHODS, Image
+from cmsr.bench.methods import METHODS, Image, image_of
 from cmsr.bench.provenance import code_version
 from cmsr.bench.variants import Variant, variants
 from cmsr.bench.vtsr import Generator
@@ -38,7 +38,7 @@ def result(name: str, pair: SyntheticPair, seed: int = 0, **options: object) -> 
     method = METHODS[name]
     config = Variant(method, {**BRIEF.get(name, {}), **options}).config(seed)
     assert method.run is not None
-    return method.run(inputs(pair), config, seed)
+    return image_of(method.run(inputs(pair), config, seed))
 
 
 def error(image: Image, pair: SyntheticPair) -> float:

@@ -42,7 +42,7 @@ LAYERS = [
     ["closed_form", "quick", "two_branch"],
     ["infer", "measurement", "tiles"],
     ["imaging"],
-    ["kernel_file", "kernel_search", "noise"],
+    ["compression", "kernel_file", "kernel_search", "noise"],
     ["train"],
     ["chain", "solution"],
     ["follow"],

@@ -2,6 +2,7 @@
 
 import base64
 import io as streams
+import itertools
 import re
 import shlex
 from dataclasses import replace
@@ -361,6 +362,17 @@ def test_the_page_fits_its_window(browser: Any, report_url: str, width: int) -> 
         tab.goto(report_url)
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
         assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(19, 20, 22)"
+
+
+def test_no_tick_of_a_scale_covers_another(browser: Any, report_url: str) -> None:
+    with clean_page(browser, viewport={"width": 360, "height": 800}) as tab:
+        tab.goto(report_url)
+        for ticks in tab.locator(".ticks").all():
+            boxes = [tick.bounding_box() for tick in ticks.locator("span").all()]
+            shown = [box for box in boxes if box]
+            assert len(shown) > 1
+            for left, right in itertools.pairwise(shown):
+                assert left["x"] + left["width"] <= right["x"]
 
 
 def test_the_notebooks_cell_works(browser: Any) -> None:

@@ -2,16 +2,11 @@
 
 import dataclasses
 import os
-import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,10 +14,8 @@ from hypothesis import strategies as st
 from cmsr.cli import main
 from cmsr.config import PRESETS, Config
 from cmsr.errors import CmsrError, OptionError
-from cmsr.files import io
 from cmsr.published.train import Progress
 from tests.browser import clean_page
-from tests.conftest import render_pair
 
 pytest.importorskip("gradio", reason="no gradio: pip install 'cmsr[web]'")
 
@@ -36,10 +29,9 @@ PATIENCE = 120_000
 # ---- The form
 
 
-def test_every_option_has_a_field_or_is_the_servers() -> None:
+def test_every_option_has_a_field_or_is_no_visitors() -> None:
     every = {option.name for option in dataclasses.fields(Config)}
-    assert {*form.names(), *form.SERVER} == every
-    assert not {*form.names()} & {*form.SERVER}
+    assert sorted([*form.names(), *form.SERVER, *form.FILES]) == sorted(every)
     for name in form.names():
         assert form.field(name).info, f"{name} is not explained"
 
@@ -74,6 +66,7 @@ def test_what_is_typed_is_what_is_meant(**options: Any) -> None:
         ({"seed": "many"}, "seed is 'many'"),
         ({"ratio": "0.5"}, "ratio is 0.5"),
         ({"kernel": "/etc/hosts.txt"}, "kernel's name"),
+        ({"segments": "/etc/hosts.png"}, "no option of this page"),
         ({"max_pixels": 2**40}, "no option of this page"),
         ({"no_such": 1}, "no option"),
     ],
@@ -135,35 +128,6 @@ def test_a_worker_tells_answers_refuses_and_stops() -> None:
 # ---- In a browser
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("pair")
-    celsius = {"scales": [0.01], "offsets": [-273.15], "units": ["°C"]}
-    for prefix, pair in (("", render_pair()), ("large_", render_pair((384, 512), (96, 128)))):
-        target = np.rint(29000 + 1500 * pair.target).astype(np.uint16)
-        io.write(path / f"{prefix}t.tif", target, like=io.from_array(target, "t", **celsius))
-        io.write(path / f"{prefix}g.png", pair.guide)
-    (path / "broken.png").write_bytes(b"")
-    return path
-
-
-@pytest.fixture(scope="module")
-def url(browser: Any) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    code = "import sys; from cmsr.cli import main; sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "web", "--port", str(port), "--max-upload", "1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        assert f"http://127.0.0.1:{port}" in server.stdout.readline()
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait(30)
-
-
 def choose(tab: Any, url: str, target: Path, guide: Path | None = None) -> None:
     tab.set_default_timeout(PATIENCE)
     tab.goto(url)
@@ -174,42 +138,73 @@ def choose(tab: Any, url: str, target: Path, guide: Path | None = None) -> None:
         tab.locator("#understood tr", has_text="Guide").wait_for()
 
 
-def test_upload_run_slide_download(browser: Any, url: str, folder: Path, tmp_path: Path) -> None:
-    command = ["upscale", str(folder / "t.tif"), str(folder / "g.png"), "--quiet"]
+def tab_to(tab: Any, part: Any) -> None:
+    """Press Tab until the keyboard is at a part of the page."""
+    for _ in range(99):
+        if part.evaluate("part => part.matches(':focus-within')"):
+            return
+        tab.keyboard.press("Tab")
+    raise AssertionError("the keyboard does not get there")
+
+
+def upload_by_keyboard(tab: Any, place: str, file: Path) -> None:
+    with tab.expect_file_chooser() as chooser:
+        tab_to(tab, tab.locator(f"{place} button[aria-label*=upload]"))
+        tab.keyboard.press("Enter")
+    chooser.value.set_files(file)
+
+
+def test_upload_run_slide_download_by_keyboard(
+    browser: Any, web_url: str, web_folder: Path, tmp_path: Path
+) -> None:
+    command = ["upscale", str(web_folder / "t.tif"), str(web_folder / "g.png"), "--quiet"]
     assert main([*command, "-o", str(tmp_path / "cli.tif"), "--seed", "3"]) == 0
     with clean_page(browser) as tab:
-        choose(tab, url, folder / "t.tif", folder / "g.png")
+        tab.set_default_timeout(PATIENCE)
+        tab.goto(web_url)
+        tab.wait_for_selector("#start")
+        upload_by_keyboard(tab, "#target", web_folder / "t.tif")
+        tab.locator("#understood").get_by_text("Now add a photo").wait_for()
+        upload_by_keyboard(tab, "#guide", web_folder / "g.png")
+        tab.locator("#understood tr", has_text="Guide").wait_for()
         understood = tab.locator("#understood").inner_text()
         for fact in ("32 × 24 pixels", "128 × 96 pixels", "ratio 4", "°C"):
             assert fact in understood
-        tab.get_by_label("Seed").fill("3")
-        tab.locator("#start").focus()
+        tab_to(tab, tab.get_by_label("Seed"))
+        tab.keyboard.press("Control+A")
+        tab.keyboard.type("3")
+        tab_to(tab, tab.locator("#start"))
         tab.keyboard.press("Enter")
         view = tab.frame_locator("#view iframe")
         divider = view.locator("#compare .divider")
         divider.wait_for()
         start = divider.bounding_box()["x"]
-        view.locator("[data-cut]").fill("90")
+        tab_to(tab, view.locator("[data-cut]"))
+        tab.keyboard.press("End")
         assert divider.bounding_box()["x"] > start + 50
         for name, kept in (("result", "web.tif"), ("report", "web.html")):
+            tab_to(tab, tab.locator(f"#{name}"))
             with tab.expect_download() as download:
-                tab.locator(f"#{name}").click()
+                tab.keyboard.press("Enter")
             download.value.save_as(tmp_path / kept)
         assert (tmp_path / "web.tif").read_bytes() == (tmp_path / "cli.tif").read_bytes()
         report = (tmp_path / "web.html").read_text("utf-8")
-        assert "cmsr upscale t.tif g.png -o t_sharp.tif --preset default --seed 3" in report
+        limit = "--max-pixels 200000"
+        assert (
+            f"cmsr upscale t.tif g.png -o t_sharp.tif --preset default --seed 3 {limit}" in report
+        )
         assert "cmsr-web-" not in report
 
 
 def test_a_broken_file_is_told_as_by_the_command_line(
-    browser: Any, url: str, folder: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+    browser: Any, web_url: str, web_folder: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(folder)
+    monkeypatch.chdir(web_folder)
     assert main(["upscale", "broken.png", "g.png", "-o", "never.tif"]) == 2
     line = capsys.readouterr().err.strip()
     with clean_page(browser) as tab:
-        choose(tab, url, folder / "broken.png")
-        tab.locator("#guide input[type=file]").set_input_files(folder / "g.png")
+        choose(tab, web_url, web_folder / "broken.png")
+        tab.locator("#guide input[type=file]").set_input_files(web_folder / "g.png")
         tab.locator("#understood .refused").wait_for()
         assert tab.locator("#understood .refused").inner_text().strip() == line
         tab.locator("#start").click()
@@ -217,14 +212,14 @@ def test_a_broken_file_is_told_as_by_the_command_line(
         assert tab.locator("#status .refused").inner_text().strip() == line
 
 
-def test_cancel_frees_the_worker_for_the_next(browser: Any, url: str, folder: Path) -> None:
+def test_cancel_frees_the_worker_for_the_next(browser: Any, web_url: str, web_folder: Path) -> None:
     with clean_page(browser) as first, clean_page(browser) as second:
-        choose(first, url, folder / "large_t.tif", folder / "large_g.png")
+        choose(first, web_url, web_folder / "large_t.tif", web_folder / "large_g.png")
         first.get_by_label("Preset").click()
         first.get_by_role("option", name="paper").click()
         first.locator("#start").click()
         first.locator("#status").get_by_text("Working").wait_for()
-        choose(second, url, folder / "t.tif", folder / "g.png")
+        choose(second, web_url, web_folder / "t.tif", web_folder / "g.png")
         second.locator("#start").click()
         second.wait_for_timeout(1500)
         assert second.locator("#view iframe").count() == 0
@@ -234,24 +229,30 @@ def test_cancel_frees_the_worker_for_the_next(browser: Any, url: str, folder: Pa
         assert first.locator("#view iframe").count() == 0
 
 
-def test_a_script_gets_the_same(url: str, folder: Path, tmp_path: Path) -> None:
-    script = (
-        "import shutil, sys; from gradio_client import Client, handle_file\n"
-        "url, target, guide, out = sys.argv[1:]\n"
-        "client = Client(url, verbose=False)\n"
-        "result, report, facts = client.predict(target=handle_file(target), "
-        "guide=handle_file(guide), options={'preset': 'fast', 'seed': 5}, api_name='/upscale')\n"
-        "print(facts['ratio'], facts['seed']); shutil.copy(result, out)"
-    )
-    pair = [str(folder / "t.tif"), str(folder / "g.png")]
-    web, cli = tmp_path / "web.tif", tmp_path / "cli.tif"
-    ran = subprocess.run(
-        [sys.executable, "-c", script, url, *pair, web], capture_output=True, text=True
-    )
-    assert ran.stdout.strip() == "[4.0, 4.0] 5", ran.stderr
-    options = ["--preset", "fast", "--seed", "5", "--quiet"]
-    assert main(["upscale", *pair, "-o", str(cli), *options]) == 0
-    assert web.read_bytes() == cli.read_bytes()
+def test_a_page_of_several_is_chosen(browser: Any, web_url: str, web_folder: Path) -> None:
+    with clean_page(browser) as tab:
+        tab.set_default_timeout(PATIENCE)
+        tab.goto(web_url)
+        tab.locator("#target input[type=file]").set_input_files(web_folder / "pages.tif")
+        tab.locator("#understood").get_by_text("holds 2 images").wait_for()
+        tab.locator("#guide input[type=file]").set_input_files(web_folder / "g.png")
+        tab.get_by_label("Variable or page").click()
+        tab.get_by_role("option", name="2").click()
+        tab.locator("#understood tr", has_text="ratio 4").wait_for()
+        tab.locator("#target button[aria-label=Clear]").click()
+        tab.locator("#target input[type=file]").set_input_files(web_folder / "t.tif")
+        tab.locator("#understood").get_by_text("°C").wait_for()
+        assert tab.locator("#part").count() == 0
+
+
+def test_a_file_that_is_too_large_is_told(browser: Any, web_url: str, tmp_path: Path) -> None:
+    (tmp_path / "large.tif").write_bytes(bytes(2**20 + 1))
+    tab = browser.new_page()
+    tab.set_default_timeout(PATIENCE)
+    tab.goto(web_url)
+    tab.locator("#target input[type=file]").set_input_files(tmp_path / "large.tif")
+    tab.get_by_text('maximum allowed size of 1.0 Mb: "large.tif"').wait_for()
+    tab.close()
 
 
 def test_a_taken_port_is_told_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -201,6 +201,9 @@ class Batch:
     """The rows are frames of one camera in order (of several, where there is a column series):
     each starts from what was found in the one before."""
 
+    report: bool = False
+    """Also write a page NAME.html for each pair, as upscale --report does."""
+
     quiet: bool = False
     """Print nothing but errors."""
 
@@ -226,6 +229,7 @@ class Batch:
             out=self.out,
             ending=self.format,
             series=self.series,
+            report=self.report,
             overwrite=self.overwrite,
             crew=crew,
             config=self.config,
@@ -379,6 +383,9 @@ class Bench:
     weights: Path | None = None
     """Folder of METHOD.safetensors, as `cmsr bench train` made them."""
 
+    report: bool = False
+    """Also write a page for each run of cmsr's own methods, into the folder pictures."""
+
     workers: int = 0
     """Runs at a time, one core each; 0 for all cores."""
 
@@ -407,6 +414,7 @@ class Bench:
             pairs=self.pairs,
             seeds=self.seeds,
             weights=self.weights,
+            report=self.report,
             workers=self.workers or os.cpu_count() or 1,
         )
         records = work.run(None if self.quiet else _tell)

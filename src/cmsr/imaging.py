@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
+from cmsr.compression import compression_error
 from cmsr.degrade import Kernel, check_kernel, resampler, shape_of
 from cmsr.kernel_file import is_kernel_file, read_kernel
 from cmsr.kernel_search import STANDARD, find_kernel
@@ -56,21 +58,37 @@ def named_kernel(name: str) -> Kernel | None:
 
 def imaging_of(pair: Pair, kernel: Kernel | None) -> Imaging:
     """Estimate the noise of a pair's target, and its kernel where none is given."""
-    noise = _noise(pair)
+    compressed = _compression(pair)
+    noise = tuple(math.hypot(*both) for both in zip(_noise(pair), compressed, strict=True))
+    notes: tuple[str, ...] = ()
+    if any(compressed):
+        errors = ", ".join(f"{e:.2g}" for e in compressed * pair.scale.ravel())
+        notes = (f"the target went through JPEG, which left it about {errors} off",)
     if kernel is not None:
-        return Imaging(kernel, noise)
+        return Imaging(kernel, noise, notes=notes)
     first = int(np.flatnonzero(pair.scale)[0]) if pair.scale.any() else 0
     guide = None if pair.guide is None else pair.guide[0].cpu().numpy()
     y, valid = pair.target[0, first].cpu().numpy(), pair.valid[0, 0].cpu().numpy()
     level = math.hypot(noise[first], pair.rounding(first))
     found, confidence = find_kernel(y, valid, guide, pair.ratio, level)
     if found == STANDARD:
-        return Imaging(found, noise, confidence)
+        return Imaging(found, noise, confidence, notes)
     note = (
         f"the target seems made by the kernel {found}, not by the standard {STANDARD} "
         f"(confidence {confidence:.2f}); --kernel {STANDARD} overrides that"
     )
-    return Imaging(found, noise, confidence, (note,))
+    return Imaging(found, noise, confidence, (*notes, note))
+
+
+def _compression(pair: Pair) -> npt.NDArray[np.float64]:
+    """Return the error that JPEG made in each channel, (C,); 0 in what never was one."""
+    scale = pair.scale.ravel()
+    if pair.dtype != np.uint8:
+        return np.zeros(len(scale))
+    valid = pair.valid[0, 0].cpu().numpy()
+    counts = pair.target[0].cpu().double().numpy() * pair.scale + pair.offset
+    errors = [compression_error(np.rint(channel), valid) for channel in counts]
+    return np.divide(errors, scale, out=np.zeros(len(scale)), where=scale > 0)
 
 
 def _noise(pair: Pair) -> tuple[float, ...]:

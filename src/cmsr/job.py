@@ -36,6 +36,8 @@ class Job:
         How to do it.
     previous : mapping or None
         What was found in the frame before, see `pipeline.upscale`.
+    again : str or None
+        What to type to do it again, for the report; `cmsr upscale` with these files if None.
     """
 
     target: Path
@@ -48,6 +50,7 @@ class Job:
     overwrite: bool
     config: Config
     previous: Mapping[str, Any] | None = None
+    again: str | None = None
 
     def run(self, progress: Progress | None = None) -> list[dict[str, Any]]:
         """Do it; return what is to be told of each page.
@@ -71,7 +74,7 @@ class Job:
 
     def command(self) -> str:
         """Return what to type to do it again."""
-        return upscale_command(self.target, self.guide, self.out, self.config)
+        return self.again or upscale_command(self.target, self.guide, self.out, self.config)
 
     def _files(self) -> list[Path]:
         """Input files, without what is named inside them."""
@@ -138,6 +141,7 @@ class Job:
         else:
             guide = windows.reader(self.guide, self.config, grid)
             shape = grid.shape if grid else io.describe(self.guide).grid.shape
+        inputs.check_pixels(str(self.guide or self.target), shape, self.config)
         info = windows.upscale_to_file(target, guide, shape, self.out, self.config, progress)
         info["notes"][:0] = notes
         if self.preview:

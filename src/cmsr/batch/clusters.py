@@ -172,6 +172,7 @@ def _local(crew: Crew, workers: int) -> Iterator[Client]:
     settings = {
         "distributed.scheduler.allowed-failures": crew.retries,
         "distributed.scheduler.worker-saturation": 1.0,
+        "distributed.worker.profile.enabled": False,  # it would keep a call tree of every second
     }
     with (
         tempfile.TemporaryDirectory(prefix="cmsr-batch-", ignore_cleanup_errors=True) as scratch,

@@ -209,7 +209,7 @@ def _check_own(rows: list[Row], listing: Listing, settings: Settings) -> None:
     if listing.entry(f"{out}/{JOURNAL}") is not None:
         return
     for row in rows:
-        for ending in (settings.ending, "json"):
+        for ending in (*settings.endings, "json"):
             if listing.entry(f"{out}/{row.name}.{ending}") is not None:
                 raise OutputError(
                     f"{out}/{row.name}.{ending}: exists already, and not from a batch; choose "
@@ -240,12 +240,17 @@ def _receipts(tasks: Iterable[str], listing: Listing, settings: Settings) -> dic
     """Read the receipts of all results that are there and whole."""
 
     def read(name: str) -> Receipt | None:
-        url = f"{settings.out}/{name}.json"
-        output = listing.entry(f"{settings.out}/{name}.{settings.ending}")
-        if output is None or listing.entry(url) is None:
+        place = f"{settings.out}/{name}"
+        output = listing.entry(f"{place}.{settings.ending}")
+        page = listing.entry(f"{place}.html") if settings.report else None
+        if output is None or listing.entry(f"{place}.json") is None:
             return None
-        receipt = Receipt.of(read_bytes(url))
-        return receipt if receipt is not None and receipt.size == output.size else None
+        receipt = Receipt.of(read_bytes(f"{place}.json"))
+        if receipt is None or receipt.size != output.size:
+            return None
+        if settings.report and (page is None or receipt.report != page.size):
+            return None
+        return receipt
 
     names = list(tasks)
     if is_remote(settings.out):

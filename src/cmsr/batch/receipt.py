@@ -27,6 +27,8 @@ class Receipt:
         Key of the frame before, in a series.
     found : dict
         What the next frame may start from.
+    report : int or None
+        Bytes of the page; None where none was made.
     """
 
     key: str
@@ -36,6 +38,7 @@ class Receipt:
     sha256: str
     previous: str | None = None
     found: dict[str, Any] = field(default_factory=dict)
+    report: int | None = None
 
     @classmethod
     def of(cls, content: bytes) -> Self | None:

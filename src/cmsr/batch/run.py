@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,7 @@ from cmsr.batch.plan import JOURNAL, SHEET, Plan, plan, read_table
 from cmsr.batch.task import Settings
 from cmsr.batch.watch import Tally, Watch
 from cmsr.config import Config
+from cmsr.report.command import option_words
 
 Ending = Literal["tif", "png", "npy", "exr"]
 
@@ -29,6 +31,8 @@ class Batch:
         Of the results.
     series : bool
         Whether each frame of a series starts from the one before.
+    report : bool
+        Whether each pair gets a page, too.
     overwrite : bool
         Whether files that no batch has made are replaced.
     crew : Crew
@@ -41,6 +45,7 @@ class Batch:
     out: str
     ending: Ending = "tif"
     series: bool = False
+    report: bool = False
     overwrite: bool = False
     crew: clusters.Crew
     config: Config
@@ -59,7 +64,16 @@ class Batch:
         config = _checked(self.config)
         rows = read_table(table)
         with lock.held(out) as run:
-            settings = Settings(out, self.ending, run, self.crew.threads, self.series, config)
+            settings = Settings(
+                out,
+                self.ending,
+                run,
+                self.crew.threads,
+                self.series,
+                config,
+                report=self.report,
+                again=self._again(table, out, config),
+            )
             planned = plan(table, rows, settings, overwrite=self.overwrite)
             with kept(f"{out}/{JOURNAL}") as journal:
                 tally = _begun(len(rows), planned, journal, watch)
@@ -70,6 +84,12 @@ class Batch:
                     "end", done=tally.done, unchanged=tally.unchanged, failed=len(tally.failed)
                 )
         return tally
+
+    def _again(self, table: str, out: str, config: Config) -> str:
+        """Return what to type to do it all again."""
+        words = ["cmsr", "batch", table, "-o", out, "--format", self.ending, "--report"]
+        words += ["--threads", str(self.crew.threads), *(["--series"] if self.series else [])]
+        return shlex.join([*words, *option_words(config)])
 
     def _work(
         self, planned: Plan, settings: Settings, tally: Tally, journal: Journal, watch: Watch

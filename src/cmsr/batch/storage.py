@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -249,15 +249,21 @@ class Results:
                 return None
             raise
 
-    def publish(self, name: str, record: Path, output: Path | None = None) -> None:
-        """Let output and record of a pair appear; the record is never there without its output.
+    def publish(
+        self, name: str, record: Path, outputs: Sequence[Path] = (), outdated: Sequence[str] = ()
+    ) -> None:
+        """Let the files of a pair appear; the record is never there without what it tells of.
 
         Parameters
         ----------
         name : str
             Of the pair.
-        record, output : Path
-            Files in the workspace; without an output, the one that is there stays.
+        record : Path
+            File in the workspace.
+        outputs : sequence of Path
+            What else there is of the pair; without any, what is there stays.
+        outdated : sequence of str
+            Endings of files of an earlier run that go, if there are outputs.
 
         Raises
         ------
@@ -267,9 +273,11 @@ class Results:
         self._check_held()
         place = f"{self.url}/{name}.json"
         try:
-            if output is not None:
-                self._remove(place)
-                self._put(output, f"{self.url}/{name}{output.suffix}")
+            if outputs:
+                for ending in (*outdated, ".json"):
+                    self._remove(f"{self.url}/{name}{ending}")
+                for output in outputs:
+                    self._put(output, f"{self.url}/{name}{output.suffix}")
             self._put(record, place)
         except OSError as error:
             raise OutputError(f"{place}: cannot be written ({_reason(error)})") from error

@@ -94,6 +94,10 @@ class Settings:
         Whether a frame starts from the one before.
     config : Config
         How to do it.
+    report : bool
+        Whether each pair gets a page, too.
+    again : str
+        What to type to do the whole batch again.
     """
 
     out: str
@@ -102,6 +106,13 @@ class Settings:
     threads: int
     series: bool
     config: Config
+    report: bool = False
+    again: str = ""
+
+    @property
+    def endings(self) -> list[str]:
+        """Endings of what is made of a pair besides its record, without the dot."""
+        return [self.ending, "html"] if self.report else [self.ending]
 
     @cached_property
     def key(self) -> str:

@@ -16,14 +16,15 @@ from typing import Any
 
 import psutil
 import torch
+from markupsafe import escape
 
 from cmsr import record
 from cmsr.batch.receipt import Receipt
-from cmsr.batch.storage import Results, fetch, named
+from cmsr.batch.storage import Results, fetch, is_remote, named
 from cmsr.batch.task import Outcome, Settings, Start, Task
-from cmsr.config import Config
 from cmsr.errors import CmsrError
 from cmsr.job import Job
+from cmsr.report.command import upscale_command
 
 _FOUND = ("kernel", "alignment")
 """What a frame of a series takes over from the record of the one before."""
@@ -70,33 +71,49 @@ def _publish(task: Task, settings: Settings, previous: Start | None, scratch: Pa
     results = Results(settings.out, settings.run)
     files = [fetch(source.file, scratch) for source in task.sources]
     key = _key(task, files, settings, previous)
-    known = _known(results, task, settings, key)
+    earlier = _earlier(results, task.name)
+    unchanged = earlier is not None and _holds(earlier[1], key, results, task, settings)
     with results.workspace(scratch) as folder:
-        plain = Path(task.name).name
-        note, output = folder / f"{plain}.json", None
+        plain, outputs = Path(task.name).name, []
         names = {str(file): source.file for file, source in zip(files, task.sources, strict=True)}
         names[str(folder)] = str(Path(f"{settings.out}/{task.name}").parent)
-        if known is not None:
-            facts, receipt = known
+        if earlier is not None and unchanged:
+            facts, receipt = earlier
             receipt = replace(receipt, stamps=task.stamps)
         else:
-            output = folder / f"{plain}.{settings.ending}"
+            outputs = [folder / f"{plain}.{ending}" for ending in settings.endings]
             with _renamed(names):
-                facts = _computed(task, files, output, settings.config, names, previous)
-            receipt = Receipt(
-                key=key,
-                settings=settings.key,
-                stamps=task.stamps,
-                size=output.stat().st_size,
-                sha256=_digest(output).hex(),
-                previous=previous.key if previous else None,
-                found={name: facts.get(name) for name in _FOUND} if settings.series else {},
-            )
+                facts = _computed(task, files, outputs, settings, names, previous)
+            receipt = _receipt(key, task, outputs, facts, settings, previous)
+        note = folder / f"{plain}.json"
         with _renamed(names):
             record.write_json(note, receipt.inscribed(facts))
-        results.publish(task.name, note, output)
+        outdated = [".html"] if earlier is not None and earlier[1].report is not None else []
+        results.publish(task.name, note, outputs, outdated)
     start = Start(key, receipt.found) if settings.series else None
-    return Outcome(task.name, "done" if known is None else "unchanged", start=start)
+    return Outcome(task.name, "unchanged" if unchanged else "done", start=start)
+
+
+def _receipt(
+    key: str,
+    task: Task,
+    outputs: list[Path],
+    facts: dict[str, Any],
+    settings: Settings,
+    previous: Start | None,
+) -> Receipt:
+    """Say how a result was made that lies in the workspace."""
+    output, *page = outputs
+    return Receipt(
+        key=key,
+        settings=settings.key,
+        stamps=task.stamps,
+        size=output.stat().st_size,
+        sha256=_digest(output).hex(),
+        previous=previous.key if previous else None,
+        found={name: facts.get(name) for name in _FOUND} if settings.series else {},
+        report=page[0].stat().st_size if page else None,
+    )
 
 
 def _key(task: Task, files: list[Path], settings: Settings, previous: Start | None) -> str:
@@ -107,24 +124,27 @@ def _key(task: Task, files: list[Path], settings: Settings, previous: Start | No
     return digest.hexdigest()
 
 
-def _known(
-    results: Results, task: Task, settings: Settings, key: str
-) -> tuple[dict[str, Any], Receipt] | None:
-    """Return facts and receipt of an earlier run if it has made this very result."""
-    content = results.record(task.name)
+def _earlier(results: Results, name: str) -> tuple[dict[str, Any], Receipt] | None:
+    """Return facts and receipt of an earlier run's result."""
+    content = results.record(name)
     receipt = Receipt.of(content) if content is not None else None
-    if content is None or receipt is None or receipt.key != key:
-        return None
-    if results.size(f"{task.name}.{settings.ending}") != receipt.size:
-        return None
-    return json.loads(content), receipt
+    return None if content is None or receipt is None else (json.loads(content), receipt)
+
+
+def _holds(receipt: Receipt, key: str, results: Results, task: Task, settings: Settings) -> bool:
+    """Tell whether an earlier run has made this very result, and it is still whole."""
+    sizes = dict(zip(settings.endings, (receipt.size, receipt.report), strict=False))
+    return receipt.key == key and all(
+        size is not None and results.size(f"{task.name}.{ending}") == size
+        for ending, size in sizes.items()
+    )
 
 
 def _computed(
     task: Task,
     files: list[Path],
-    output: Path,
-    config: Config,
+    outputs: list[Path],
+    settings: Settings,
     names: dict[str, str],
     previous: Start | None,
 ) -> dict[str, Any]:
@@ -133,24 +153,43 @@ def _computed(
         Path(f"{file}:{source.part}" if source.part else file)
         for source, file in zip(task.sources, files, strict=True)
     ]
+    target, guide = paths[0], paths[1] if len(paths) > 1 else None
+    output, *report = outputs
     job = Job(
-        target=paths[0],
-        guide=paths[1] if len(paths) > 1 else None,
+        target=target,
+        guide=guide,
         out=output,
         json=None,
         preview=None,
-        report=None,
+        report=report[0] if report else None,
         colour_map="inferno",
         overwrite=False,
-        config=config,
+        config=settings.config,
         previous=previous.found if previous else None,
+        again=_again(target, guide, output, task, settings),
     )
     facts = job.run()
+    for file in report:
+        _rename_in_page(file, names)
     for page in facts:
         page |= {
             kind: [_in_names(text, names) for text in page[kind]] for kind in ("notes", "warnings")
         }
     return record.told(facts)
+
+
+def _again(target: Path, guide: Path | None, output: Path, task: Task, settings: Settings) -> str:
+    """Return what to type to get this result again: for the pair alone, where that is enough."""
+    if settings.series or any(is_remote(source.file) for source in task.sources):
+        return settings.again
+    out = Path(output.name)
+    return upscale_command(target, guide, out, settings.config, settings.threads)
+
+
+def _rename_in_page(page: Path, names: dict[str, str]) -> None:
+    """Put the user's names for the files into a page."""
+    escaped = {str(escape(path)): str(escape(name)) for path, name in names.items()}
+    page.write_text(_in_names(page.read_text("utf-8"), escaped), "utf-8")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from cmsr.bench.results import write_results
 from cmsr.bench.runner import Told, run_all
 from cmsr.bench.variants import Variant, variants
 from cmsr.errors import OptionError
+from cmsr.report.command import upscale_command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,8 @@ class Comparison:
         Methods without chance run with the first only.
     weights : Path or None
         Folder of METHOD.safetensors; that in ``out`` where none is given.
+    report : bool
+        Whether there is to be a page for each run of a method that is this package's own.
     workers : int
         Processes at a time, one core each.
     """
@@ -45,6 +49,7 @@ class Comparison:
     pairs: Sequence[str] = ()
     seeds: Sequence[int] = (0,)
     weights: Path | None = None
+    report: bool = False
     workers: int = 1
 
     def run(self, told: Told | None = None) -> list[Record]:
@@ -79,12 +84,23 @@ class Comparison:
             if variant.method.run is None
         }
         return [
-            Run(variant, case, seed, weights.get(variant.label))
+            Run(variant, case, seed, weights.get(variant.label), self._again(variant, case, seed))
             for index, seed in enumerate(dict.fromkeys(self.seeds))
             for variant in chosen
             if variant.method.seeded or index == 0
             for case in cases
         ]
+
+    def _again(self, variant: Variant, case: Case, seed: int) -> str | None:
+        """Return what to type to do a run again, if there is to be a page on it."""
+        if not self.report or not variant.method.own:
+            return None
+        if case.target is not None:
+            out, config = Path(f"{Path(case.name).name}.tif"), variant.config(seed)
+            return upscale_command(case.target, case.guide, out, config, threads=1)
+        words = ["cmsr", "bench", self.table, "--methods", variant.label, "--pairs", case.name]
+        words += ["--dataset", case.dataset] if case.dataset else []
+        return shlex.join(map(str, [*words, "--seeds", seed, "--report", "-o", self.out]))
 
 
 def _sweeps_p(chosen: Sequence[Variant]) -> bool:

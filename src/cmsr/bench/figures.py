@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,6 +32,8 @@ def write_all(out: Path, runs: Sequence[Run], store: Store, *, sweeps_p: bool) -
     records = [record for run in runs if (record := store.record(run.key))]
     write_text(out / "tables.md", tables.report(records))
     (out / PICTURES).mkdir(exist_ok=True)
+    for run in runs:
+        _page(out / PICTURES, run, store)
     found = summaries(records)
     for dataset in unique(summary.dataset for summary in found):
         ours = [summary for summary in found if summary.dataset == dataset]
@@ -52,6 +55,15 @@ def write_text(path: Path, text: str) -> None:
     """Write a text, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def _page(folder: Path, run: Run, store: Store) -> None:
+    """Copy the page on a run under a name that says what it is about."""
+    if run.report is None or not store.done(run.key, page=True):
+        return
+    ending = f"-{run.case.name}-{run.variant.label}-seed-{run.seed}.html"
+    name = re.sub(r"[^\w.=-]", "_", _name("report", run.case.dataset, ending))
+    write_text(folder / name, store.page(run.key).read_text(encoding="utf-8"))
 
 
 def _p(out: Path, dataset: str, records: Sequence[Record]) -> None:

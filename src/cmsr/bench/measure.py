@@ -6,14 +6,14 @@ import math
 import time
 import traceback
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from cmsr.bench.classic import bicubic
 from cmsr.bench.learned import upscaler
-from cmsr.bench.methods import Image
+from cmsr.bench.methods import Image, image_of
 from cmsr.bench.provenance import versions
 from cmsr.bench.records import Record, Run
 from cmsr.config import Config
@@ -24,7 +24,9 @@ from cmsr.files.raster import Raster, from_array
 from cmsr.imaging import imaging_of, named_kernel
 from cmsr.metrics import evaluate
 from cmsr.pair import Pair
+from cmsr.pipeline import Result
 from cmsr.record import peak_memory_mb
+from cmsr.report.page import render
 
 SCORES = ("psnr", "ssim", "rmse", "peak", "gain", "consistency")
 
@@ -54,11 +56,19 @@ def blank_record(run: Run, origin: dict[str, Any]) -> Record:
     }
 
 
-def measure(run: Run, origin: dict[str, Any]) -> tuple[Record, Image | None]:
+class Measured(NamedTuple):
+    """What a run gave: its record, its image, and its page where one was asked for."""
+
+    record: Record
+    image: Image | None = None
+    page: str | None = None
+
+
+def measure(run: Run, origin: dict[str, Any]) -> Measured:
     """Do a run in this process; what goes wrong becomes the record's ``error``.
 
-    ``seconds`` is the method's time alone, without reading and scoring; ``peak_memory_mb`` that of
-    the whole process up to the method's end.
+    ``seconds`` is the method's time alone, without reading, scoring and drawing;
+    ``peak_memory_mb`` that of the whole process up to the method's end.
     """
     record = blank_record(run, origin)
     try:
@@ -66,22 +76,24 @@ def measure(run: Run, origin: dict[str, Any]) -> tuple[Record, Image | None]:
         inputs = run.case.inputs(config)
         truth = run.case.true_image()
         started = time.perf_counter()
-        image = _image(run, inputs, config)
+        made = _made(run, inputs, config)
         record["seconds"] = time.perf_counter() - started
         record["peak_memory_mb"] = round(peak_memory_mb())
+        image = image_of(made)
         record |= _facts(image, inputs, config)
         if truth is not None:
             record |= _scores(image, inputs, truth)
+        page = render(made, run.report) if run.report and isinstance(made, Result) else None
     except CmsrError as error:
-        return {**record, "error": str(error)}, None
+        return Measured({**record, "error": str(error)})
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{place.name}, line {place.lineno}"
-        return {**record, "error": f"{type(error).__name__}: {error} ({where})"}, None
-    return record, image
+        return Measured({**record, "error": f"{type(error).__name__}: {error} ({where})"})
+    return Measured(record, image, page)
 
 
-def _image(run: Run, inputs: Inputs, config: Config) -> Image:
+def _made(run: Run, inputs: Inputs, config: Config) -> Image | Result:
     torch.set_flush_denormal(True)
     method = run.variant.method
     work = method.run

@@ -19,13 +19,14 @@ from cmsr.errors import InputError
 from cmsr.files.inputs import Inputs
 from cmsr.imaging import imaging_of, named_kernel
 from cmsr.pair import Pair
-from cmsr.pipeline import upscale
+from cmsr.pipeline import Result, upscale
 from cmsr.published import two_branch
 
 Image = npt.NDArray[Any]
 """(C, H, W) in the target's type and units."""
 
-Upscaler = Callable[[Inputs, Config, int], Image]
+Upscaler = Callable[[Inputs, Config, int], Image | Result]
+"""A `Result`, which a report can show, is what `cmsr.upscale` gives; the others give the image."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +60,27 @@ class Method:
     guided: bool = True
     seeded: bool = True
 
+    @property
+    def own(self) -> bool:
+        """Whether it is `cmsr.upscale`, whose results a report can show."""
+        return self.run is _product
+
 
 def _interpolated(inputs: Inputs, config: Config, _seed: int) -> Image:
     pair = Pair.of(inputs.target, inputs.guide, config.ratio)
     return classic.bicubic(inputs.target, pair.shape)
 
 
-def _product(inputs: Inputs, config: Config, seed: int) -> Image:
+def _product(inputs: Inputs, config: Config, seed: int) -> Result:
     """Do what a user does."""
-    options = {**dataclasses.asdict(config), "seed": seed}
-    image = upscale(inputs.target, inputs.guide, **options).image
-    return image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
+    return upscale(inputs.target, inputs.guide, **{**dataclasses.asdict(config), "seed": seed})
+
+
+def image_of(made: Image | Result) -> Image:
+    """Return the image of what a method made."""
+    if not isinstance(made, Result):
+        return made
+    return made.image[None] if made.image.ndim == 2 else np.moveaxis(made.image, -1, 0)
 
 
 def _alone(pair: Pair, config: Config, seed: int) -> Tensor:

@@ -25,13 +25,15 @@ Record = dict[str, Any]
 class Run:
     """One run: a method with its options on one pair with one seed.
 
-    ``weights`` is the file of a trained method, None for all others.
+    ``weights`` is the file of a trained method, None for all others; ``report`` is what to type to
+    do it again, for a page on it, None where none is to be made.
     """
 
     variant: Variant
     case: Case
     seed: int
     weights: Path | None = None
+    report: str | None = None
 
     @property
     def key(self) -> str:
@@ -83,10 +85,15 @@ class Store:
             return None
         return record if isinstance(record, dict) else None
 
-    def done(self, key: str) -> bool:
-        """Tell whether a run was done; one that failed is to be tried again."""
+    def done(self, key: str, *, page: bool = False) -> bool:
+        """Tell whether a run was done, with its page; one that failed is to be tried again."""
         record = self.record(key)
-        return record is not None and record.get("error") is None
+        whole = not page or self.page(key).is_file()
+        return record is not None and record.get("error") is None and whole
+
+    def page(self, key: str) -> Path:
+        """Return where the page on a run is, if it has one."""
+        return self.folder / f"{key}.html"
 
     def image(self, key: str) -> npt.NDArray[Any] | None:
         """Return the image (C, H, W) of a run, None where there is none."""
@@ -96,10 +103,19 @@ class Store:
         except (OSError, ValueError, KeyError):
             return None
 
-    def put(self, key: str, record: Mapping[str, Any], image: npt.NDArray[Any] | None) -> None:
+    def put(
+        self,
+        key: str,
+        record: Mapping[str, Any],
+        image: npt.NDArray[Any] | None = None,
+        page: str | None = None,
+    ) -> None:
         """Write what a run gave; the record comes last, so that it never lacks its image."""
         if image is not None:
             with replacing(self.folder / f"{key}.npz") as temporary:
                 np.savez_compressed(temporary, image=image)
+        if page is not None:
+            with replacing(self.page(key)) as temporary:
+                temporary.write_text(page, encoding="utf-8")
         with replacing(self.folder / f"{key}.json") as temporary:
             temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -39,7 +39,9 @@ def run_all(runs: Sequence[Run], store: Store, workers: int, told: Told | None =
     KeyboardInterrupt
         If the user stops it; only the records under way are lost.
     """
-    open_runs = {run.key: run for run in runs if not store.done(run.key)}
+    open_runs = {
+        run.key: run for run in runs if not store.done(run.key, page=run.report is not None)
+    }
     waiting, total = list(open_runs.items())[::-1], len(open_runs)
     origin = {"commit": commit(), "machine": machine()}
     context, running = _context(), dict[Any, tuple[str, Run, ForkServerProcess]]()
@@ -92,5 +94,5 @@ def _result(
         return record
     cause = f"killed by signal {-exit_code}" if exit_code and exit_code < 0 else f"code {exit_code}"
     record = {**blank_record(run, origin), "error": f"the process ended without a result ({cause})"}
-    store.put(key, record, None)
+    store.put(key, record)
     return record

@@ -92,9 +92,31 @@ def _read_npy(name: str, file: IO[bytes], length: int, check: Any) -> npt.NDArra
     return array.astype(dtype.newbyteorder("="), order="C")
 
 
+def parts(path: Path) -> tuple[str, ...]:
+    """Return the names of the arrays of an NPZ that holds several; () for any other file.
+
+    Raises
+    ------
+    InputError
+        If the file is broken.
+    """
+    if path.suffix.lower() != ".npz":
+        return ()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = _members(archive)
+    except _BROKEN as error:
+        raise InputError(f"{path}: not an array that can be read ({error})") from error
+    return tuple(names) if len(names) > 1 else ()
+
+
+def _members(archive: zipfile.ZipFile) -> list[str]:
+    return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+
+
 def _read_npz(path: Path, member: str, check: Any) -> npt.NDArray[Any]:
     with zipfile.ZipFile(path) as archive:
-        members = [n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy")]
+        members = _members(archive)
         if not member and len(members) != 1:
             raise InputError(f"{path}: holds {', '.join(members)}; name one as FILE:NAME")
         chosen = member or members[0]

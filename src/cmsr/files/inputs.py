@@ -267,6 +267,15 @@ def gigabytes(shape: tuple[int, int], channels: int) -> float:
     return shape[0] * shape[1] * (WORK + RESULT * channels) / 2**30
 
 
+def check_pixels(name: str, shape: tuple[int, int], config: Config) -> None:
+    """Raise InputError if a result of this shape has more than ``max_pixels``."""
+    if shape[0] * shape[1] > config.max_pixels:
+        raise InputError(
+            f"{name}: {shape[1]} × {shape[0]} pixels of the result are too many; --max-pixels is "
+            f"{config.max_pixels}"
+        )
+
+
 def check_size(target: Raster, shape: tuple[int, int], config: Config) -> None:
     """Refuse a result that is larger than the options allow.
 
@@ -275,13 +284,13 @@ def check_size(target: Raster, shape: tuple[int, int], config: Config) -> None:
     InputError
         If it has more than ``max_pixels``, or needs more than ``max_memory``.
     """
-    pixels = shape[0] * shape[1]
+    check_pixels(target.name, shape, config)
     needed = gigabytes(shape, len(target.data))
-    size = f"{target.name}: the result of {shape[1]} × {shape[0]} pixels"
-    if pixels > config.max_pixels:
-        raise InputError(f"{size} is too large; --max-pixels is {config.max_pixels}")
     if needed > config.max_memory:
-        raise InputError(f"{size} takes about {needed:.1f} GB; --max-memory is {config.max_memory}")
+        raise InputError(
+            f"{target.name}: the result of {shape[1]} × {shape[0]} pixels takes about "
+            f"{needed:.1f} GB; --max-memory is {config.max_memory}"
+        )
 
 
 def prepared(target: Raster, config: Config, notes: list[str]) -> Raster:

@@ -94,6 +94,22 @@ def describe(path: PathLike) -> Header:
     return raster_io.describe(os.fspath(path), _source(path, *locate(path)))
 
 
+def parts(path: PathLike) -> tuple[str, ...]:
+    """Return how to name what is in a file of several images: its variables, arrays or pages.
+
+    Raises
+    ------
+    InputError
+        As `read`.
+    """
+    file, member = locate(path)
+    if member:
+        return ()
+    if is_array(file):
+        return array_io.parts(file)
+    return raster_io.parts(os.fspath(path), _source(path, file, member))
+
+
 def read(
     path: PathLike,
     *,

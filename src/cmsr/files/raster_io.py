@@ -132,10 +132,26 @@ def describe(name: str, source: str | None = None) -> Header:
         )
 
 
+def parts(name: str, source: str) -> tuple[str, ...]:
+    """Return what the variables, or pages, of a file are called in FILE:NAME; () for one image.
+
+    Parameters and errors are those of `describe`.
+    """
+    with _opened(name, source) as dataset:
+        pages = [page for page in dataset.subdatasets if page.startswith("GTIFF_DIR:")]
+        if pages:
+            return tuple(str(number + 1) for number in range(len(pages))) if pages[1:] else ()
+        return () if dataset.count else _variables(dataset)
+
+
+def _variables(dataset: Any) -> tuple[str, ...]:
+    return tuple(part.rsplit(":", 1)[-1].lstrip("/") for part in dataset.subdatasets)
+
+
 def _check_variables(name: str, dataset: Any) -> None:
     """Raise InputError where a file holds several variables and none is named."""
     if dataset.subdatasets and not dataset.count:
-        known = ", ".join(part.rsplit(":", 1)[-1].lstrip("/") for part in dataset.subdatasets)
+        known = ", ".join(_variables(dataset))
         raise InputError(f"{name}: holds several variables; name one as FILE:NAME ({known})")
 
 

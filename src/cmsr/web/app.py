@@ -37,8 +37,9 @@ STYLE = """
 """  # noqa: E501
 
 HEADER = """# cmsr
-A low-resolution image of any sensor and one photo of the same scene: the image at the photo's
-resolution, with every value in its unit. Files stay on the machine that runs this page."""
+A low-resolution image of any sensor and one photo of the same scene, or one radiometric JPEG that
+holds both: the image at the photo's resolution, with every value in its unit. Files stay on the
+machine that runs this page."""
 
 
 class Output(NamedTuple):
@@ -72,27 +73,37 @@ class App:
         self.runner.close()
 
     def understand(
-        self, request: gr.Request, target: str | None, guide: str | None, *values: Any
-    ) -> tuple[str, int]:
-        """Say what was understood of the files, and how many pixels the result will have."""
+        self,
+        request: gr.Request,
+        target: str | None,
+        part: str | None,
+        guide: str | None,
+        *values: Any,
+    ) -> tuple[str, int, Any]:
+        """Say what was understood of the files, and how many pixels the result will have.
+
+        Where the target holds several images, they can be chosen from then.
+        """
         if target is None:
-            return "", 0
+            return "", 0, _parts()
         try:
-            with _placed(self.folder, target, guide) as place:
+            with _placed(self.folder, target, part, guide) as place:
                 config = self._config(values)
                 given = (place.folder, place.target, place.guide, config)
                 *_, found = self.reader.run(str(request.session_hash), tasks.understand, *given)
         except CmsrError as error:
             waiting = guide is None and "--ratio" in str(error)
-            return ("Now add a photo of the same scene." if waiting else _refused(error)), 0
+            told = "Now add a photo of the same scene." if waiting else _refused(error)
+            return told, 0, gr.skip()
         except StoppedError:
-            return "", 0
-        return _facts(found), found.pixels
+            return "", 0, gr.skip()
+        return _facts(found), found.pixels, gr.skip() if part else _parts(found.parts)
 
     def run(
         self,
         request: gr.Request,
         target: str | None,
+        part: str | None,
         guide: str | None,
         pixels: int,
         *values: Any,
@@ -102,7 +113,7 @@ class App:
         started = time.monotonic()
         try:
             config = self._config(values)
-            with _placed(self.folder, target, guide) as place:
+            with _placed(self.folder, target, part, guide) as place:
                 for told in self.runner.run(
                     str(request.session_hash), tasks.upscale, place.folder, place.job(config)
                 ):
@@ -122,12 +133,17 @@ class App:
             yield Output(_refused(error), **empty)
 
     def upscale(
-        self, request: gr.Request, target: str, guide: str | None, options: dict[str, Any] | None
+        self,
+        request: gr.Request,
+        target: str,
+        guide: str | None,
+        options: dict[str, Any] | None,
+        part: str | None,
     ) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Do the same for a script: hand out result, report and record of the run."""
         try:
             config = form.config_of(options or {}, **self.limits)
-            with _placed(self.folder, target, guide) as place:
+            with _placed(self.folder, target, part, guide) as place:
                 job = place.job(config)
                 *_, facts = self.runner.run(
                     str(request.session_hash), tasks.upscale, place.folder, job
@@ -166,11 +182,8 @@ def page(app: App) -> Any:
         gr.Markdown(HEADER)
         with gr.Row():
             with gr.Column():
-                target = gr.File(
-                    label="Low-resolution image, or a radiometric JPEG that holds both",
-                    elem_id="target",
-                    height=130,
-                )
+                target = gr.File(label="Low-resolution image", elem_id="target", height=130)
+                part = gr.Dropdown([], label="Variable or page", visible=False, elem_id="part")
                 guide = gr.File(label="Photo of the same scene", elem_id="guide", height=130)
                 example = gr.Button("Try the example", size="sm", elem_id="example")
                 understood = gr.HTML(elem_id="understood")
@@ -192,25 +205,31 @@ def page(app: App) -> Any:
         hidden: dict[str, Any] = {"visible": False}
         script = gr.Button(**hidden)
         options, answer = gr.JSON({}, label="options", **hidden), gr.JSON(label="record", **hidden)
+        named = gr.Textbox("", label="part", **hidden)
         files = [gr.File(label=name, **hidden) for name in ("result", "report")]
 
         values = list(fields.values())
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         reading: dict[str, Any] = {**quiet, "concurrency_id": "reader", "concurrency_limit": 1}
         working: dict[str, Any] = {"concurrency_id": "runner", "concurrency_limit": 1}
-        gr.on(
-            [target.change, guide.change, fields["ratio"].change, fields["kernel"].change],
-            app.understand,
-            [target, guide, *values],
-            [understood, pixels],
-            trigger_mode="always_last",
+        understand: dict[str, Any] = {
+            "fn": app.understand,
+            "inputs": [target, part, guide, *values],
+            "outputs": [understood, pixels, part],
+            "trigger_mode": "always_last",
             **reading,
+        }
+        gr.on(
+            [part.input, guide.change, fields["ratio"].change, fields["kernel"].change],
+            **understand,
         )
-        fields["preset"].input(form.preset_values, fields["preset"], values[1:], **quiet)
+        target.change(_parts, None, part, queue=False, **quiet).then(**understand)
+        # not on input, which a keyboard that only passes by causes, too
+        fields["preset"].change(form.preset_values, fields["preset"], values[1:], **quiet)
         example.click(app.example, None, [target, guide], **reading)
         run = start.click(
             app.run,
-            [target, guide, pixels, *values],
+            [target, part, guide, pixels, *values],
             [status, view, result, report],
             show_progress="minimal",
             show_progress_on=status,
@@ -219,7 +238,11 @@ def page(app: App) -> Any:
         )
         cancel.click(app.cancel, None, status, cancels=[run], queue=False, **quiet)
         script.click(
-            app.upscale, [target, guide, options], [*files, answer], api_name="upscale", **working
+            app.upscale,
+            [target, guide, options, named],
+            [*files, answer],
+            api_name="upscale",
+            **working,
         )
         blocks.unload(app.leave)
     return blocks
@@ -234,7 +257,7 @@ class _Place(NamedTuple):
 
     def job(self, config: Config) -> Job:
         """Return what to do here, named as on a command line."""
-        stem = self.target.stem
+        stem = Path(str(self.target).partition(":")[0]).stem
         return Job(
             target=self.target,
             guide=self.guide,
@@ -255,26 +278,34 @@ class _Place(NamedTuple):
             '<iframe title="report" sandbox="allow-scripts" allow="clipboard-write" '
             f'srcdoc="{html.escape(report.read_text("utf-8"))}"></iframe>'
         )
-        told = [*(f"Warning: {text}" for text in facts["warnings"]), *facts["notes"]]
-        status = "".join(f"<p>{html.escape(text)}</p>" for text in [summary(facts), *told])
+        told = [summary(facts), *(f"Warning: {text}" for text in facts["warnings"])]
+        status = "".join(f"<p>{html.escape(text)}</p>" for text in told)
         return Output(status, frame, _button(self.folder / job.out), _button(report))
 
 
 @contextmanager
-def _placed(root: Path, target: str | None, guide: str | None) -> Iterator[_Place]:
-    """Link uploads into a folder that is removed afterwards."""
+def _placed(
+    root: Path, target: str | None, part: str | None, guide: str | None
+) -> Iterator[_Place]:
+    """Link uploads into a folder that is removed afterwards; ``part`` names what of the target."""
     if target is None:
         raise InputError("no image was given; choose one, or try the example")
     with tempfile.TemporaryDirectory(dir=root, ignore_cleanup_errors=True) as folder:
         here, image = Path(folder), Path(target)
         (here / image.name).symlink_to(image)
+        named = Path(f"{image.name}:{part}" if part else image.name)
         if guide is None:
-            yield _Place(here, Path(image.name), None)
+            yield _Place(here, named, None)
             return
         name = Path(guide).name
         name = f"guide_{name}" if name == image.name else name
         (here / name).symlink_to(guide)
-        yield _Place(here, Path(image.name), Path(name))
+        yield _Place(here, named, Path(name))
+
+
+def _parts(names: tuple[str, ...] = ()) -> Any:
+    """Offer the images of a file that holds several."""
+    return gr.Dropdown(list(names), value=None, visible=bool(names))
 
 
 def _button(path: Path | None) -> Any:

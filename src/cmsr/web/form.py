@@ -20,13 +20,16 @@ FIRST = ("preset", "seed", "kernel", "align", "ratio")
 SERVER = ("device", "max_pixels", "max_memory")
 """Options that whoever runs the server decides."""
 
+FILES = ("segments",)
+"""Options that name a file: a visitor cannot name the server's files."""
+
 _TYPES = get_type_hints(Config)
 
 
 def names() -> list[str]:
     """Return the form's options, `FIRST` first."""
     every = [option.name for option in dataclasses.fields(Config)]
-    return [*FIRST, *(name for name in every if name not in (*FIRST, *SERVER))]
+    return [*FIRST, *(name for name in every if name not in (*FIRST, *SERVER, *FILES))]
 
 
 def field(name: str) -> Any:
@@ -59,7 +62,7 @@ def config_of(values: Mapping[str, Any], **limits: Any) -> Config:
     Raises
     ------
     OptionError
-        If a value is wrong, the option is the server's, or the kernel names a file on it.
+        If a value is wrong, the option is the server's, or it names a file there.
     """
     given = {name: _read(name, value) for name, value in values.items()}
     if forbidden := sorted(given.keys() - set(names())):

@@ -8,7 +8,7 @@ import socket
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from cmsr.errors import OptionError
 
@@ -51,6 +51,7 @@ def serve(host: str, port: int, max_upload: int, **limits: Any) -> None:
             raise OptionError("the page needs more: pip install 'cmsr[web]'") from error
         from cmsr.web.app import STYLE, App, page
 
+        _fetch_nothing()
         app = App(work, **limits)
         blocks = page(app)
         try:
@@ -62,6 +63,9 @@ def serve(host: str, port: int, max_upload: int, **limits: Any) -> None:
                     primary_hue="orange",
                     font=["system-ui", "sans-serif"],
                     font_mono=["ui-monospace", "monospace"],
+                ).set(
+                    block_info_text_color="*neutral_600",
+                    block_info_text_color_dark="*neutral_300",
                 ),
                 css=STYLE,
                 footer_links=["api"],
@@ -77,6 +81,16 @@ def serve(host: str, port: int, max_upload: int, **limits: Any) -> None:
             blocks.close(verbose=False)
 
 
+def _fetch_nothing() -> None:
+    """Refuse files that a visitor names by a URL: gradio would fetch them, and ask for the host."""
+    import safehttpx
+
+    async def refuse(url: str, *_args: Any, **_options: Any) -> NoReturn:
+        raise ValueError(f"{url}: nothing is fetched from elsewhere")
+
+    safehttpx.get = safehttpx.async_validate_url = refuse
+
+
 def _check_port(host: str, port: int) -> None:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -87,6 +101,6 @@ def _check_port(host: str, port: int) -> None:
 
 
 def _wait() -> None:
-    """Wait until told to end, by Ctrl + C or a signal."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    """Wait until told to end, by Ctrl + C or a signal; also where a shell has SIGINT ignored."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     threading.Event().wait()

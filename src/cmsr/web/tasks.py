@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cmsr.config import Config
 from cmsr.demo.scene import render
+from cmsr.errors import CmsrError
 from cmsr.files import inputs, io
 from cmsr.files.raster import Raster
 from cmsr.imaging import imaging_of, named_kernel
@@ -27,19 +30,30 @@ class Understood(NamedTuple):
     notes : list of str
         What the user should know.
     pixels : int
-        Of the result.
+        Of the result; 0 where there will be none yet.
+    parts : tuple of str
+        Variables or pages of a target that holds several.
     """
 
     facts: list[tuple[str, str]]
     notes: list[str]
-    pixels: int
+    pixels: int = 0
+    parts: tuple[str, ...] = ()
 
 
 def understand(
     folder: Path, target: Path, guide: Path | None, config: Config, *, progress: Progress
 ) -> Understood:
     """Read a pair, named relative to ``folder``, and say what was understood of it."""
-    os.chdir(folder)
+    with _inside(folder):
+        parts = io.parts(target)
+        if parts:
+            return Understood([("Input", f"holds {len(parts)} images")], ["Choose one of them."],
+                              parts=parts)  # fmt: skip
+        return _understood(target, guide, config)
+
+
+def _understood(target: Path, guide: Path | None, config: Config) -> Understood:
     raster, photo, notes = inputs.read_pair(target, guide, config)
     pair = Pair.of(raster, photo, config.ratio, fill=config.fill)
     inputs.check_size(raster, pair.shape, config)
@@ -59,8 +73,8 @@ def understand(
 
 def upscale(folder: Path, job: Job, *, progress: Progress) -> dict[str, Any]:
     """Do what the command line does in ``folder``; return what is to be told of it."""
-    os.chdir(folder)
-    return job.run(progress)[0]
+    with _inside(folder):
+        return job.run(progress)[0]
 
 
 def example(folder: Path, *, progress: Progress) -> tuple[Path, Path]:
@@ -71,6 +85,19 @@ def example(folder: Path, *, progress: Progress) -> tuple[Path, Path]:
     io.write(target, scene.target, like=io.from_array(scene.target, "thermal", **celsius))
     io.write(guide, scene.guide)
     return target, guide
+
+
+@contextmanager
+def _inside(folder: Path) -> Iterator[None]:
+    """Work in a folder; whatever goes wrong is told without naming it."""
+    os.chdir(folder)
+    try:
+        yield
+    except CmsrError as error:
+        text = str(error)
+        for path in (folder, Path.cwd()):
+            text = text.replace(f"{path}/", "")
+        raise CmsrError(text) from error
 
 
 def _described(raster: Raster) -> str:
