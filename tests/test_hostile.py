@@ -4,6 +4,7 @@ import io as text_io
 import os
 import random
 import resource
+import shutil
 import signal
 import struct
 import subprocess
@@ -15,13 +16,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio.shutil
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from cmsr.cli import main
-from cmsr.errors import InputError, OutputError
+from cmsr.config import Config
+from cmsr.errors import CmsrError, InputError, OutputError
 from cmsr.files import io
+from cmsr.job import Job
 from tests.conftest import render_pair
 from tests.fake_cameras import dji_file, flir_file
 from tests.test_flir import COUNTS
@@ -45,16 +48,31 @@ def run(*arguments: object) -> tuple[int, str]:
         sys.stderr = before
 
 
-class Seeds(dict[str, bytes]):
-    """Files by name, which print short."""
+def attempt(target: Path, guide: Path | None, out: Path) -> str | None:
+    """Upscale without the command line, whose parsing takes longest; return what is refused."""
+    config = Config.of(
+        "paper", iterations=0, iterations_guide_free=0, ensemble=False, back_projections=0,
+        align="off", max_pixels=10**5,
+    )  # fmt: skip
+    others = {"json": None, "preview": None, "report": None, "colour_map": "inferno"}
+    work = Job(target=target, guide=guide, out=out, overwrite=False, config=config, **others)
+    try:
+        work.run()
+    except CmsrError as error:
+        return str(error)
+    return None
+
+
+class Seeds(dict[str, dict[str, bytes]]):
+    """Files by name, folders as the files in them; they print short."""
 
     def __repr__(self) -> str:
         return "seeds"
 
 
 @pytest.fixture(scope="module")
-def seeds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """One small good file of every kind that is read."""
+def seeds(tmp_path_factory: pytest.TempPathFactory) -> Seeds:
+    """One small good file, or folder, of every kind that is read."""
     folder = tmp_path_factory.mktemp("seeds")
     pair = render_pair((24, 32), (12, 16))
     grey = (200 * pair.target).astype(np.uint8)
@@ -74,7 +92,29 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     (folder / "j.jpg").write_bytes(flir_file(COUNTS[:12, :16], photo))
     (folder / "k.jpg").write_bytes(flir_file(COUNTS[:12, :16], photo, raw="little"))
     (folder / "l.jpg").write_bytes(dji_file(np.zeros((120, 160), np.uint16)))
-    return Seeds({path.name: path.read_bytes() for path in folder.iterdir()})
+    for name, driver, options in [
+        ("m.nc", "netCDF", {"FORMAT": "NC"}),
+        ("n.nc", "netCDF", {"FORMAT": "NC4C", "COMPRESS": "DEFLATE"}),
+        ("o.zarr", "Zarr", {}),
+        ("p.zarr", "Zarr", {"FORMAT": "ZARR_V3", "COMPRESS": "GZIP"}),
+    ]:
+        rasterio.shutil.copy(folder / "c.tif", folder / name, driver=driver, **options)
+    (folder / "q.h5").write_bytes((folder / "n.nc").read_bytes())
+    return Seeds({path.name: parts(path) for path in sorted(folder.iterdir())})
+
+
+def parts(path: Path) -> dict[str, bytes]:
+    """Read a file, or all files in a folder, by their names in it."""
+    files = [part for part in sorted(path.rglob("*")) if part.is_file()] or [path]
+    return {str(part.relative_to(path)): part.read_bytes() for part in files}
+
+
+def put(path: Path, content: dict[str, bytes], rng: random.Random) -> None:
+    """Write a file or folder, broken in one place."""
+    broken = rng.choice(sorted(content))
+    for name, data in content.items():
+        (path / name).parent.mkdir(exist_ok=True, parents=True)
+        (path / name).write_bytes(mutated(data, rng) if name == broken else data)
 
 
 def mutated(content: bytes, rng: random.Random) -> bytes:
@@ -110,42 +150,37 @@ def peak_mb() -> float:
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
-@given(seed=st.integers(0, 2**32), kind=st.integers(0, 11))
+@given(seed=st.integers(0, 2**32), kind=st.integers(0, 16))
 def test_mutated_files(
-    seeds: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory, seed: int, kind: int
+    seeds: Seeds, tmp_path_factory: pytest.TempPathFactory, seed: int, kind: int
 ) -> None:
     name = sorted(seeds)[kind]
     folder = tmp_path_factory.mktemp("case")
-    target, guide, out = folder / f"in put-ü{Path(name).suffix}", folder / "g.png", folder / "o.tif"
-    target.write_bytes(mutated(seeds[name], random.Random(seed)))  # noqa: S311
-    guide.write_bytes(seeds["g.png"])
-    pair = [guide, target] if seed % 4 == 0 else [target, guide] if seed % 4 < 3 else [target]
+    broken, good, out = folder / f"in put-ü{Path(name).suffix}", folder / "g.png", folder / "o.tif"
+    put(broken, seeds[name], random.Random(seed))  # noqa: S311
+    good.write_bytes(seeds["g.png"]["."])
+    target, guide = [(good, broken), (broken, good), (broken, good), (broken, None)][seed % 4]
     before, started, memory = sorted(folder.iterdir()), time.monotonic(), peak_mb()
     signal.alarm(3 * SECONDS)
-    code, said = run("upscale", *pair, "-o", out, "--max-pixels", 10**5, "--quiet", *QUICK)
+    refused = attempt(target, guide, out)
     signal.alarm(0)
-    assert code in (0, 2), said
     assert time.monotonic() - started < SECONDS
     assert peak_mb() - memory < MEMORY_MB
-    if code == 2:
-        assert len(said.splitlines()) == 1, said
-        assert said.startswith("cmsr: ")
+    if refused is not None:
+        assert refused.strip()
         assert sorted(folder.iterdir()) == before
     else:
         assert io.read(out).valid.size
         assert sorted(folder.iterdir()) == sorted([*before, out])
-    for path in folder.iterdir():
-        path.unlink()
-    folder.rmdir()
+    shutil.rmtree(folder)
 
 
-def png_header(width: int, height: int) -> bytes:
+def png_header(width: int, height: int, pixels: bytes = zlib.compress(bytes(500))) -> bytes:
     def chunk(kind: bytes, content: bytes) -> bytes:
         body = kind + content
         return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    pixels = zlib.compress(bytes(500))
     return (
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
     )
@@ -194,11 +229,11 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 @pytest.mark.parametrize("role", ["target", "guide"])
 def test_broken_files_are_named_and_nothing_is_written(
-    tmp_path: Path, seeds: dict[str, bytes], name: str, role: str
+    tmp_path: Path, seeds: Seeds, name: str, role: str
 ) -> None:
     content, message = BROKEN[name]
     (tmp_path / name).write_bytes(content)
-    (tmp_path / "good.png").write_bytes(seeds["g.png"])
+    (tmp_path / "good.png").write_bytes(seeds["g.png"]["."])
     before, memory = sorted(tmp_path.iterdir()), peak_mb()
     pair = [tmp_path / name, tmp_path / "good.png"]
     pair = pair if role == "target" else pair[::-1]
@@ -214,7 +249,10 @@ def test_broken_files_are_named_and_nothing_is_written(
 def test_a_decompression_bomb_allocates_nothing(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.npy", npy_header("(40000, 40000)") + bytes(10**7))
-    Image.new("L", (20_000, 20_000)).save(tmp_path / "bomb.png")
+    packer, side = zlib.compressobj(1), 20_000
+    rows = [packer.compress(bytes(side + 1)) for _ in range(side)]
+    pixels = b"".join([*rows, packer.flush()])
+    (tmp_path / "bomb.png").write_bytes(png_header(side, side, pixels))
     memory = peak_mb()
     for name in ("bomb.npz", "bomb.png"):
         with pytest.raises(InputError, match="too many"):
@@ -222,20 +260,20 @@ def test_a_decompression_bomb_allocates_nothing(tmp_path: Path) -> None:
     assert peak_mb() - memory < 100
 
 
-def test_limits_are_options(tmp_path: Path, seeds: dict[str, bytes]) -> None:
-    (tmp_path / "a.png").write_bytes(seeds["a.png"])
-    common = ["upscale", tmp_path / "a.png", "-o", tmp_path / "o.png", *QUICK]
+def test_limits_are_options(tmp_path: Path, seeds: Seeds) -> None:
+    (tmp_path / "a.png").write_bytes(seeds["a.png"]["."])
+    common = ["upscale", tmp_path / "a.png", "-o", tmp_path / "o.tif", *QUICK]
     code, said = run(*common, "--ratio", 2, "--max-pixels", 100)
     assert code == 2
     assert "--max-pixels is 100" in said
     code, said = run(*common, "--ratio", 60, "--max-memory", 0.1)
     assert code == 2
-    assert "--max-memory is 0.1" in said
+    assert "raise --max-memory" in said
 
 
 @pytest.mark.parametrize("name", ["with space.png", "größe-温度.png", "a:b.png", "-dash.png"])
-def test_names_of_any_kind(tmp_path: Path, seeds: dict[str, bytes], name: str) -> None:
-    (tmp_path / name).write_bytes(seeds["a.png"])
+def test_names_of_any_kind(tmp_path: Path, seeds: Seeds, name: str) -> None:
+    (tmp_path / name).write_bytes(seeds["a.png"]["."])
     out = tmp_path / f"out {name}"
     assert run("upscale", tmp_path / name, "-o", out, "--ratio", 2, *QUICK)[0] == 0
     assert io.read(out).shape == (24, 32)
@@ -287,12 +325,24 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     io.write(tmp_path / "t.tif", pair.target.astype(np.float32))
     io.write(tmp_path / "g.png", pair.guide)
     before = sorted(tmp_path.iterdir())
-    code = "import sys; from cmsr.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = """
+import sys
+from cmsr import job
+from cmsr.cli import main
+upscale = job.Job._upscale
+job.Job._upscale = lambda *given: print("begun", flush=True) or upscale(*given)
+sys.exit(main(sys.argv[1:]))
+"""
     arguments = ["upscale", "t.tif", "g.png", "-o", "o.tif", "--preset", "paper"]
     process = subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, *arguments],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    time.sleep(6)
+    assert process.stdout.readline() == "begun\n"
+    time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130

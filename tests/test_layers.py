@@ -56,13 +56,13 @@ LAYERS = [
     ["piecewise", "superpixels", "view"],
     ["inputs"],
     ["io"],
-    ["array_io", "geo"],
+    ["array_io", "geo", "raster_output"],
     ["raster_io"],
     ["flir", "native", "parallax"],
     ["raster"],
     ["cosine", "cpab", "degrade", "dji", "freeform", "planck", "similarity"],
-    ["atomic", "jpeg", "warp"],
-    ["config", "parallel", "point_spread"],
+    ["atomic", "jpeg", "warp", "whole"],
+    ["config", "parallel", "point_spread", "resampling"],
     ["errors"],
 ]
 

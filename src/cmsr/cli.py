@@ -97,8 +97,8 @@ class Align:
     target: Positional[Path]
     """Image of any sensor."""
 
-    guide: Positional[Path]
-    """Photo of the same scene, at least as large."""
+    guide: Positional[Path | None] = None
+    """Photo of the same scene, at least as large; a radiometric JPEG may hold its own."""
 
     out: Out
     """Where to write the moved photo."""
@@ -133,16 +133,14 @@ class Align:
         from cmsr import record, registered
         from cmsr.files import io
 
-        inputs = [path for path in (self.target, self.guide, self.segments) if path is not None]
-        target, guide = io.read(self.target), io.read(self.guide)
-        labels = None if self.segments is None else str(self.segments)
-        named = (self.out, self.field, self.mask, self.overlay, self.json)
-        outputs = [path for path in named if path is not None]
-        io.check_distinct(outputs)
-        for path in outputs:
-            like = guide if path is self.out else None
-            io.check_output(path, inputs=inputs, like=like, overwrite=self.overwrite)
-        found = registered.align(target, guide, align=self.how, segments=labels)
+        self._check_outputs()
+        options = {"align": self.how, "segments": self.segments and str(self.segments)}
+        target, guide, notes = registered.read(
+            self.target, self.guide, Config.of("default", **options)
+        )
+        io.check_output(self.out, like=guide, overwrite=True)
+        found = registered.align(target, guide, **options)
+        found.info["notes"][:0] = notes
         io.write(self.out, found.guide, found.valid, like=guide)
         if self.field:
             registered.write_field(self.field, found.displacement, like=guide)
@@ -154,7 +152,20 @@ class Align:
             record.write_json(self.json, found.info)
         _complain(found.info["warnings"])
         if not self.quiet:
+            for note in found.info["notes"]:
+                print(f"note: {note}", file=sys.stderr)
             print(f"{self.out}: {record.alignment_summary(found.info)}")
+
+    def _check_outputs(self) -> None:
+        from cmsr.files import io
+
+        named = (self.target, self.guide, self.segments)
+        inputs = [io.locate(path)[0] for path in named if path is not None]
+        outputs = (self.out, self.field, self.mask, self.overlay, self.json)
+        given = [path for path in outputs if path is not None]
+        io.check_distinct(given)
+        for path in given:
+            io.check_output(path, inputs=inputs, overwrite=self.overwrite)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

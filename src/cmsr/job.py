@@ -141,6 +141,7 @@ class Job:
         else:
             guide = windows.reader(self.guide, self.config, grid)
             shape = grid.shape if grid else io.describe(self.guide).grid.shape
+        inputs.check_pixels(str(self.guide or self.target), shape, self.config)
         info = windows.upscale_to_file(target, guide, shape, self.out, self.config, progress)
         info["notes"][:0] = notes
         if self.preview:

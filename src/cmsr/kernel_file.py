@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from cmsr.errors import InputError
-from cmsr.files import io, raster_io
+from cmsr.files import io, raster_output
 from cmsr.point_spread import PointSpread, check_shape
 
 MAX_TEXT = 2**20
 """Largest text file that is read, in bytes."""
 
 TEXT = (".csv", ".txt")
-ENDINGS = (".npy", *TEXT, *raster_io.DRIVERS)
+ENDINGS = (".npy", *TEXT, *raster_output.DRIVERS)
 
 
 def is_kernel_file(name: str) -> bool:

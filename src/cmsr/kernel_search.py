@@ -143,8 +143,10 @@ def _decide(votes: dict[str, Array], wide: list[str], tie: float) -> tuple[str, 
 
 
 def _evidence(votes: Array, others: Array) -> float:
-    """Sum of the differences of all votes, in standard errors."""
+    """Sum of the differences of all votes, in standard errors; where none can vote, none."""
     difference = votes - others
+    if not difference.size:
+        return 0.0
     return float(difference.sum() / math.sqrt(difference.var() * difference.size + 1e-9))
 
 

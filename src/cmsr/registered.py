@@ -15,8 +15,9 @@ from torch import Tensor
 from cmsr import closed_form
 from cmsr.config import Config
 from cmsr.degrade import Shape, shape_of
+from cmsr.errors import InputError
 from cmsr.files import io
-from cmsr.files.inputs import Source, read_guide, read_segments, read_target
+from cmsr.files.inputs import Source, read_pair, read_segments
 from cmsr.files.raster import fitted
 from cmsr.imaging import imaging_of, named_kernel
 from cmsr.pair import Pair
@@ -53,15 +54,31 @@ class Registered:
     info: dict[str, Any]
 
 
-def align(target: Source, guide: Source, **options: Any) -> Registered:
+def read(
+    target: Source, guide: Source | None, config: Config
+) -> tuple[io.Raster, io.Raster, list[str]]:
+    """Read a target, its guide, and what is to be known of them, as `upscale` does.
+
+    Raises
+    ------
+    InputError
+        If an image cannot be used, or there is no guide.
+    """
+    pair = read_pair(target, guide, config)
+    if pair.guide is None:
+        raise InputError(f"{pair.target.name}: holds no photo; name one after it, as the guide")
+    return pair.target, pair.guide, list(pair.notes)
+
+
+def align(target: Source, guide: Source | None = None, **options: Any) -> Registered:
     """Lay a guide over a target, without changing the target.
 
     Parameters
     ----------
     target : path or array, shape (h, w) or (h, w, C)
         Image of any sensor; holes have no say.
-    guide : path or array, shape (H, W) or (H, W, 3)
-        Photo of the same scene; at least as large as the target.
+    guide : path or array, shape (H, W) or (H, W, 3), optional
+        Photo of the same scene, at least as large as the target; it may be in the target's file.
     **options
         ``align``, ``kernel``, ``seed`` or any other field of `Config`.
 
@@ -80,9 +97,7 @@ def align(target: Source, guide: Source, **options: Any) -> Registered:
     """
     started = time.perf_counter()
     config = Config.of("default", **options)
-    notes: list[str] = []
-    target_raster, _ = read_target(target, config, notes)
-    guide_raster = read_guide(guide, config)
+    target_raster, guide_raster, notes = read(target, guide, config)
     labels = read_segments(guide_raster, config)
     pair = Pair.of(target_raster, guide_raster, segments=labels)
     imaging = imaging_of(pair, named_kernel(config.kernel))

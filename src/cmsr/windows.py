@@ -9,7 +9,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +25,7 @@ from cmsr.closed_form import FINENESS, aligned
 from cmsr.config import Config
 from cmsr.degrade import resampler
 from cmsr.errors import OptionError, OutputError
-from cmsr.files import io, raster_io
+from cmsr.files import io, raster_output
 from cmsr.files.atomic import replacing
 from cmsr.files.inputs import Source, gigabytes, read_guide
 from cmsr.files.raster import Raster
@@ -116,7 +115,7 @@ def upscale_to_file(
     with (
         no_denormals(),
         replacing(out) as temporary,
-        _writer(temporary, target, shape) as write,
+        raster_output.by_rows(temporary, target, shape) as write,
     ):
         strip = Strip(plan, len(target.data), work.pair)
         for band in plan.bands():
@@ -313,22 +312,3 @@ def part(raster: Raster, box: Box) -> Raster:
 def _window(box: Box) -> Window:
     top, left, bottom, right = box
     return Window(left, top, right - left, bottom - top)
-
-
-@contextmanager
-def _writer(
-    path: Path, like: Raster, shape: tuple[int, int]
-) -> Iterator[Callable[[int, npt.NDArray[Any], npt.NDArray[np.bool_]], None]]:
-    """Open the result; what is handed out writes rows (C, n, W) from a first row on."""
-    count = len(like.data) + like.alpha
-    dtype = like.data.dtype
-    with raster_io.created(path, "GTiff", (count, *shape), dtype, like) as dataset:
-
-        def write(first: int, rows: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> None:
-            window = Window(0, first, shape[1], rows.shape[1])
-            if like.alpha:
-                top = np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else 1
-                rows = np.concatenate([rows, (valid * top).astype(dtype)[None]])
-            dataset.write(rows, window=window)
-
-        yield write

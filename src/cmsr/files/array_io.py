@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from tokenize import TokenError
 from typing import IO, Any
@@ -133,15 +136,28 @@ def _openexr(path: Path) -> Any:
     return OpenEXR
 
 
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep off the terminal what OpenEXR prints, as print and as C does; it raises as well."""
+    terminal = os.dup(2)
+    try:
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+            os.dup2(nowhere.fileno(), 2)
+            yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+
+
 def _read_exr(path: Path, check: Any) -> Raster:
     """Read the first part; depth first, colours in their order, any other by name."""
     openexr = _openexr(path)
     try:
-        with openexr.File(str(path), header_only=True) as header:
+        with _silent(), openexr.File(str(path), header_only=True) as header:
             low, high = header.header()["dataWindow"]
             width, height = (int(n) + 1 for n in np.subtract(high, low))
         check((height, width), 4)
-        with openexr.File(str(path), separate_channels=True) as file:
+        with _silent(), openexr.File(str(path), separate_channels=True) as file:
             channels = {name: np.asarray(c.pixels) for name, c in file.channels().items()}
     except (*_BROKEN, KeyError) as error:
         raise InputError(f"{path}: not an EXR that can be read ({error})") from error

@@ -24,6 +24,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
+        reason = str(error.strerror or error).replace(str(temporary), str(path))
+        raise OutputError(f"{path}: cannot be written ({reason})") from error
     finally:
         temporary.unlink(missing_ok=True)

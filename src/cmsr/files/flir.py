@@ -20,6 +20,7 @@ from cmsr.files import planck
 from cmsr.files.jpeg import segments
 
 _RAW, _PHOTO, _CAMERA, _PLACEMENT = 0x01, 0x0E, 0x20, 0x2A
+_USED = (_RAW, _PHOTO, _CAMERA, _PLACEMENT)
 _MAX_PIXELS = 2**25
 """Largest raw image or photo believed: no such camera has 33 million pixels."""
 
@@ -176,8 +177,11 @@ def _records(fff: bytes) -> dict[int, bytes]:
     found: dict[int, bytes] = {}
     for entry in range(count):
         kind, _, _, _, start, length = struct.unpack_from(order + "HHIIII", fff, place + 32 * entry)
-        if kind and kind not in found and 0 < length <= len(fff) - start:
-            found[kind] = fff[start : start + length]
+        if kind not in _USED or kind in found or not length:
+            continue
+        if start + length > len(fff):
+            raise ValueError(f"record {kind:#x} is cut off")
+        found[kind] = fff[start : start + length]
     return found
 
 

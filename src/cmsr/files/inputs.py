@@ -20,7 +20,7 @@ from cmsr.files import dji, flir, io
 from cmsr.files.geo import Overlap, overlap
 from cmsr.files.native import enlarged_from, reduced
 from cmsr.files.parallax import displacement
-from cmsr.files.raster import Raster, from_array
+from cmsr.files.raster import Raster, chosen, from_array
 from cmsr.files.raster_io import Grid
 
 Source = str | os.PathLike[str] | npt.NDArray[Any] | Raster
@@ -64,7 +64,8 @@ def read_pair(target: Source, guide: Source | None, config: Config) -> Inputs:
     other = photo if config.ratio is None else None
     if guide is None and other is None and config.ratio is None and "camera" in raster.profile:
         raise InputError(
-            f"{raster.name}: holds no photo; give one, or say how much to enlarge (--ratio 4)"
+            f"{raster.name}: holds no photo; name one after it, as the guide, or say how much to "
+            "enlarge it without (--ratio 4)"
         )
     if guide is not None:
         other = read_guide(guide, config, grid=common.grid if common else None)
@@ -139,9 +140,8 @@ def _chosen(raster: Raster, config: Config) -> Raster:
         raise InputError(
             f"{raster.name}: has no band {max(config.bands)}; there are {len(raster.data)}"
         )
-    data = raster.data[[band - 1 for band in config.bands]]
-    valid = np.isfinite(data).all(axis=0)
-    return replace(raster, data=data, valid=valid, flat=len(data) == 1)
+    some = chosen(raster, [band - 1 for band in config.bands])
+    return replace(some, valid=np.isfinite(some.data).all(axis=0))
 
 
 def read_guide(
@@ -156,7 +156,7 @@ def read_guide(
     meanings = raster.profile.get("colorinterp", [])
     if len(raster.data) > 3 and all(colour in meanings for colour in _COLOURS):
         rgb = [meanings.index(colour) for colour in _COLOURS]
-        return replace(raster, data=raster.data[rgb])
+        return chosen(raster, rgb)
     return raster
 
 
@@ -267,6 +267,15 @@ def gigabytes(shape: tuple[int, int], channels: int) -> float:
     return shape[0] * shape[1] * (WORK + RESULT * channels) / 2**30
 
 
+def check_pixels(name: str, shape: tuple[int, int], config: Config) -> None:
+    """Raise InputError if a result of this shape has more than ``max_pixels``."""
+    if shape[0] * shape[1] > config.max_pixels:
+        raise InputError(
+            f"{name}: {shape[1]} × {shape[0]} pixels of the result are too many; --max-pixels is "
+            f"{config.max_pixels}"
+        )
+
+
 def check_size(target: Raster, shape: tuple[int, int], config: Config) -> None:
     """Refuse a result that is larger than the options allow.
 
@@ -275,13 +284,13 @@ def check_size(target: Raster, shape: tuple[int, int], config: Config) -> None:
     InputError
         If it has more than ``max_pixels``, or needs more than ``max_memory``.
     """
-    pixels = shape[0] * shape[1]
+    check_pixels(target.name, shape, config)
     needed = gigabytes(shape, len(target.data))
-    size = f"{target.name}: the result of {shape[1]} × {shape[0]} pixels"
-    if pixels > config.max_pixels:
-        raise InputError(f"{size} is too large; --max-pixels is {config.max_pixels}")
     if needed > config.max_memory:
-        raise InputError(f"{size} takes about {needed:.1f} GB; --max-memory is {config.max_memory}")
+        raise InputError(
+            f"{target.name}: the result of {shape[1]} × {shape[0]} pixels takes about "
+            f"{needed:.1f} GB; --max-memory is {config.max_memory}"
+        )
 
 
 def prepared(target: Raster, config: Config, notes: list[str]) -> Raster:

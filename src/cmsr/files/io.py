@@ -12,12 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cmsr.errors import InputError, OutputError
-from cmsr.files import array_io, raster_io
+from cmsr.files import array_io, raster_io, raster_output
 from cmsr.files.atomic import replacing as replacing
 from cmsr.files.raster import DTYPES as DTYPES
 from cmsr.files.raster import Raster as Raster
 from cmsr.files.raster import from_array as from_array
 from cmsr.files.raster_io import MAX_BYTES, MAX_PIXELS, Grid, Header
+from cmsr.files.whole import check_whole
 
 PathLike = str | os.PathLike[str]
 
@@ -65,8 +66,10 @@ def _reason(error: OSError | ValueError) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _source(file: Path, member: str) -> str:
-    """Name a file, or a variable of it, as rasterio does."""
+def _source(path: PathLike, file: Path, member: str) -> str:
+    """Name a file, or a variable of it, as rasterio does; raise InputError if it is not whole."""
+    if file.is_file():
+        check_whole(file, os.fspath(path))
     if not member:
         return str(file.absolute())
     pattern = _VARIABLES.get(file.suffix.lower())
@@ -88,7 +91,7 @@ def describe(path: PathLike) -> Header:
     InputError
         As `read`.
     """
-    return raster_io.describe(os.fspath(path), _source(*locate(path)))
+    return raster_io.describe(os.fspath(path), _source(path, *locate(path)))
 
 
 def parts(path: PathLike) -> tuple[str, ...]:
@@ -104,7 +107,7 @@ def parts(path: PathLike) -> tuple[str, ...]:
         return ()
     if is_array(file):
         return array_io.parts(file)
-    return raster_io.parts(os.fspath(path), _source(file, member))
+    return raster_io.parts(os.fspath(path), _source(path, file, member))
 
 
 def read(
@@ -128,7 +131,12 @@ def read(
     if file.suffix.lower() in array_io.ENDINGS:
         return array_io.read(file, member, **limits)
     return raster_io.read(
-        os.fspath(path), _source(file, member), bands=bands, window=window, grid=grid, **limits
+        os.fspath(path),
+        _source(path, file, member),
+        bands=bands,
+        window=window,
+        grid=grid,
+        **limits,
     )
 
 
@@ -181,7 +189,7 @@ def _check_format(path: Path, dtype: np.dtype[Any], channels: int) -> None:
     if path.suffix.lower() in array_io.ENDINGS:
         array_io.check_output(path, dtype, channels)
     else:
-        raster_io.driver_for(path, dtype, channels)
+        raster_output.driver_for(path, dtype, channels)
 
 
 def write(
@@ -226,9 +234,8 @@ def write_pages(
             raise OutputError(f"{path}: holds one page only, not {len(pages)}; use .tif")
         _write_array(path, pages[0][0], likes[0])
         return
-    content = raster_io.encode(path, stacked, likes)
     with replacing(path) as temporary:
-        temporary.write_bytes(content)
+        temporary.write_bytes(raster_output.encode(path, stacked, likes))
 
 
 def _write_array(path: Path, image: npt.NDArray[Any], like: Raster | None) -> None:
@@ -250,8 +257,4 @@ def _with_alpha(
 ) -> npt.NDArray[Any]:
     """Return (C, H, W), with what is valid as the last band where ``like`` had an alpha band."""
     data = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
-    if like is None or not like.alpha:
-        return data
-    seen = np.ones(data.shape[1:], bool) if valid is None else valid
-    top = np.iinfo(data.dtype).max if np.issubdtype(data.dtype, np.integer) else 1
-    return np.concatenate([data, (seen * top).astype(data.dtype)[None]])
+    return raster_output.with_alpha(data, valid, like)

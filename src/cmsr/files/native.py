@@ -14,6 +14,7 @@ import numpy.typing as npt
 from cmsr.degrade import weights
 from cmsr.errors import InputError
 from cmsr.files.raster import Raster, fill_holes, fitted
+from cmsr.files.resampling import enlargement
 
 FACTORS = (8.0, 6.0, 5.0, 4.0, 3.0, 2.5, 2.0, 1.5)
 KERNELS = ("nearest", "bilinear", "bicubic")
@@ -29,7 +30,7 @@ of the native image begin too, whatever the factor."""
 _MARGIN = 16
 """Border of that part, in pixels, that an unseen surrounding may disturb."""
 
-_ROUNDING = 0.45
+_ROUNDING = 0.33
 """Residual that rounding explains, in steps between neighbouring values (exactly, 0.29 RMS)."""
 
 _FLOAT_STEP = 1e-4
@@ -44,21 +45,28 @@ Array = npt.NDArray[np.float64]
 def enlarged_from(target: Raster) -> tuple[int, int] | None:
     """Return the smallest height and width that hold all detail of a target, if below its own.
 
-    It errs to the safe side: an image enlarged and then compressed, sharpened or made noisy is
-    taken for native.
+    An untouched enlargement leaves nothing that a smaller image does not explain; one by another
+    kernel, cropped or compressed mildly is told by the traces of interpolation (`resampling`). It
+    errs to the safe side: one that was sharpened or made noisy is taken for native.
     """
-    step = _step(target)
-    image = _middle(_middle(_filled(target)[0]).T).T
+    whole = _filled(target)[0]
+    factor = max(_explained(whole, _step(target)), enlargement(whole) or 1.0)
+    height, width = target.shape
+    return (round(height / factor), round(width / factor)) if factor > 1 else None
+
+
+def _explained(whole: Array, step: float) -> float:
+    """Return by how much an image can be reduced so that rounding explains what is lost."""
+    image = _middle(_middle(whole).T).T
     if min(image.shape) < 2 * LEAST_SIDE or image.std() < _FLAT * step:
-        return None
+        return 1.0
     for factor in FACTORS:
         small = (round(image.shape[0] / factor), round(image.shape[1] / factor))
         if min(small) < LEAST_SIDE:
             continue
         if min(_error(image, small, kernel) for kernel in KERNELS) < _ROUNDING * step:
-            height, width = target.shape
-            return round(height / factor), round(width / factor)
-    return None
+            return factor
+    return 1.0
 
 
 def _middle(image: Array) -> Array:

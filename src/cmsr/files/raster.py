@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,18 @@ def from_array(array: npt.ArrayLike, name: str, **profile: Any) -> Raster:
     stacked = data[None] if data.ndim == 2 else np.moveaxis(data, -1, 0)
     valid = np.isfinite(stacked).all(axis=0)
     return Raster(stacked, valid, name, flat=data.ndim == 2, profile=profile)
+
+
+_PER_BAND = ("descriptions", "scales", "offsets", "units", "colorinterp", "band_tags", "exr")
+
+
+def chosen(raster: Raster, bands: Sequence[int]) -> Raster:
+    """Keep some bands, counted from 0, and what the file says of them."""
+    profile = {
+        key: [value[band] for band in bands] if key in _PER_BAND and value else value
+        for key, value in raster.profile.items()
+    }
+    return replace(raster, data=raster.data[list(bands)], flat=len(bands) == 1, profile=profile)
 
 
 def check_dtype(name: str, dtype: np.dtype[Any]) -> None:

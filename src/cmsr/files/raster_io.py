@@ -1,7 +1,8 @@
-"""Image formats that rasterio (GDAL) knows: PNG, JPEG, TIFF, GeoTIFF, NetCDF, HDF5 and others."""
+"""Reading what rasterio (GDAL) knows: PNG, JPEG, TIFF, GeoTIFF, NetCDF, HDF5 and others."""
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,12 +17,12 @@ from affine import Affine
 from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
-from rasterio.io import DatasetReader, MemoryFile
+from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from cmsr.errors import InputError, OutputError
-from cmsr.files.raster import DTYPES, Raster, check_dtype
+from cmsr.errors import InputError
+from cmsr.files.raster import Raster, check_dtype
 
 MAX_PIXELS = 2**28
 """Largest number of pixels of an image, unless told otherwise."""
@@ -43,17 +44,6 @@ READABLE = (
     "Zarr",
 )
 """Formats opened; others (virtual files that name further files or addresses) are not."""
-
-DRIVERS = {".png": "PNG", ".tif": "GTiff", ".tiff": "GTiff", ".jpg": "JPEG", ".jpeg": "JPEG"}
-_DRIVER_DTYPES = {"PNG": ("uint8", "uint16"), "JPEG": ("uint8",), "GTiff": DTYPES}
-_DRIVER_CHANNELS = {"PNG": (1, 2, 3, 4), "JPEG": (1, 3)}
-_CREATION: dict[str, dict[str, Any]] = {
-    "GTiff": {"compress": "deflate", "bigtiff": "if_safer"},
-    "JPEG": {"quality": 95},
-    "PNG": {},
-}
-_TILE = 256
-"""Side of the tiles of a written GeoTIFF that is larger than one tile."""
 
 _INTERNAL_TAGS = {"AREA_OR_POINT", "TIFFTAG_XRESOLUTION", "TIFFTAG_YRESOLUTION"}
 """Tags that say something of the pixel grid, which is no longer the same."""
@@ -91,18 +81,30 @@ class Header:
         return bool(self.grid.crs) and not self.grid.transform.is_identity
 
 
+QUIET = {"GDAL_PAM_ENABLED": "NO"}
+"""No files beside the images that are read or written."""
+
+_STRICT = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
+"""GDAL's short cut for whole PNG files takes what is cut off for zeros."""
+
+
 @contextmanager
 def _opened(name: str, source: str) -> Iterator[Any]:
     """Open a data set; silence what is no news, turn what goes wrong into one line."""
     try:
-        with warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"):
+        with warnings.catch_warnings(), rasterio.Env(**QUIET, **_STRICT):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with DatasetReader(source, driver=list(READABLE)) as dataset:
                 yield dataset
     except (RasterioError, CPLE_BaseError, OSError, MemoryError, ValueError) as error:
-        reason = str(error.__cause__ or error).strip().splitlines()
-        hint = f" ({reason[0]})" if reason and isinstance(error, RasterioIOError) else ""
+        hint = f" ({reason_of(error)})" if isinstance(error, RasterioIOError) else ""
         raise InputError(f"{name}: not an image that can be read{hint}") from error
+
+
+def reason_of(error: Exception) -> str:
+    """Return GDAL's own words, with paths as the user gave them: from here, not from the root."""
+    lines = str(error.__cause__ or error).replace(f"{Path.cwd()}{os.sep}", "").splitlines()
+    return lines[0].strip(" .") if lines else "no reason given"
 
 
 def describe(name: str, source: str | None = None) -> Header:
@@ -313,6 +315,7 @@ def _profile(dataset: Any, bands: list[int], window: Window | None) -> dict[str,
         "colorinterp": [dataset.colorinterp[i] for i in here],
         "tags": {k: v for k, v in _tags(dataset).items() if k not in _INTERNAL_TAGS},
         "band_tags": [_plain(_tags(dataset, band)) for band in bands],
+        "cog": dataset.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == "COG",
     }
 
 
@@ -327,111 +330,3 @@ def _tags(dataset: Any, band: int = 0) -> dict[str, str]:
 def _plain(tags: dict[str, str]) -> dict[str, str]:
     """Leave out statistics of the values: the result has others."""
     return {name: text for name, text in tags.items() if not name.startswith("STATISTICS_")}
-
-
-def driver_for(path: Path, dtype: np.dtype[Any], channels: int) -> str:
-    """Name the format that the file's ending asks for.
-
-    Raises
-    ------
-    OutputError
-        If there is none, or it cannot hold such values.
-    """
-    driver = DRIVERS.get(path.suffix.lower())
-    if driver is None:
-        raise OutputError(f"{path}: unknown ending; use one of {', '.join(DRIVERS)}, .npy, .exr")
-    if dtype.name not in _DRIVER_DTYPES[driver]:
-        raise OutputError(f"{path}: {driver} cannot hold {dtype.name} values; use .tif")
-    if channels not in _DRIVER_CHANNELS.get(driver, (channels,)):
-        raise OutputError(f"{path}: {driver} cannot hold {channels} channels; use .tif")
-    return driver
-
-
-def encode(path: Path, pages: Sequence[npt.NDArray[Any]], likes: Sequence[Raster | None]) -> bytes:
-    """Return the bytes of a file with these pages, each of shape (C, H, W).
-
-    Parameters
-    ----------
-    path : Path
-        Its ending chooses the format; more than one page needs TIFF.
-    pages, likes : sequences
-        Images, with the alpha band where the input had one, and the inputs they inherit from.
-    """
-    driver = driver_for(path, pages[0].dtype, len(pages[0]))
-    if len(pages) > 1 and driver != "GTiff":
-        raise OutputError(f"{path}: {driver} cannot hold {len(pages)} pages; use .tif")
-    with MemoryFile(ext=path.suffix) as memory:
-        for number, (data, like) in enumerate(zip(pages, likes, strict=True)):
-            extra = {"append_subdataset": "yes"} if number else {}
-            with created(memory.name, driver, data.shape, data.dtype, like, **extra) as dataset:
-                dataset.write(data)
-        return bytes(memory.getbuffer())
-
-
-@contextmanager
-def created(
-    target: str | Path,
-    driver: str,
-    shape: Sequence[int],
-    dtype: np.dtype[Any],
-    like: Raster | None,
-    **extra: Any,
-) -> Iterator[Any]:
-    """Open a new file of shape (C, H, W) that inherits what ``like`` carries.
-
-    Raises
-    ------
-    OutputError
-        If rasterio cannot write it.
-    """
-    count, height, width = shape
-    profile = like.profile if like is not None else {}
-    options = {"nodata": profile.get("nodata"), "crs": profile.get("crs")} | extra
-    if like is not None and not profile.get("transform", Affine.identity()).is_identity:
-        old_height, old_width = like.shape
-        scale = Affine.scale(old_width / width, old_height / height)
-        options["transform"] = profile["transform"] * scale
-    if driver == "GTiff":
-        options |= {"predictor": 3 if np.issubdtype(dtype, np.floating) else 2}
-        if min(height, width) > _TILE:
-            options |= {"tiled": True, "blockxsize": _TILE, "blockysize": _TILE}
-    try:
-        with warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"):
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(
-                target,
-                "w",
-                driver=driver,
-                count=count,
-                height=height,
-                width=width,
-                dtype=dtype,
-                **{key: value for key, value in options.items() if value is not None},
-                **_CREATION[driver],
-            ) as dataset:
-                if driver == "GTiff":
-                    _inherit(dataset, profile)
-                if like is not None and like.alpha:
-                    dataset.colorinterp = [*dataset.colorinterp[:-1], ColorInterp.alpha]
-                yield dataset
-    except (RasterioError, CPLE_BaseError) as error:
-        reason = str(error.__cause__ or error).strip().splitlines()[0]
-        raise OutputError(f"{target}: cannot be written ({reason})") from error
-
-
-def _inherit(dataset: Any, profile: dict[str, Any]) -> None:
-    """Carry band names, units, scales, colours and tags over."""
-    dataset.update_tags(**profile.get("tags", {}))
-    for index, text in enumerate(profile.get("descriptions", ()), start=1):
-        dataset.set_band_description(index, text or "")
-    for index, tags in enumerate(profile.get("band_tags", ()), start=1):
-        dataset.update_tags(index, **tags)
-    for index, unit in enumerate(profile.get("units", ()), start=1):
-        dataset.set_band_unit(index, unit or "")
-    scales, offsets = profile.get("scales", []), profile.get("offsets", [])
-    if any(scale != 1 for scale in scales):
-        dataset.scales = (*scales, *[1.0] * (dataset.count - len(scales)))
-    if any(offset != 0 for offset in offsets):
-        dataset.offsets = (*offsets, *[0.0] * (dataset.count - len(offsets)))
-    if len(profile.get("colorinterp", ())) == dataset.count:
-        dataset.colorinterp = profile["colorinterp"]
