@@ -13,6 +13,8 @@ from cmsr.config import Config
 from cmsr.degrade import resampler
 from cmsr.errors import OptionError
 from cmsr.files import io
+from cmsr.report.segmented import segmented
+from cmsr.segment_map import draw_segments
 from cmsr.warps.alignment import Alignment
 from cmsr.warps.matching import SIDE, matched, propagate
 from cmsr.warps.piecewise import Segments
@@ -174,3 +176,23 @@ def test_segments_without_effect_are_refused(layered: Layered) -> None:
         Config.of("paper", align="segments")
     with pytest.raises(OptionError, match="guide only"):
         cmsr.upscale(layered.target.numpy(), ratio=4.0, segments="s.png")
+
+
+def test_pictures_show_outlines_and_what_is_occluded(layered: Layered) -> None:
+    """Every outline is black and white, wherever nothing is drawn the picture is as it was."""
+    theta = torch.zeros(3, 6)
+    theta[:, 0] = torch.tensor(MOVES) * 2 / max(SIZE)
+    torn = Alignment(SIZE, [(Segments(SIZE, torch.from_numpy(layered.there)), theta.flatten())])
+    ground = np.full((*SIZE, 3), 90, np.uint8)
+    drawn = draw_segments(ground, torn)
+    untouched = (drawn == ground).all(-1)
+    assert (torn.seen().bool().numpy() & layered.visible & untouched).mean() > 0.4
+    assert not untouched[~layered.visible].all()
+    assert {0, 255} <= set(np.unique(drawn))
+    assert np.array_equal(draw_segments(ground, Alignment(SIZE)), ground)
+    assert segmented(Alignment(SIZE)) is None
+    picture = segmented(torn)
+    assert picture is not None
+    assert picture.scale is not None
+    assert picture.scale.low == pytest.approx(0, abs=0.1)
+    assert picture.scale.high == pytest.approx(20, abs=0.1)

@@ -78,7 +78,7 @@ def solve(pair: Pair, imaging: Imaging, config: Config, previous: Facts | None =
     if pair.guide is None or alignment is None or alignment.refused:
         unused = torch.zeros_like(frees[0])
         return Solution(torch.stack(frees)[None], unused, pair.guide, alignment)
-    guide, seen = alignment.apply(pair.guide[0]), alignment.seen(pair.guide.device)
+    guide, seen = alignment.apply(pair.guide[0]), alignment.seen(device=pair.guide.device)
     solved = [
         _guided(channel, free, guide, seen, config)
         for channel, free in zip(channels, frees, strict=True)

@@ -93,15 +93,24 @@ class Alignment:
             return guide
         return sample(guide[None], self.grid(shape_of(guide), guide.device), "bicubic")[0]
 
-    def seen(self, device: torch.device | None = None) -> Tensor:
+    def seen(self, size: Size | None = None, device: torch.device | None = None) -> Tensor:
         """Return 1 where the guide reaches and shows what the target sees, else 0, (H, W)."""
-        grid = identity_grid(self.size, device=device)
-        shown = torch.ones(1, *self.size, dtype=torch.bool, device=device)
+        grid = identity_grid(size or self.size, device=device)
+        shown = torch.ones(grid.shape[:3], dtype=torch.bool, device=device)
         for warp, theta in reversed(self.stages):
             if isinstance(warp, Segments):
                 shown &= warp.seen(theta, grid)
             grid = warp(theta, grid)
         return (shown & inside(grid))[0].float()
+
+    def owners(self, size: Size | None = None) -> Tensor | None:
+        """Return which segment each place moves with, (H, W); None where all is one."""
+        grid = identity_grid(size or self.size)
+        for warp, theta in reversed(self.stages):
+            if isinstance(warp, Segments):
+                return warp.owners(theta.cpu(), grid)[0]
+            grid = warp(theta.cpu(), grid)
+        return None
 
     def carried(self, labels: Tensor) -> Tensor:
         """Move a label image (h, w) of the guide as the guide is moved, nearest label each."""

@@ -48,14 +48,17 @@ class Segments:
 
     def __call__(self, theta: Tensor, grid: Tensor) -> Tensor:
         """Move a grid (N, H, W, 2) by the maps of parameters ``theta``."""
-        owner = torch.full(grid.shape[:3], -1, device=grid.device)
-        for label, share in self._shares(theta, grid):
-            owner = torch.where((owner < 0) & (share > CLAIM), label, owner)
-        owner = _spread_to_unclaimed(owner)
-        moved = grid
+        owner, moved = self.owners(theta, grid), grid
         for label, own in enumerate(self._maps(theta)):
             moved = torch.where((owner == label)[..., None], self._affine(own, grid), moved)
         return moved
+
+    def owners(self, theta: Tensor, grid: Tensor) -> Tensor:
+        """Labels (N, H, W) of the segments that the places of a grid (N, H, W, 2) move with."""
+        owner = torch.full(grid.shape[:3], -1, device=grid.device)
+        for label, share in self._shares(theta, grid):
+            owner = torch.where((owner < 0) & (share > CLAIM), label, owner)
+        return _spread_to_unclaimed(owner)
 
     def seen(self, theta: Tensor, grid: Tensor) -> Tensor:
         """Mask (N, H, W) of the places that one segment claims, and surely no other."""
