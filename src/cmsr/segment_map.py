@@ -75,10 +75,9 @@ def _widened(mask: Mask, radius: int) -> Mask:
 
 def _hatched(picture: Rgb, hidden: Mask, stroke: int) -> Rgb:
     """Cover a mask with stripes of black, white and picture."""
-    rows, cols = np.indices(hidden.shape)
-    phase = (rows + cols) % (_HATCH * stroke) // stroke
-    striped = np.where((phase < 2)[..., None], np.uint8(0), picture)
-    striped = np.where(((phase >= 2) & (phase < 4))[..., None], np.uint8(255), striped)
+    phase = np.indices((*hidden.shape, 1)).sum(0) % (_HATCH * stroke) // stroke
+    striped = np.where(phase < 2, np.uint8(0), picture)
+    striped = np.where((phase == 2) | (phase == 3), np.uint8(255), striped)
     return np.where(hidden[..., None], striped, picture)
 
 
