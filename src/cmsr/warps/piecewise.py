@@ -41,7 +41,7 @@ class Segments:
     """
 
     def __init__(self, size: Size, labels: Tensor) -> None:
-        self._affine = Affine(size)
+        self._size, self._affine = size, Affine(size)
         self._labels = labels
         self.count = int(labels.max()) + 1
         self.dim = Affine.dim * self.count
@@ -68,6 +68,11 @@ class Segments:
             certain |= share >= 1 - DOUBT
             possible += share > DOUBT
         return certain & (possible == 1)
+
+    def merged(self, theta: Tensor) -> tuple[Segments, Tensor]:
+        """Return the same warp with segments of equal maps as one."""
+        maps, index = torch.unique(self._maps(theta), dim=0, return_inverse=True)
+        return Segments(self._size, index[self._labels]), maps.flatten()
 
     def inverse(self, theta: Tensor, grid: Tensor) -> Tensor:
         """Raise ValueError: what is torn apart has no inverse."""
