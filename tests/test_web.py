@@ -138,11 +138,11 @@ def test_a_worker_tells_answers_refuses_and_stops() -> None:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("pair")
-    pair = render_pair()
-    target = np.rint(29000 + 1500 * pair.target).astype(np.uint16)
     celsius = {"scales": [0.01], "offsets": [-273.15], "units": ["°C"]}
-    io.write(path / "t.tif", target, like=io.from_array(target, "t", **celsius))
-    io.write(path / "g.png", pair.guide)
+    for prefix, pair in (("", render_pair()), ("large_", render_pair((384, 512), (96, 128)))):
+        target = np.rint(29000 + 1500 * pair.target).astype(np.uint16)
+        io.write(path / f"{prefix}t.tif", target, like=io.from_array(target, "t", **celsius))
+        io.write(path / f"{prefix}g.png", pair.guide)
     (path / "broken.png").write_bytes(b"")
     return path
 
@@ -219,7 +219,7 @@ def test_a_broken_file_is_told_as_by_the_command_line(
 
 def test_cancel_frees_the_worker_for_the_next(browser: Any, url: str, folder: Path) -> None:
     with clean_page(browser) as first, clean_page(browser) as second:
-        choose(first, url, folder / "t.tif", folder / "g.png")
+        choose(first, url, folder / "large_t.tif", folder / "large_g.png")
         first.get_by_label("Preset").click()
         first.get_by_role("option", name="paper").click()
         first.locator("#start").click()

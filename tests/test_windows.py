@@ -1,6 +1,8 @@
 """Results made window by window are those made at once, but for what is near a seam."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.transform import from_origin
 
-from cmsr import job, windows
+from cmsr import job, tiles, windows
 from cmsr.config import Config
-from cmsr.degrade import resampler
-from cmsr.errors import InputError, OutputError
+from cmsr.errors import InputError, OptionError, OutputError
 from cmsr.files import io
-from cmsr.pipeline import Result
 from tests.conftest import render_pair
+
+LIKE: Any = SimpleNamespace(dtype=np.dtype(float), hole=None)
 
 
 @settings(max_examples=40)
@@ -25,9 +27,9 @@ def test_windows_cover_everything_once_and_begin_where_pixels_do(
 ) -> None:
     target = (2 * height, 2 * width)
     result = (round(target[0] * ratio), round(target[1] * ratio))
-    plan = windows.Plan.of(target, result, "t")
+    plan = tiles.Plan.of(target, result, "t", 1024)
     seen, weight = np.zeros(target, int), np.zeros(result)
-    strip = windows._Strip(plan, 1)
+    strip = tiles.Strip(plan, 1, LIKE)
     for band in plan.bands():
         for core, outer in band:
             seen[core[0] : core[2], core[1] : core[3]] += 1
@@ -35,24 +37,10 @@ def test_windows_cover_everything_once_and_begin_where_pixels_do(
             fine = plan.fine(outer)
             for coarse, exact in zip(fine, (ratio * place for place in outer), strict=True):
                 assert coarse == pytest.approx(exact)
-            rows, cols = strip._weights(windows.Tile(core, outer))
+            rows, cols = strip._weights(tiles.Tile(core, outer))
             weight[fine[0] : fine[2], fine[1] : fine[3]] += np.outer(rows, cols)
     assert (seen == 1).all()
     assert np.allclose(weight, 1)
-
-
-def interpolated(target: io.Raster, guide: io.Raster, **_: object) -> Result:
-    """Stand in for a run: local, so that windows must make no difference at all."""
-    import torch
-
-    enlarge = resampler(target.shape, guide.shape, "bilinear")
-    filled = np.where(target.valid, target.data, 0).astype(np.float32)
-    image = enlarge(torch.from_numpy(filled))[0].numpy()
-    step = guide.shape[0] // target.shape[0]
-    valid = target.valid.repeat(step, 0).repeat(step, 1)
-    info = {"ratio": (4.0, 4.0), "kernel": "box", "seconds": 0.0, "notes": []}
-    info |= {"guide_weight": 1.0, "warnings": []}
-    return Result(np.where(valid, image, np.nan), valid, valid.astype("f4"), None, {}, info)
 
 
 def large_pair(folder: Path) -> tuple[io.Raster, np.ndarray]:
@@ -70,29 +58,51 @@ def large_pair(folder: Path) -> tuple[io.Raster, np.ndarray]:
     return io.read(folder / "t.tif"), pair.guide
 
 
+def by_windows(folder: Path, side: int, monkeypatch: pytest.MonkeyPatch, **options: Any) -> dict:
+    monkeypatch.setattr(windows, "SIDE", side)
+    config = Config.of(align="off", **options)
+    read = windows.reader(folder / "g.tif", config, None)
+    target = io.read(folder / "t.tif")
+    out = folder / f"{side}.tif"
+    return windows.upscale_to_file(target, read, (640, 512), out, config)
+
+
 def test_windows_make_no_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows, "SIDE", 160)
-    monkeypatch.setattr(windows, "upscale", interpolated)
-    target, guide = large_pair(tmp_path)
-    whole = interpolated(target, io.from_array(guide, "guide")).image
-    read = windows.reader(tmp_path / "g.tif", Config(), None)
-    out = tmp_path / "o.tif"
-    info = windows.upscale_to_file(target, read, (640, 512), out, Config())
-    assert info["windows"] == 12
-    result = io.read(out)
-    np.testing.assert_allclose(result.data[0], whole, atol=1e-5)
-    assert np.array_equal(result.valid, np.isfinite(whole))
-    with rasterio.open(out) as file:
+    target, _ = large_pair(tmp_path)
+    assert by_windows(tmp_path, 160, monkeypatch, kernel="bicubic")["windows"] == 9
+    assert by_windows(tmp_path, 10_000, monkeypatch, kernel="bicubic")["windows"] == 1
+    tiled, whole = io.read(tmp_path / "160.tif"), io.read(tmp_path / "10000.tif")
+    span = np.ptp(target.data[target.valid[None]])
+    assert np.array_equal(tiled.valid, whole.valid)
+    off = np.abs(tiled.data - whole.data)[0][whole.valid]
+    assert np.sqrt(np.mean(off**2)) < 1e-4 * span
+    assert off.max() < 2e-3 * span
+    with rasterio.open(tmp_path / "160.tif") as file:
         assert file.transform == from_origin(5e5, 5.7e6, 1, 1)
         assert file.profile["tiled"]
 
 
-def test_a_command_works_by_windows_where_memory_is_short(tmp_path: Path) -> None:
+def test_the_guide_helps_in_windows_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     large_pair(tmp_path)
-    config = Config.of("paper", iterations=0, ensemble=False, max_memory=0.1)
+    truth = render_pair((640, 512), (160, 128), seed=4).truth
+    info = by_windows(tmp_path, 320, monkeypatch)
+    result = io.read(tmp_path / "320.tif")
+    errors = (result.data[0] - truth)[result.valid]
+    free = windows.upscale_to_file(
+        io.read(tmp_path / "t.tif"), None, (640, 512), tmp_path / "free.tif", Config()
+    )
+    alone = (io.read(tmp_path / "free.tif").data[0] - truth)[result.valid]
+    assert info["guide_weight"] > 0.5 > free["guide_weight"]
+    assert errors.std() < 0.6 * alone.std()
+
+
+@pytest.mark.parametrize("guide", ["g.tif", None])
+def test_a_command_works_by_windows_where_memory_is_short(tmp_path: Path, guide: str) -> None:
+    large_pair(tmp_path)
+    config = Config.of(max_memory=0.1, ratio=None if guide else 4)
     facts = job.Job(
         target=tmp_path / "t.tif",
-        guide=tmp_path / "g.tif",
+        guide=guide and tmp_path / guide,
         out=tmp_path / "o.tif",
         json=tmp_path / "o.json",
         preview=tmp_path / "o.png",
@@ -101,7 +111,7 @@ def test_a_command_works_by_windows_where_memory_is_short(tmp_path: Path) -> Non
         overwrite=False,
         config=config,
     ).run()
-    assert facts[0]["windows"] > 4
+    assert facts[0]["windows"] >= 4
     result = io.read(tmp_path / "o.tif")
     assert result.shape == (640, 512)
     assert (~result.valid).sum() == 16 * 200
@@ -109,8 +119,10 @@ def test_a_command_works_by_windows_where_memory_is_short(tmp_path: Path) -> Non
 
 def test_what_cannot_be_cut_or_held_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no place to cut"):
-        windows.Plan.of((5000, 4999), (20_000, 20_001), "t")
+        tiles.Plan.of((5000, 4999), (20_000, 20_001), "t", 640)
     target, guide = large_pair(tmp_path)
     read = windows.reader(guide, Config(), None)
     with pytest.raises(OutputError, match=r"\.tif only"):
         windows.upscale_to_file(target, read, (640, 512), tmp_path / "o.png", Config())
+    with pytest.raises(OptionError, match="works on whole images only"):
+        windows.upscale_to_file(target, read, (640, 512), tmp_path / "o.tif", Config.of("paper"))

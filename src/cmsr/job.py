@@ -59,10 +59,10 @@ class Job:
         """
         pages = inputs.pages(self.target)
         self._check_outputs(len(pages))
-        if len(pages) == 1 and self.guide is not None and self._too_large(self.guide):
+        if len(pages) == 1 and self._too_large():
             if self.report:
                 raise OptionError("a report needs the whole image in memory; raise --max-memory")
-            facts = [self._by_windows(self.guide, progress)]
+            facts = [self._by_windows(progress)]
         else:
             facts = self._whole(pages, progress)
         if self.json:
@@ -91,11 +91,16 @@ class Job:
         if pages > 1 and (self.preview or self.report):
             raise OptionError("a preview or a report goes with one page; name it as FILE:1")
 
-    def _too_large(self, guide: Path) -> bool:
-        """Tell whether the guide is a file too large to be worked on at once."""
-        if io.is_array(guide):
+    def _too_large(self) -> bool:
+        """Tell whether the result is too large to be worked on at once."""
+        if self.guide is None:
+            if self.config.ratio is None or io.is_array(self.target):
+                return False
+            low = io.describe(self.target).grid.shape
+            return windows.needed(windows.enlarged(low, self.config.ratio), 1, self.config)
+        if io.is_array(self.guide):
             return False
-        return windows.needed(io.describe(guide).grid.shape, 1, self.config)
+        return windows.needed(io.describe(self.guide).grid.shape, 1, self.config)
 
     def _whole(self, pages: list[inputs.Source], progress: Progress | None) -> list[dict[str, Any]]:
         written, facts = [], []
@@ -119,17 +124,20 @@ class Job:
         options = dataclasses.asdict(self.config)
         return pipeline.upscale(target, guide, progress=progress, previous=self.previous, **options)
 
-    def _by_windows(self, guide_file: Path, progress: Progress | None) -> dict[str, Any]:
+    def _by_windows(self, progress: Progress | None) -> dict[str, Any]:
         if self.config.segments is not None:
             raise OptionError("segments goes with images worked on at once; raise --max-memory")
         notes: list[str] = []
-        common = inputs.common_grid(self.target, guide_file)
+        common = inputs.common_grid(self.target, self.guide)
         window, grid = (common.window, common.grid) if common else (None, None)
         target, _ = inputs.read_target(self.target, self.config, notes, window)
         target = inputs.prepared(target, self.config, notes)
         io.check_output(self.out, like=target, overwrite=True)
-        shape = grid.shape if grid else io.describe(guide_file).grid.shape
-        guide = windows.reader(guide_file, self.config, grid)
+        if self.guide is None:
+            guide, shape = None, windows.enlarged(target.shape, self.config.ratio or 1)
+        else:
+            guide = windows.reader(self.guide, self.config, grid)
+            shape = grid.shape if grid else io.describe(self.guide).grid.shape
         info = windows.upscale_to_file(target, guide, shape, self.out, self.config, progress)
         info["notes"][:0] = notes
         if self.preview:

@@ -24,7 +24,7 @@ K. He, J. Sun, X. Tang, "Guided Image Filtering", PAMI 2013, for the local linea
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -34,10 +34,13 @@ from torch import Tensor
 from cmsr.cosine import cosines
 from cmsr.degrade import Resampler
 
-SMOOTH = ((1.0, 0.5), (4.0, 1.5), (8.0, 5.0))
+Fields = tuple[tuple[float, float], ...]
+"""Variance and width of each field."""
+
+SMOOTH: Fields = ((1.0, 0.5), (4.0, 1.5), (8.0, 5.0))
 """Variance and width of each smooth field b; widths in pixels of the target."""
 
-EXPLAINED = ((0.2, 1.0), (0.45, 2.0), (2.0, 6.0), (0.3, 15.0))
+EXPLAINED: Fields = ((0.2, 1.0), (0.45, 2.0), (2.0, 6.0), (0.3, 15.0))
 """Variance and width of each coefficient field a."""
 
 HIGH_PASS = 1.4
@@ -63,6 +66,7 @@ def estimate(
     *,
     iterations: int,
     noise: float = 0.0,
+    level: tuple[float, float] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Estimate a high-resolution image from a measurement and, where given, guide features.
 
@@ -82,13 +86,15 @@ def estimate(
         Steps of conjugate gradients.
     noise : float
         Standard deviation of the measurement's noise, in its units.
+    level : (float, float), optional
+        Mean and standard deviation of the image that ``y`` is a part of; its own otherwise.
 
     Returns
     -------
     Two tensors, shape (H, W)
         What is smooth, and what the guide explains: their sum is the posterior mean.
     """
-    mean, contrast = level_of(y, valid)
+    mean, contrast = level or level_of(y, valid)
     damping = NOISE + _damping(noise, contrast, ratio)
     model = _Model(reduce, valid, features, ratio, damping)
     right = valid * (y - mean)
@@ -153,24 +159,28 @@ class _Model:
     ratio: float
     damping: float = NOISE
 
-    def covariance(self, v: Tensor) -> Tensor:
-        """Apply K to an image (H, W)."""
-        return self.smooth(v) + self.explained(v)
-
     def smooth(self, v: Tensor) -> Tensor:
-        """Apply the part of K that is the smooth fields'."""
-        return _spread(v, SMOOTH, self.ratio)
+        """Apply the part of K that is the smooth fields' to an image (H, W)."""
+        total = torch.zeros_like(v)
+        for variance, width in SMOOTH:
+            total = total + variance * smooth(v, width * self.ratio)
+        return total
 
     def explained(self, v: Tensor) -> Tensor:
-        """Apply the part of K that is the guide's."""
+        """Apply the part of K that is the guide's to an image (H, W)."""
         if self.features is None:
             return torch.zeros_like(v)
         return (self.features * _spread(self.features * v, EXPLAINED, self.ratio)).sum(0)
 
     def system(self, dual: Tensor) -> Tensor:
-        """Apply R K Rᵀ + λ to a dual (h, w)."""
-        image = self.covariance(self.reduce.transpose(self.valid * dual))
-        return self.valid * self.reduce(image) + self.damping * dual
+        """Apply R K Rᵀ + λ to a dual (h, w); for the smooth fields without leaving its size."""
+        measured = self.valid * dual
+        image = torch.zeros_like(dual)
+        for variance, rows, cols in self._measured(SMOOTH):
+            image = image + variance * (rows @ measured @ cols)
+        if self.features is not None:
+            image = image + self.reduce(self.explained(self.reduce.transpose(measured)))
+        return self.valid * image + self.damping * dual
 
     def solve(
         self, right: Tensor, iterations: int, prepare: Callable[[Tensor], Tensor] = lambda r: r
@@ -194,21 +204,25 @@ class _Model:
 
     def preconditioner(self) -> Callable[[Tensor], Tensor]:
         """Return the inverse of the system's diagonal in the cosine basis, on an even average."""
-        fields = list(SMOOTH)
+        fields = SMOOTH
         if self.features is not None:
             total = sum(variance for variance, _ in EXPLAINED)
-            fields.append((DETAIL_SHARE * total * len(self.features), DETAIL_WIDTH))
+            fields = *SMOOTH, (DETAIL_SHARE * total * len(self.features), DETAIL_WIDTH)
+        rows, cols = (cosines(n, str(self.valid.device)) for n in self.valid.shape)
         spectrum = sum(
-            variance * torch.outer(*(_spectrum(axis, width * self.ratio) for axis in self._axes))
-            for variance, width in fields
+            variance * torch.outer(_diagonal(rows, down), _diagonal(cols, across))
+            for variance, down, across in self._measured(fields)
         )
         gain = 1 / (spectrum + self.damping)
-        rows, cols = (cosines(axis.shape[0], str(axis.device)) for axis in self._axes)
         return lambda y: rows.mT @ ((rows @ y @ cols.mT) * gain) @ cols
 
-    @property
-    def _axes(self) -> tuple[Tensor, Tensor]:
-        return self.reduce.rows, self.reduce.cols
+    def _measured(self, fields: Fields) -> Iterator[tuple[float, Tensor, Tensor]]:
+        """Yield each field's variance, and its covariance as measured along both axes."""
+        for variance, width in fields:
+            down, across = (
+                _measured(axis, width * self.ratio) for axis in (self.reduce.rows, self.reduce.cols)
+            )
+            yield variance, down, across
 
 
 def _damping(noise: float, contrast: float, ratio: float) -> float:
@@ -221,10 +235,26 @@ def _damping(noise: float, contrast: float, ratio: float) -> float:
 
 def whiten(guide: Tensor, ratio: float) -> Tensor:
     """Turn a guide (G, H, W) into uncorrelated detail (G, H, W) of unit variance."""
-    detail = guide - blur(guide, HIGH_PASS * ratio)
+    detail = detail_of(guide, ratio)
+    return uncorrelated(detail, mixing_of(detail))
+
+
+def detail_of(guide: Tensor, ratio: float) -> Tensor:
+    """Return what of a guide (G, H, W) is finer than about a pixel of the target."""
+    return guide - blur(guide, HIGH_PASS * ratio)
+
+
+def mixing_of(detail: Tensor) -> Tensor:
+    """Return the mixture (G, G) that makes channels of detail (G, ...) uncorrelated and unit."""
     flat = detail.flatten(1)
     values, vectors = torch.linalg.eigh(flat @ flat.mT / flat.shape[1])
-    return torch.einsum("ck,chw->khw", vectors / (values.clamp(min=0) + 1e-3).sqrt(), detail)
+    mixing: Tensor = vectors / (values.clamp(min=0) + 1e-3).sqrt()
+    return mixing
+
+
+def uncorrelated(detail: Tensor, mixing: Tensor) -> Tensor:
+    """Mix the channels of detail (G, H, W)."""
+    return torch.einsum("ck,chw->khw", mixing, detail)
 
 
 def blur(x: Tensor, width: float) -> Tensor:
@@ -238,20 +268,33 @@ def smooth(x: Tensor, width: float) -> Tensor:
     return rows @ (rows.mT @ x @ cols) @ cols.mT
 
 
-def _spread(v: Tensor, fields: tuple[tuple[float, float], ...], ratio: float) -> Tensor:
-    """Sum of Gaussian smoothings, each with its variance."""
-    (first, width), *others = fields
-    total = first * smooth(v, width * ratio)
+def _spread(v: Tensor, fields: Fields, ratio: float) -> Tensor:
+    """Sum of Gaussian smoothings, each with its variance; widths ascend.
+
+    The first is done at full size. What the others add to it is done on the few columns of its
+    factor, for Gaussians of widths w and √(W² − w²) make one of width W.
+    """
+    (variance, width), *others = fields
+    first = width * ratio
+    rows, cols = (_factor(n, first, str(v.device)) for n in (v.shape[-2], v.shape[-1]))
+    few = rows.mT @ v @ cols
+    total = variance * few
     for variance, width in others:
-        total = total + variance * smooth(v, width * ratio)
-    return total
+        more = math.sqrt((width * ratio) ** 2 - first**2)
+        total = total + variance * smooth(few, more / _step(first))
+    return rows @ total @ cols.mT
+
+
+def _step(width: float) -> float:
+    """Distance of the columns of `_factor`, in pixels."""
+    return max(1.0, 1.05 * width / math.sqrt(2))
 
 
 @lru_cache(maxsize=128)
 def _factor(n: int, width: float, device: str) -> Tensor:
     """L of shape (n, m) with few columns, so that L Lᵀ smooths by ``width`` pixels."""
     half = width / math.sqrt(2)
-    step = max(1.0, 1.05 * half)
+    step = _step(width)
     count = math.ceil(n / step) + 6
     centres = (torch.arange(count) - (count - 1) / 2) * step + (n - 1) / 2
     factor = torch.exp(-((torch.arange(n)[:, None] - centres) ** 2) / (2 * half**2))
@@ -260,8 +303,13 @@ def _factor(n: int, width: float, device: str) -> Tensor:
     return (factor / gain[n // 2].sqrt()).to(device)
 
 
-@lru_cache(maxsize=16)
-def _spectrum(axis: Tensor, width: float) -> Tensor:
-    """Diagonal (n,) of A G Aᵀ in the cosine basis, A of shape (n, N), G Gaussian smoothing."""
-    seen: Tensor = cosines(len(axis), str(axis.device)) @ axis
-    return (seen @ _factor(axis.shape[1], width, str(axis.device))).square().sum(1)
+@lru_cache(maxsize=32)
+def _measured(axis: Tensor, width: float) -> Tensor:
+    """Return A G Aᵀ (n, n), A (n, N) the imaging operator on one axis, G Gaussian smoothing."""
+    seen = axis @ _factor(axis.shape[1], width, str(axis.device))
+    return seen @ seen.mT
+
+
+def _diagonal(basis: Tensor, matrix: Tensor) -> Tensor:
+    """Diagonal (n,) of a matrix (n, n) in an orthonormal basis, whose rows are given."""
+    return ((basis @ matrix) * basis).sum(1)

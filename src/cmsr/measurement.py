@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,9 +28,23 @@ LEAST_ERROR = 0.05
 """Least variance of the estimate's error, in variances of the noise."""
 
 
+class Level(NamedTuple):
+    """What is the same for all parts of one image.
+
+    Its mean and standard deviation, and the damping by which a result agrees within its noise.
+    """
+
+    mean: float
+    contrast: float
+    damping: float
+
+
 @dataclass(frozen=True)
 class Measurement:
-    """One channel of a target: y (h, w), 1 where it was measured, how it was made, its noise."""
+    """One channel of a target: y (h, w), 1 where it was measured, how it was made, its noise.
+
+    ``level`` is that of the image that it is a part of, where it is one.
+    """
 
     y: Tensor
     valid: Tensor
@@ -37,6 +52,7 @@ class Measurement:
     ratio: float
     iterations: int
     noise: float = 0.0
+    level: Level | None = None
 
     def estimate(self, features: Tensor | None) -> Tensor:
         """Return the local linear estimate (H, W); of the guide's part, what is witnessed."""
@@ -48,6 +64,7 @@ class Measurement:
             self.ratio,
             iterations=self.iterations,
             noise=self.noise,
+            level=self.level and self.level[:2],
         )
         if features is None:
             return smooth
@@ -70,7 +87,8 @@ class Measurement:
 
     def consistent(self, x: Tensor) -> Tensor:
         """Make (H, W) agree with the measurement, within its noise."""
-        return project(x, self.y, self.reduce, self.valid, self._damping(x))
+        damping = self.level.damping if self.level else self.damping(x)
+        return project(x, self.y, self.reduce, self.valid, damping)
 
     def denoised(self, x: Tensor, schedule: Schedule) -> Tensor:
         """Alternate denoising and consistency."""
@@ -80,11 +98,11 @@ class Measurement:
 
     def strengths(self, threshold: float, variation: float) -> tuple[float, float]:
         """Return a schedule's numbers in units of the data, no lower than the noise asks for."""
-        unit = UNIT * float(self.y.std())
+        unit = UNIT * (self.level.contrast if self.level else float(self.y.std()))
         least = NOISE_THRESHOLD * self.ratio * self.noise
         return max(threshold * unit, least), max(variation * unit, NOISE_VARIATION * self.noise)
 
-    def _damping(self, x: Tensor) -> float:
+    def damping(self, x: Tensor) -> float:
         """Weigh the noise of y against what ``x`` is off, for `project` to do what is likeliest.
 
         The residual's variance is that of the noise plus that of the image's error, as the

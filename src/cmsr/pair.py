@@ -85,7 +85,7 @@ class Pair:
         return cls(
             target=_tensor(fill_holes(data, target.valid)),
             valid=_tensor(target.valid[None]),
-            guide=None if guide is None else _guide_tensor(guide, notes),
+            guide=None if guide is None else guide_tensor(guide, notes),
             shape=shape,
             offset=offset,
             scale=scale,
@@ -135,6 +135,18 @@ class Pair:
             valid=self.valid.to(device),
             guide=guide,
             segments=None if self.segments is None else self.segments.to(device),
+        )
+
+    def part(
+        self, box: tuple[int, int, int, int], shape: tuple[int, int], guide: Tensor | None
+    ) -> Self:
+        """Return what a box (top, left, bottom, right) of the target holds, with its own guide.
+
+        It has the units and the range of the whole; ``shape`` is that of its result.
+        """
+        inside = np.s_[..., box[0] : box[2], box[1] : box[3]]
+        return replace(
+            self, target=self.target[inside], valid=self.valid[inside], guide=guide, shape=shape
         )
 
     def at(self, shape: tuple[int, int]) -> Self:
@@ -216,7 +228,10 @@ def _hole(target: Raster) -> float | None:
     return float("nan") if np.issubdtype(target.data.dtype, np.floating) else None
 
 
-def _guide_tensor(guide: Raster, notes: list[str]) -> Tensor:
+def guide_tensor(
+    guide: Raster, notes: list[str], span: tuple[float, float] | None = None
+) -> Tensor:
+    """Check a guide and bring it to (1, G, H, W), ``span`` or its own range to [0, 1]."""
     data, alpha = guide.data, guide.alpha
     if len(data) in (2, 4) and not guide.profile:
         data, alpha = data[:-1], True
@@ -227,12 +242,13 @@ def _guide_tensor(guide: Raster, notes: list[str]) -> Tensor:
             f"{guide.name}: the guide has {len(data)} channels; 1 (grey) or 3 (RGB) are right"
         )
     valid = np.isfinite(data).all(axis=0) if alpha else guide.valid
-    low, high = _guide_range(data, valid)
+    low, high = span or guide_span(data, valid)
     values = np.where(valid, (np.where(valid, data, 0) - low) / (high - low), 0.0)
     return _tensor(fill_holes(values, valid))
 
 
-def _guide_range(data: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> tuple[float, float]:
+def guide_span(data: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """Return what counts as black and as white in a guide (C, H, W)."""
     if data.dtype == np.uint8:
         return 0.0, 255.0
     seen = data[:, valid] if valid.any() else np.zeros(1)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import torch
@@ -29,6 +30,16 @@ def both(first: Callable[[], T], second: Callable[[], U]) -> tuple[T, U]:
     """Run two tasks of different kinds as `together` does."""
     results = together(cast(Callable[[], Any], first), second)
     return cast(T, results[0]), cast(U, results[1])
+
+
+@contextmanager
+def no_denormals() -> Iterator[None]:
+    """Take numbers too small to matter for zero: computing with them is ten times slower."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def _start() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from cmsr.evidence import Evidence, picture
 from cmsr.files.inputs import Source, check_size, read_pair, read_segments
 from cmsr.imaging import Imaging, imaging_of, named_kernel
 from cmsr.pair import Pair
+from cmsr.parallel import no_denormals
 from cmsr.published import two_branch
 from cmsr.published.train import Progress
 from cmsr.solution import Solution
@@ -119,7 +120,7 @@ def upscale(
     pair = Pair.of(raster, photo, config.ratio, fill=config.fill, segments=labels).to(device)
     check_size(raster, pair.shape, config)
     imaging = imaging_of(pair, kernel or _kernel_before(previous))
-    with _no_denormals():
+    with no_denormals():
         solution = _solve(pair, imaging, config, progress, (previous or {}).get("alignment"))
     stacked = pair.denormalise(solution.image)
     return Result(
@@ -145,16 +146,6 @@ def upscale(
         },
         evidence=Evidence.of(raster, pair, imaging, solution),
     )
-
-
-@contextmanager
-def _no_denormals() -> Iterator[None]:
-    """Take numbers too small to matter for zero: computing with them is ten times slower."""
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
 
 
 def _kernel_before(previous: Mapping[str, Any] | None) -> Kernel | None:

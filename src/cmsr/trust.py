@@ -75,7 +75,9 @@ def _ramp(gain: float, bounds: tuple[float, float]) -> float:
     return share * share * (3 - 2 * share)
 
 
-def region_weights(predicted: Tensor, y: Tensor, hidden: Tensor) -> Tensor:
+def region_weights(
+    predicted: Tensor, y: Tensor, hidden: Tensor, errors: Tensor | None = None
+) -> Tensor:
     """Weigh estimates against each other, region by region.
 
     Parameters
@@ -86,6 +88,8 @@ def region_weights(predicted: Tensor, y: Tensor, hidden: Tensor) -> Tensor:
         Measurement.
     hidden : Tensor, shape (h, w)
         1 where the estimates had not seen it.
+    errors : Tensor, shape (K,), optional
+        Mean squared error of each on the hidden pixels of the image that this is a part of.
 
     Returns
     -------
@@ -94,8 +98,9 @@ def region_weights(predicted: Tensor, y: Tensor, hidden: Tensor) -> Tensor:
     """
     error = (predicted - y) ** 2 * hidden
     local = blur(error, REGION) / (blur(hidden, REGION) + 1e-9)
-    overall = error.sum((1, 2), keepdim=True) / hidden.sum().clamp(min=1)
-    mixed = (1 - WHOLE) * local.clamp(min=0) + WHOLE * overall
+    if errors is None:
+        errors = error.sum((1, 2)) / hidden.sum().clamp(min=1)
+    mixed = (1 - WHOLE) * local.clamp(min=0) + WHOLE * errors[:, None, None]
     score = -SHARPNESS * torch.log(mixed + 1e-7)
     score[0] += SHARPNESS * CAUTION_DB * math.log(10) / 10
     return torch.softmax(score, dim=0)

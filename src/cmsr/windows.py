@@ -1,134 +1,56 @@
 """Results too large for memory: the guide is read, and the result written, window by window.
 
-Windows begin and end where pixels of target and guide do, overlap, and are faded into each other,
-so that each is an ordinary pair.
+What must be the same for all is settled once, on samples.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from rasterio.windows import Window
+from torch import Tensor
 
+from cmsr import quick
+from cmsr.closed_form import FINENESS, aligned
 from cmsr.config import Config
-from cmsr.errors import InputError, OutputError
+from cmsr.degrade import resampler
+from cmsr.errors import OptionError, OutputError
 from cmsr.files import io, raster_io
 from cmsr.files.atomic import replacing
 from cmsr.files.inputs import Source, gigabytes, read_guide
 from cmsr.files.raster import Raster
 from cmsr.files.raster_io import Grid
-from cmsr.imaging import imaging_of
-from cmsr.pair import Pair
-from cmsr.parallel import together
-from cmsr.pipeline import Result, upscale
+from cmsr.imaging import Imaging, imaging_of, named_kernel
+from cmsr.pair import Pair, guide_span, guide_tensor
+from cmsr.parallel import no_denormals, together
 from cmsr.published.train import Progress
+from cmsr.tiles import Box, Plan, Strip, Tile
+from cmsr.trust import hide
+from cmsr.warps.alignment import Alignment
+from cmsr.warps.warp import Size, compose, inside, sample
 
-SIDE = 1024
+SIDE = 640
 """Side of a window without its overlap, at most, in pixels of the result."""
 
-FADE = 8
-"""Pixels of the target on each side of a seam over which two windows fade into each other."""
+ALIGNED_SIDE = 512
+"""Longer side of what the alignment is found from, in pixels of the target, at most."""
 
-Box = tuple[int, int, int, int]
-"""Top, left, bottom, right."""
+REACH = 3
+"""Pixels beside a place at which a guide is read that take part in the interpolation."""
 
-
-class Tile(NamedTuple):
-    """A part of the target, and the larger part that it is computed from."""
-
-    core: Box
-    outer: Box
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a result is cut up.
-
-    Attributes
-    ----------
-    target, result : (int, int)
-        Heights and widths.
-    side : (int, int)
-        Height and width of a window in pixels of the target; the result has a pixel border
-        wherever it begins.
-    """
-
-    target: tuple[int, int]
-    result: tuple[int, int]
-    side: tuple[int, int]
-
-    @classmethod
-    def of(
-        cls, target: tuple[int, int], result: tuple[int, int], name: str, side: int = SIDE
-    ) -> Plan:
-        """Choose windows of about ``side`` pixels of the result.
-
-        Raises
-        ------
-        InputError
-            If the ratio leaves no place to cut.
-        """
-        sides = []
-        for small, large in zip(target, result, strict=True):
-            unit = small // math.gcd(small, large)
-            wanted = max(4 * FADE, side * small // large)
-            if unit > 2 * wanted:
-                raise InputError(
-                    f"{name}: {large} : {small} pixels leave no place to cut the image into "
-                    "windows; crop it so that the ratio is simpler, or raise --max-memory"
-                )
-            sides.append(max(unit, wanted // unit * unit))
-        return cls(target, result, (sides[0], sides[1]))
-
-    def bands(self) -> Iterator[list[Tile]]:
-        """Yield rows of tiles from top to bottom, each from left to right."""
-        height, width = self.target
-        for top in _starts(height, self.side[0]):
-            bottom = _end(top, height, self.side[0])
-            yield [
-                Tile((top, left, bottom, right), self._around((top, left, bottom, right)))
-                for left in _starts(width, self.side[1])
-                for right in [_end(left, width, self.side[1])]
-            ]
-
-    def _around(self, core: Box) -> Box:
-        """Add the overlap, in steps at which pixels of the result begin too."""
-        steps = [small // math.gcd(small, large)
-                 for small, large in zip(self.target, self.result, strict=True)]  # fmt: skip
-        down, across = (math.ceil(2 * FADE / step) * step for step in steps)
-        top, left, bottom, right = core
-        return (
-            max(0, top - down),
-            max(0, left - across),
-            min(self.target[0], bottom + down),
-            min(self.target[1], right + across),
-        )
-
-    def fine(self, box: Box) -> Box:
-        """Return a box of the target in pixels of the result."""
-        (h, w), (big_h, big_w) = self.target, self.result
-        top, left, bottom, right = box
-        return top * big_h // h, left * big_w // w, bottom * big_h // h, right * big_w // w
-
-
-def _starts(length: int, side: int) -> range:
-    """Where windows begin; what would be left of less than half a window joins the last."""
-    count = max(1, (2 * length + side) // (2 * side))
-    return range(0, count * side, side)
-
-
-def _end(start: int, length: int, side: int) -> int:
-    return length if start == _starts(length, side)[-1] else start + side
+SAMPLE = 512
+"""Side of a sample, of which there are at most four, in pixels of the result."""
 
 
 def needed(shape: tuple[int, int], channels: int, config: Config) -> bool:
@@ -136,28 +58,33 @@ def needed(shape: tuple[int, int], channels: int, config: Config) -> bool:
     return gigabytes(shape, channels) > config.max_memory
 
 
+def enlarged(shape: tuple[int, int], ratio: float) -> tuple[int, int]:
+    """Return the shape of a result without a guide."""
+    return round(shape[0] * ratio), round(shape[1] * ratio)
+
+
 def upscale_to_file(
     target: Raster,
-    guide: Callable[[Box], Raster],
+    guide: Callable[[Box], Raster] | None,
     shape: tuple[int, int],
     out: Path,
     config: Config,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Upscale by windows into a GeoTIFF, whole or not at all.
+    """Upscale by windows, with the quick method, into a GeoTIFF, whole or not at all.
 
     Parameters
     ----------
     target : Raster
         Prepared: holes marked, native size.
-    guide : callable
+    guide : callable or None
         Returns the guide in a box of pixels of the result; see `reader`.
     shape : (int, int)
         Of the result.
     out : Path
         Ends in .tif.
     config : Config
-        Options of every window's run.
+        How to do it.
     progress : callable, optional
         Told the number of windows done.
 
@@ -165,29 +92,207 @@ def upscale_to_file(
     -------
     dict
         What `Result.info` holds of a run, and the number of windows.
+
+    Raises
+    ------
+    OptionError
+        If the method works on whole images only.
+    OutputError
+        If the result cannot be written.
+    InputError
+        If an image cannot be used, or cannot be cut.
     """
+    started = time.perf_counter()
     if out.suffix.lower() not in (".tif", ".tiff"):
         raise OutputError(f"{out}: a result of this size is written as .tif only")
-    per_pixel = gigabytes((1, 1), len(target.data))
-    cores = torch.get_num_threads()
-    side = min(SIDE, int(math.sqrt(config.max_memory / per_pixel / cores)) // 2)
-    plan = Plan.of(target.shape, shape, target.name, side)
-    config = _settled(target, guide, plan, config)
-
-    total = sum(len(band) for band in plan.bands())
-    infos: list[dict[str, Any]] = []
-    with replacing(out) as temporary, _writer(temporary, target, shape) as write:
-        strip = _Strip(plan, len(target.data))
+    if config.method == "two-branch":
+        raise OptionError(
+            f"a result of {shape[1]} × {shape[0]} pixels is made by windows, and preset paper "
+            "works on whole images only; choose preset default, or raise --max-memory"
+        )
+    plan = Plan.of(target.shape, shape, target.name, _side(len(target.data), config))
+    work = _Work(target, guide, plan, config)
+    total, done, weights = sum(len(band) for band in plan.bands()), 0, []
+    with (
+        no_denormals(),
+        replacing(out) as temporary,
+        _writer(temporary, target, shape) as write,
+    ):
+        strip = Strip(plan, len(target.data), work.pair)
         for band in plan.bands():
-            for tiles in [band[first : first + cores] for first in range(0, len(band), cores)]:
-                runs = [partial(_run, target, guide, plan, tile, config) for tile in tiles]
-                for tile, result in zip(tiles, together(*runs), strict=True):
-                    strip.add(tile, result)
-                    infos.append(result.info)
-                    if progress:
-                        progress("windows", len(infos), total, 0.0)
+            for some in _batched(band):
+                made = together(*(partial(work.window, tile.outer) for tile in some))
+                for tile, (image, valid, weight) in zip(some, made, strict=True):
+                    strip.add(tile, image, valid)
+                    weights.append(weight)
+                done += len(some)
+                if progress:
+                    progress("windows", done, total, 0.0)
             write(*strip.finished(band))
-    return _merged(infos, shape)
+    return work.facts() | {
+        "seconds": time.perf_counter() - started,
+        "guide_weight": float(np.mean(weights)),
+        "windows": total,
+    }
+
+
+def _side(channels: int, config: Config) -> int:
+    """Choose a side of windows of which every core can work on one."""
+    each = config.max_memory / gigabytes((1, 1), channels) / torch.get_num_threads()
+    return min(SIDE, int(math.sqrt(each)))
+
+
+class _Work:
+    """A target held whole, its guide read by boxes, and what is settled for all windows."""
+
+    def __init__(
+        self, target: Raster, guide: Callable[[Box], Raster] | None, plan: Plan, config: Config
+    ) -> None:
+        self.guide, self.plan, self.config = guide, plan, config
+        self.pair = replace(Pair.of(target, None, 1, fill=config.fill), shape=plan.result)
+        self.kept = hide(self.pair.valid[0, 0], config.seed)
+        self.notes: list[str] = []
+        self.span: tuple[float, float] | None = None
+        self.alignment: Alignment | None = None
+        samples = _samples(self.pair, plan)
+        if guide is not None:
+            seen = [guide(plan.fine(box)) for box in samples]
+            spans = [guide_span(raster.data, raster.valid) for raster in seen]
+            self.span = min(low for low, _ in spans), max(high for _, high in spans)
+            if config.align != "off":
+                self.alignment = self._aligned()
+                if self.alignment.refused:
+                    self.guide = None
+        parts = [self.part(box) for box in samples]
+        self.settled = quick.settle(parts, self._imaging(parts[0].pair))
+
+    def _imaging(self, sample: Pair) -> Imaging:
+        """Find in a sample how the target was made."""
+        imaging = imaging_of(sample, named_kernel(self.config.kernel))
+        if isinstance(imaging.kernel, str) and imaging.kernel.endswith("-corners"):
+            raise OptionError(
+                f"kernel is {imaging.kernel!r}, whose grids do not meet where windows begin; "
+                "name another kernel, or raise --max-memory"
+            )
+        return imaging
+
+    def _aligned(self) -> Alignment:
+        """Find where the guide lies, from a smaller version of both."""
+        h, w = self.plan.target
+        share = min(1.0, ALIGNED_SIDE / max(h, w))
+        low = round(h * share), round(w * share)
+        size = (round(FINENESS * low[0]), round(FINENESS * low[1]))
+        smaller = resampler((h, w), low)
+        valid = (smaller(self.pair.valid) > 0.99).float()
+        target = smaller(self.pair.target)
+        pair = replace(self.pair, target=target, valid=valid, guide=self._thinned(size), shape=size)
+        return aligned(pair, Imaging("bicubic", (0.0,) * target.shape[1]), self.config)
+
+    def _thinned(self, size: Size) -> Tensor:
+        """Reduce the guide to (1, G, *size), window by window."""
+        reduce, total = resampler(self.plan.result, size), torch.zeros(())
+        for tile in (tile for band in self.plan.bands() for tile in band):
+            top, left, bottom, right = self.plan.fine(tile.core)
+            guide = self._read((top, left, bottom, right))
+            rows, cols = reduce.rows[:, top:bottom], reduce.cols[:, left:right]
+            used = rows.any(1).nonzero()[:, 0]
+            if total.ndim == 0:
+                total = torch.zeros(1, guide.shape[1], *size)
+            total[:, :, used] += rows[used] @ guide @ cols.mT
+        return total
+
+    def _read(self, fine: Box) -> Tensor:
+        """Read a box of the guide, (1, G, H, W)."""
+        if self.guide is None:
+            raise ValueError("there is no guide")
+        notes: list[str] = []
+        guide = guide_tensor(self.guide(fine), notes, self.span)
+        self.notes += [note for note in notes if note not in self.notes]
+        return guide
+
+    def _moved(self, fine: Box) -> tuple[Tensor, Tensor]:
+        """Read the guide of a box of the result, (1, G, H, W), where it lies, and where it is."""
+        if self.alignment is None or not self.alignment.stages:
+            return self._read(fine), torch.ones(fine[2] - fine[0], fine[3] - fine[1])
+        size = torch.tensor(self.plan.result[::-1])
+        rows, cols = (torch.arange(*fine[axis::2]) + 0.5 for axis in (0, 1))
+        place = torch.stack(torch.meshgrid(cols, rows, indexing="xy"), -1)[None]
+        grid = compose(self.alignment.stages, 2 * place / size - 1)
+        place = (grid + 1) / 2 * size
+        first = place.amin((0, 1, 2)).long() - REACH
+        last = place.amax((0, 1, 2)).long() + REACH + 1
+        left, top = (int(x) for x in first.clamp(min=0).minimum(size - 1))
+        right, bottom = (int(x) for x in last.minimum(size).maximum(torch.tensor([left, top]) + 1))
+        guide = self._read((top, left, bottom, right))
+        corner, extent = torch.tensor([left, top]), torch.tensor([right - left, bottom - top])
+        moved = sample(guide, 2 * (place - corner) / extent - 1, "bicubic")
+        return moved, inside(grid)[0].float()
+
+    def part(self, box: Box) -> quick.Part:
+        """Cut a box of the target out, with its guide."""
+        fine = self.plan.fine(box)
+        guide, seen = (None, None) if self.guide is None else self._moved(fine)
+        shape = fine[2] - fine[0], fine[3] - fine[1]
+        within = np.s_[box[0] : box[2], box[1] : box[3]]
+        return quick.Part(self.pair.part(box, shape, guide), self.kept[within], seen)
+
+    def window(self, box: Box) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_], float]:
+        """Make a window: values (C, H, W) in the target's units, where they are valid, trust."""
+        part = self.part(box)
+        image, weight = quick.solve(part, self.settled)
+        return part.pair.denormalise(image), part.pair.valid_at_output(), float(weight.mean())
+
+    def facts(self) -> dict[str, Any]:
+        """Tell of the run what is known before its end."""
+        imaging, alignment = self.settled.imaging, self.alignment
+        note = (
+            "made by windows with a quicker method, for want of memory: --max-memory "
+            f"{math.ceil(gigabytes(self.plan.result, len(imaging.noise)))} does it whole"
+        )
+        return {
+            "preset": self.config.preset,
+            "seed": self.config.seed,
+            "ratio": self.pair.ratio,
+            "kernel": str(imaging.kernel),
+            "kernel_confidence": imaging.confidence,
+            "noise": [float(n) for n in np.multiply(imaging.noise, self.pair.scale.ravel())],
+            "alignment": self._displacement(),
+            "device": "cpu",
+            "notes": [note, *self.pair.notes, *self.notes, *imaging.notes],
+            "size": list(self.plan.result),
+            "warnings": list(alignment.warnings) if alignment else [],
+        }
+
+    def _displacement(self) -> dict[str, Any] | None:
+        """Tell of the alignment, in pixels of the guide itself."""
+        if self.alignment is None:
+            return None
+        facts = self.alignment.facts()
+        finer = self.plan.result[0] / self.alignment.size[0]
+        lengths = ("median_displacement", "largest_displacement")
+        return facts | {name: facts[name] * finer for name in lengths}
+
+
+def _samples(pair: Pair, plan: Plan) -> list[Box]:
+    """Choose, in each quarter of a target, the box with the most contrast."""
+    down, across = Plan.of(plan.target, plan.result, "", SAMPLE).side
+    y, valid = pair.target[0].mean(0), pair.valid[0, 0]
+    best: dict[tuple[bool, bool], tuple[float, Box]] = {}
+    for top in range(0, max(1, plan.target[0] - down + 1), down):
+        for left in range(0, max(1, plan.target[1] - across + 1), across):
+            box = (top, left, min(top + down, len(y)), min(left + across, y.shape[1]))
+            inside = np.s_[box[0] : box[2], box[1] : box[3]]
+            score = float(y[inside].std() * valid[inside].mean())
+            quarter = 2 * top + down > len(y), 2 * left + across > y.shape[1]
+            best[quarter] = max(best.get(quarter, (-1.0, box)), (score, box))
+    return [box for _, box in sorted(best.values(), reverse=True)]
+
+
+def _batched(band: list[Tile]) -> Iterator[list[Tile]]:
+    """Yield as many tiles as there are cores to use, again and again."""
+    cores = torch.get_num_threads()
+    for first in range(0, len(band), cores):
+        yield band[first : first + cores]
 
 
 def reader(guide: Source, config: Config, grid: Grid | None) -> Callable[[Box], Raster]:
@@ -210,24 +315,6 @@ def _window(box: Box) -> Window:
     return Window(left, top, right - left, bottom - top)
 
 
-def _settled(target: Raster, guide: Callable[[Box], Raster], plan: Plan, config: Config) -> Config:
-    """Find in the middle of the image what is the same everywhere: how it was made."""
-    if config.kernel != "auto":
-        return config
-    bands = list(plan.bands())
-    middle = bands[len(bands) // 2]
-    outer = middle[len(middle) // 2].outer
-    pair = Pair.of(part(target, outer), guide(plan.fine(outer)))
-    return replace(config, kernel=str(imaging_of(pair, None).kernel))
-
-
-def _run(
-    target: Raster, guide: Callable[[Box], Raster], plan: Plan, tile: Tile, config: Config
-) -> Result:
-    piece = part(target, tile.outer)
-    return upscale(piece, guide(plan.fine(tile.outer)), **asdict(config))
-
-
 @contextmanager
 def _writer(
     path: Path, like: Raster, shape: tuple[int, int]
@@ -245,72 +332,3 @@ def _writer(
             dataset.write(rows, window=window)
 
         yield write
-
-
-class _Strip:
-    """The rows of the result under work: tiles added with fading borders.
-
-    Where tiles overlap, the weights of all sum to one.
-    """
-
-    def __init__(self, plan: Plan, channels: int) -> None:
-        self.plan, self.first = plan, 0
-        self.values = np.zeros((channels, 0, plan.result[1]))
-        self.valid = np.zeros((0, plan.result[1]), bool)
-        self.dtype: np.dtype[Any] = np.dtype(float)
-        self.hole: Any = 0
-
-    def add(self, tile: Tile, result: Result) -> None:
-        """Add one tile's result."""
-        top, left, bottom, right = self.plan.fine(tile.outer)
-        missing = bottom - self.first - self.values.shape[1]
-        if missing > 0:
-            self.values = np.pad(self.values, ((0, 0), (0, missing), (0, 0)))
-            self.valid = np.pad(self.valid, ((0, missing), (0, 0)))
-        image = result.image[None] if result.image.ndim == 2 else np.moveaxis(result.image, -1, 0)
-        if not result.valid.all():
-            self.hole = image[:, ~result.valid][0, 0]
-        self.dtype = image.dtype
-        inside = np.s_[top - self.first : bottom - self.first, left:right]
-        weight = np.outer(*self._weights(tile))
-        self.values[:, *inside] += np.where(result.valid, image, 0) * weight
-        self.valid[inside] = result.valid
-
-    def _weights(self, tile: Tile) -> list[npt.NDArray[np.float64]]:
-        """Ramps from 0 to 1 across each seam, along both axes."""
-        core, outer = self.plan.fine(tile.core), self.plan.fine(tile.outer)
-        ramps = []
-        for axis in (0, 1):
-            fade = FADE * self.plan.result[axis] / self.plan.target[axis]
-            place = np.arange(outer[axis], outer[axis + 2]) + 0.5
-            ramp = np.ones(len(place))
-            if core[axis] > 0:
-                ramp *= np.clip((place - core[axis]) / (2 * fade) + 0.5, 0, 1)
-            if core[axis + 2] < self.plan.result[axis]:
-                ramp *= np.clip((core[axis + 2] - place) / (2 * fade) + 0.5, 0, 1)
-            ramps.append(ramp)
-        return ramps
-
-    def finished(self, band: list[Tile]) -> tuple[int, npt.NDArray[Any], npt.NDArray[np.bool_]]:
-        """Take off, from the top, the rows that no later band adds to: first row, values, valid."""
-        core, outer = self.plan.fine(band[0].core), self.plan.fine(band[0].outer)
-        end = core[2] if core[2] == self.plan.result[0] else 2 * core[2] - outer[2]
-        count = end - self.first
-        values, valid, first = self.values[:, :count], self.valid[:count], self.first
-        self.values, self.valid, self.first = self.values[:, count:], self.valid[count:], end
-        if np.issubdtype(self.dtype, np.integer):
-            values = np.rint(values)
-        return first, np.where(valid, values, self.hole).astype(self.dtype), valid
-
-
-def _merged(infos: list[dict[str, Any]], shape: tuple[int, int]) -> dict[str, Any]:
-    """Tell of all windows' runs as of one."""
-    return infos[0] | {
-        "alignment": {},
-        "seconds": sum(info["seconds"] for info in infos),
-        "notes": list(dict.fromkeys(note for info in infos for note in info["notes"])),
-        "warnings": list(dict.fromkeys(text for info in infos for text in info["warnings"])),
-        "size": list(shape),
-        "guide_weight": float(np.mean([info["guide_weight"] for info in infos])),
-        "windows": len(infos),
-    }
