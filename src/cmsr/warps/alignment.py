@@ -100,13 +100,16 @@ class Alignment:
 
     def seen(self, size: Size | None = None, device: torch.device | None = None) -> Tensor:
         """Return 1 where the guide reaches and shows what the target sees, else 0, (H, W)."""
-        grid = identity_grid(size or self.size, device=device)
-        shown = torch.ones(grid.shape[:3], dtype=torch.bool, device=device)
+        return self.placed(identity_grid(size or self.size, device=device))[1][0].float()
+
+    def placed(self, grid: Tensor) -> tuple[Tensor, Tensor]:
+        """Return where places of a grid (1, H, W, 2) read the guide, and whether it shows them."""
+        shown = torch.ones(grid.shape[:3], dtype=torch.bool, device=grid.device)
         for warp, theta in reversed(self.stages):
             if isinstance(warp, Segments):
                 shown &= warp.seen(theta, grid)
             grid = warp(theta, grid)
-        return (shown & inside(grid))[0].float()
+        return grid, shown & inside(grid)
 
     def owners(self, size: Size | None = None) -> Tensor | None:
         """Return which segment each place moves with, (H, W); None where all is one."""
