@@ -13,24 +13,39 @@ from cmsr.config import Config
 from cmsr.degrade import resampler
 from cmsr.errors import OptionError
 from cmsr.files import io
+from cmsr.report.segmented import segmented
+from cmsr.segment_map import draw_segments
 from cmsr.warps.alignment import Alignment
-from cmsr.warps.matching import SIDE, matched, propagate
+from cmsr.warps.belief import propagate
+from cmsr.warps.matching import REACH, matched, worth_matching
 from cmsr.warps.piecewise import Segments
 from cmsr.warps.superpixels import numbered, superpixels
-from cmsr.warps.warp import Affine, displacement, identity_grid
+from cmsr.warps.tearing import torn
+from cmsr.warps.warp import Affine, Motion, displacement, identity_grid
 from tests.conftest import smooth_field
 
 SIZE = (192, 256)
+SIDES = 2 * REACH + 1
 MOVES = (0, 12, 20)
 """Pixels by which the background and two objects lie further right in the guide."""
 
 
-class Layered:
-    """A target and a guide from another viewpoint: a background, an ellipse and a rectangle."""
+STILL = np.zeros((2, 2))
+BENDS = (STILL, np.array([[0.03, -0.07], [0.07, 0.03]]), np.array([[0.06, 0.04], [0.0, 0.0]]))
+"""What is added to the identity for the background, an object that turns and one that slants."""
 
-    def __init__(self, seed: int) -> None:
+CENTRES = ((0, 0), (77, 86), (184, 106))
+
+
+class Layered:
+    """A target and a guide from another viewpoint: a background, an ellipse and a rectangle.
+
+    A place p of a layer lies at p + move + bend (p - centre) in the guide.
+    """
+
+    def __init__(self, seed: int, bends: tuple[np.ndarray, ...] = (STILL,) * 3) -> None:
         rng = np.random.default_rng(seed)
-        y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+        places = np.moveaxis(np.mgrid[: SIZE[0], : SIZE[1]][::-1], 0, -1).astype(float)  # x, y
         pictures = []
         for layer in range(3):
             regions = np.digitize(
@@ -40,37 +55,45 @@ class Layered:
             heat = rng.permutation(np.linspace(0.1, 0.9, 8))[regions]
             pictures.append((heat, rng.uniform(20, 235, (8, 3))[regions]))
 
-        def place(shifts: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            first, second = x - shifts[1], x - shifts[2]
+        def shown(own: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            """Show what lies where each layer has its places (x, y) in the target's frame."""
+            (x, y), (u, v) = (np.moveaxis(own[layer], -1, 0) for layer in (1, 2))
             which = np.zeros(SIZE, int)
-            which[((first - 77) / 44) ** 2 + ((y - 86) / 54) ** 2 < 1] = 1
-            which[(abs(second - 184) < 33) & (abs(y - 106) < 58)] = 2
-            at = x + 20 - np.array(shifts)[which]
-            heat, colour = (
-                np.choose(
-                    which if part == 0 else which[..., None], [p[part][y, at] for p in pictures]
-                )
-                for part in (0, 1)
-            )
+            which[((x - 77) / 44) ** 2 + ((y - 86) / 54) ** 2 < 1] = 1
+            which[(abs(u - 184) < 33) & (abs(v - 106) < 58)] = 2
+            heat, colour = np.zeros(SIZE), np.zeros((*SIZE, 3))
+            for layer, (part, paint) in enumerate(pictures):
+                col, row = np.rint(own[layer][which == layer]).astype(int).T
+                at = row.clip(0, SIZE[0] - 1), (col + 20).clip(0, SIZE[1] + 39)
+                heat[which == layer], colour[which == layer] = part[at], paint[at]
             return heat, colour, which
 
-        heat, _, self.here = place((0, 0, 0))
-        _, colour, self.there = place(MOVES)
+        heat, _, self.here = shown([places] * 3)
+        maps = [
+            (np.eye(2) + bend, np.array(centre), np.array((move, 0)))
+            for bend, centre, move in zip(bends, CENTRES, MOVES, strict=True)
+        ]
+        inverse = [(places - c - m) @ np.linalg.inv(a).T + c for a, c, m in maps]
+        _, colour, self.there = shown(inverse)
         noisy = colour + rng.normal(0, 2, colour.shape)
         self.guide = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
         reduce = resampler(SIZE, (SIZE[0] // 4, SIZE[1] // 4))
         self.target = reduce(torch.from_numpy(heat).float())
-        self.move = np.array(MOVES)[self.here]
-        at = (x + self.move).clip(0, SIZE[1] - 1)
-        self.visible = np.take_along_axis(self.there, at, 1) == self.here
+        moved = np.stack([(places - c) @ a.T + c + m for a, c, m in maps])
+        guided = np.take_along_axis(moved, self.here[None, ..., None], 0)[0]
+        self.move = guided - places
+        at = np.rint(guided).astype(int).clip(0, np.array(SIZE[::-1]) - 1)
+        self.visible = self.there[at[..., 1], at[..., 0]] == self.here
 
     @property
     def photo(self) -> Tensor:
         return torch.from_numpy(self.guide).permute(2, 0, 1).float() / 255
 
     def error(self, grid: Tensor) -> np.ndarray:
-        moved = displacement(grid, SIZE)[0].numpy()
-        return np.hypot(moved[..., 0] - self.move, moved[..., 1])
+        return self.off(displacement(grid, SIZE)[0].numpy())
+
+    def off(self, field: np.ndarray) -> np.ndarray:
+        return np.hypot(*np.moveaxis(field - self.move, -1, 0))
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +116,48 @@ def test_displacements_up_to_twenty_pixels_are_found(seed: int, given: bool) -> 
     assert seen[scene.visible].mean() > 0.7
 
 
+@pytest.mark.parametrize("how", ["auto", "segments"])
+def test_objects_that_turn_and_slant_are_followed(how: str) -> None:
+    """Displacements alone would leave several pixels at their ends."""
+    scene = Layered(4, BENDS)
+    found = cmsr.align(scene.target.numpy(), scene.guide, align=how)
+    off = scene.off(found.displacement)
+    for layer in range(3):
+        assert np.median(off[scene.visible & (scene.here == layer)]) <= 0.5
+    assert (~found.valid)[~scene.visible].mean() >= 0.9
+    (stage,) = (s for s in found.info["alignment"]["stages"] if s["warp"] == "segments")
+    linear = np.array(stage["parameters"]).reshape(-1, Affine.dim)[:, 2:]
+    assert {True, False} == set(linear.any(1).tolist())
+
+
+def test_a_segment_that_hidden_pixels_do_not_prove_inherits() -> None:
+    scene = Layered(0)
+    whole = torch.ones_like(scene.target)
+    labels = torch.from_numpy(scene.there)
+
+    def misfit(motion: Motion) -> Tensor:
+        """Good for the first object, bad for the second."""
+        moved = displacement(motion[0](motion[1], identity_grid(tuple(whole.shape))), SIZE)[
+            0, ..., 0
+        ]
+        here = torch.from_numpy(scene.here)[2::4, 2::4]
+        return torch.where(here == 1, (moved - MOVES[1]).abs(), moved.abs()) + 1
+
+    motion = torn(scene.target, whole, scene.photo, labels, SIZE, misfit)
+    assert motion is not None
+    moves = displacement(motion[0](motion[1], identity_grid(SIZE)), SIZE)[0, ..., 0].numpy()
+    medians = [np.median(moves[scene.visible & (scene.here == layer)]) for layer in range(3)]
+    assert medians == pytest.approx([0, MOVES[1], 0], abs=0.3)
+    assert torn(scene.target, whole, scene.photo, labels, SIZE, lambda _: whole) is None
+
+
+def test_a_glance_tells_whether_anything_moves_by_itself(layered: Layered) -> None:
+    whole = torch.ones_like(layered.target)
+    assert worth_matching(layered.target, whole, layered.photo)
+    still = resampler(SIZE, (48, 64))(layered.photo.mean(0))
+    assert not worth_matching(still, whole, layered.photo)
+
+
 def test_what_moves_alike_is_not_torn(layered: Layered) -> None:
     """Same viewpoint: nothing to tear, whatever the segments."""
     still = torch.from_numpy(layered.guide).permute(2, 0, 1).float() / 255
@@ -101,12 +166,12 @@ def test_what_moves_alike_is_not_torn(layered: Layered) -> None:
 
 
 def test_a_segment_without_evidence_inherits_its_neighbours_displacement() -> None:
-    evidence = torch.zeros(3, SIDE**2)
+    evidence = torch.zeros(3, SIDES**2)
     evidence[0, 5] = evidence[2, 5] = 40
-    chosen = propagate(evidence, SIDE, torch.tensor([[0, 1], [1, 2]]), torch.tensor([4.0, 4.0]))
+    chosen = propagate(evidence, SIDES, torch.tensor([[0, 1], [1, 2]]), torch.tensor([4.0, 4.0]))
     assert chosen.tolist() == [5, 5, 5]
     evidence[2, 200] = 90
-    apart = propagate(evidence, SIDE, torch.tensor([[0, 1], [1, 2]]), torch.tensor([4.0, 1.0]))
+    apart = propagate(evidence, SIDES, torch.tensor([[0, 1], [1, 2]]), torch.tensor([4.0, 1.0]))
     assert apart.tolist() == [5, 5, 200]
 
 
@@ -134,8 +199,8 @@ def test_the_command_moves_objects(tmp_path: Path, layered: Layered) -> None:
     io.write(Path(mask), layered.there.astype(np.uint8) * 40)
     options = ["--align", "segments", "--segments", mask, "--field", field, "--mask", shown]
     assert main(["align", target, guide, "-o", out, *options]) == 0
-    moved = np.load(field)["displacement"][..., 0]
-    assert np.median(np.abs(moved - layered.move)[layered.visible]) <= 1
+    moved = np.load(field)["displacement"]
+    assert np.median(layered.off(moved)[layered.visible]) <= 1
     assert (io.read(Path(shown)).data[0] == 0)[~layered.visible].mean() >= 0.9
 
 
@@ -174,3 +239,23 @@ def test_segments_without_effect_are_refused(layered: Layered) -> None:
         Config.of("paper", align="segments")
     with pytest.raises(OptionError, match="guide only"):
         cmsr.upscale(layered.target.numpy(), ratio=4.0, segments="s.png")
+
+
+def test_pictures_show_outlines_and_what_is_occluded(layered: Layered) -> None:
+    """Every outline is black and white, wherever nothing is drawn the picture is as it was."""
+    theta = torch.zeros(3, 6)
+    theta[:, 0] = torch.tensor(MOVES) * 2 / max(SIZE)
+    torn = Alignment(SIZE, [(Segments(SIZE, torch.from_numpy(layered.there)), theta.flatten())])
+    ground = np.full((*SIZE, 3), 90, np.uint8)
+    drawn = draw_segments(ground, torn)
+    untouched = (drawn == ground).all(-1)
+    assert (torn.seen().bool().numpy() & layered.visible & untouched).mean() > 0.4
+    assert not untouched[~layered.visible].all()
+    assert {0, 255} <= set(np.unique(drawn))
+    assert np.array_equal(draw_segments(ground, Alignment(SIZE)), ground)
+    assert segmented(Alignment(SIZE)) is None
+    picture = segmented(torn)
+    assert picture is not None
+    assert picture.scale is not None
+    assert picture.scale.low == pytest.approx(0, abs=0.1)
+    assert picture.scale.high == pytest.approx(20, abs=0.1)

@@ -78,7 +78,7 @@ def solve(pair: Pair, imaging: Imaging, config: Config, previous: Facts | None =
     if pair.guide is None or alignment is None or alignment.refused:
         unused = torch.zeros_like(frees[0])
         return Solution(torch.stack(frees)[None], unused, pair.guide, alignment)
-    guide, seen = alignment.apply(pair.guide[0]), alignment.seen(pair.guide.device)
+    guide, seen = alignment.apply(pair.guide[0]), alignment.seen(device=pair.guide.device)
     solved = [
         _guided(channel, free, guide, seen, config)
         for channel, free in zip(channels, frees, strict=True)
@@ -106,16 +106,21 @@ def aligned(
     guide = shrink(pair.photo)
     partial, hidden = _with_hidden(channel, config.seed)
 
+    def predicted(at: Tensor) -> Tensor:
+        return channel.reduce(partial.estimate(whiten(at, channel.ratio)))
+
     def error(at: Tensor) -> float:
-        predicted = channel.reduce(partial.estimate(whiten(at, channel.ratio)))
-        return error_db(predicted, channel.y, hidden)
+        return error_db(predicted(at), channel.y, hidden)
+
+    def misfit(at: Tensor) -> Tensor:
+        return (predicted(at) - channel.y).square() * hidden
 
     def finest(at: Tensor, start: Tensor | None = None) -> Motion:
         return refine(channel.y, partial.valid, channel.reduce, at, channel.ratio, start)
 
     deformable = config.align != "affine"
     tear = _tear(pair, config)
-    if previous is not None and tear == "no":
+    if previous is not None and tear != "yes" and pair.segments is None:
         followed = follow(previous, channel.y, guide, error, finest if deformable else None)
         if followed is not None:
             return replace(followed, size=pair.shape)
@@ -124,6 +129,7 @@ def aligned(
         channel.valid,
         guide,
         error,
+        misfit,
         finest,
         deformable=deformable,
         tear=tear,
@@ -135,7 +141,7 @@ def aligned(
 def _tear(pair: Pair, config: Config) -> Tear:
     if config.align == "segments":
         return "yes"
-    return "no" if pair.segments is None else "proven"
+    return "proven" if config.align == "auto" else "no"
 
 
 def _coarsened(channel: Measurement, shape: Shape) -> tuple[Measurement, Resampler]:

@@ -22,6 +22,7 @@ from cmsr.files.raster import fitted
 from cmsr.imaging import imaging_of, named_kernel
 from cmsr.pair import Pair
 from cmsr.pictures import Rgb, colour, enlarge
+from cmsr.segment_map import draw_segments
 from cmsr.warps.alignment import Alignment
 from cmsr.warps.warp import displacement, sample
 
@@ -42,7 +43,7 @@ class Registered:
     displacement : array of float32, shape (H, W, 2)
         How far right and down of each pixel the guide was read, in its pixels.
     overlay : array of uint8, shape (H, W, 3)
-        Target and moved guide in a checkerboard.
+        Target and moved guide in a checkerboard; over it, what `draw_segments` draws.
     info : dict
         Warps with their parameters, confidence, warnings, seconds.
     """
@@ -108,7 +109,9 @@ def align(target: Source, guide: Source | None = None, **options: Any) -> Regist
         guide=moved[0] if len(moved) == 1 else np.moveaxis(moved, 0, -1),
         valid=alignment.seen().bool().numpy(),
         displacement=displacement(grid, alignment.size)[0].numpy(),
-        overlay=checkerboard(pair.target[0, 0], alignment.apply(pair.photo)),
+        overlay=draw_segments(
+            checkerboard(pair.target[0, 0], alignment.apply(pair.photo)), alignment
+        ),
         info={
             "alignment": alignment.facts(),
             "warnings": list(alignment.warnings),

@@ -37,7 +37,7 @@ from cmsr.published.train import Progress
 from cmsr.tiles import Box, Plan, Strip, Tile
 from cmsr.trust import hide
 from cmsr.warps.alignment import Alignment
-from cmsr.warps.warp import Size, compose, inside, sample
+from cmsr.warps.warp import Size, sample
 
 SIDE = 640
 """Side of a window without its overlap, at most, in pixels of the result."""
@@ -216,7 +216,7 @@ class _Work:
         size = torch.tensor(self.plan.result[::-1])
         rows, cols = (torch.arange(*fine[axis::2]) + 0.5 for axis in (0, 1))
         place = torch.stack(torch.meshgrid(cols, rows, indexing="xy"), -1)[None]
-        grid = compose(self.alignment.stages, 2 * place / size - 1)
+        grid, shown = self.alignment.placed(2 * place / size - 1)
         place = (grid + 1) / 2 * size
         first = place.amin((0, 1, 2)).long() - REACH
         last = place.amax((0, 1, 2)).long() + REACH + 1
@@ -225,7 +225,7 @@ class _Work:
         guide = self._read((top, left, bottom, right))
         corner, extent = torch.tensor([left, top]), torch.tensor([right - left, bottom - top])
         moved = sample(guide, 2 * (place - corner) / extent - 1, "bicubic")
-        return moved, inside(grid)[0].float()
+        return moved, shown[0].float()
 
     def part(self, box: Box) -> quick.Part:
         """Cut a box of the target out, with its guide."""

@@ -44,7 +44,7 @@ def solve(pair: Pair, kernel: Kernel, config: Config, progress: Progress | None 
         extra = (*extra, Example.at_scale(pair, image, Example.upsampling(step).valid))
     if aligned.guide is None or alignment is None:
         return Solution(image, image.new_zeros(pair.shape), None, alignment, fit.history)
-    seen = alignment.seen(image.device)
+    seen = alignment.seen(device=image.device)
     return Solution(image, seen, aligned.guide, alignment, fit.history)
 
 

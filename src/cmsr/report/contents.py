@@ -15,6 +15,7 @@ from cmsr.report.compared import Compared, compared
 from cmsr.report.image import Picture, painted, photo
 from cmsr.report.residual import Residual
 from cmsr.report.scale import RESIDUAL_COLOURS, WEIGHT_COLOURS, Scale
+from cmsr.report.segmented import segmented
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,9 @@ class Contents:
     training : list of Chart
         Empty where nothing was trained.
     displacement : Arrows or None
-        How the guide was moved.
+        How the guide was moved, where all of it was moved alike.
+    segments : Picture or None
+        How its segments were moved, where each was moved by itself.
     facts : list of (name, value)
         What was found and done, for people.
     warnings, notes : list of str
@@ -47,6 +50,7 @@ class Contents:
     kernel: Chart
     training: list[Chart]
     displacement: Arrows | None
+    segments: Picture | None
     facts: list[tuple[str, str]]
     warnings: list[str]
     notes: list[str]
@@ -62,6 +66,7 @@ def contents_of(result: Result) -> Contents:
     rounding = 12**-0.5 * abs(factor) if np.issubdtype(target.data.dtype, np.integer) else 0.0
     title = f"input − reduced result, {unit or 'in the units of the file'}"
     alignment = evidence.alignment
+    torn = segmented(alignment) if alignment else None
     used = result.warped_guide is not None and bool(result.guide_weight.any())
     return Contents(
         compared=compared(target, result.image, result.valid),
@@ -77,7 +82,8 @@ def contents_of(result: Result) -> Contents:
             for key, name in (("loss", "loss (L1)"), ("rate", "learning rate"))
             if result.history.get(key)
         ],
-        displacement=arrows(alignment) if alignment and alignment.stages else None,
+        displacement=arrows(alignment) if alignment and alignment.stages and not torn else None,
+        segments=torn,
         facts=facts(result.info, unit, abs(factor)),
         warnings=list(result.info["warnings"]),
         notes=list(result.info["notes"]),
@@ -126,7 +132,7 @@ def _alignment_in_words(found: dict[str, Any] | None) -> str:
     if not found["stages"]:
         return "used where it lay"
     names = {"affine": "affine map", "cpab": "CPAB warp", "thinplate": "thin-plate spline",
-             "freeform": "free-form deformation"}  # fmt: skip
+             "freeform": "free-form deformation", "segments": "a map a segment"}  # fmt: skip
     warps = ", ".join(names.get(stage["warp"], stage["warp"]) for stage in found["stages"])
     return (
         f"moved by {found['median_displacement']:.2f} px in the median, "

@@ -17,10 +17,11 @@ from torch import Tensor
 
 from cmsr.degrade import shape_of
 from cmsr.warps.deform import deform
-from cmsr.warps.matching import matched
+from cmsr.warps.matching import worth_matching
 from cmsr.warps.piecewise import Segments
 from cmsr.warps.register import search
 from cmsr.warps.superpixels import superpixels
+from cmsr.warps.tearing import torn
 from cmsr.warps.warp import (
     Affine,
     Motion,
@@ -40,8 +41,8 @@ LEAST_GAIN_DB = 0.05
 LEAST_BENT_GAIN_DB = 0.5
 """The same for a smooth deformation, which has many more ways to please by chance."""
 
-LEAST_TORN_GAIN_DB = 0.5
-"""The same for segments that move each by itself."""
+LEAST_TORN_GAIN_DB = 0.2
+"""The same for segments that move each by itself, all together."""
 
 LEAST_CONFIDENCE = 0.5
 """Confidence of the coarse search below which the guide counts as another scene's."""
@@ -56,6 +57,10 @@ LEAST_SEEN = 0.5
 """Share of the target that must lie on the guide."""
 
 Tear = Literal["no", "proven", "yes"]
+
+Misfit = Callable[[Tensor], Tensor]
+"""Takes a moved guide (G, H, W) and returns by how much it mispredicts each hidden pixel, squared,
+0 at all others, (h, w)."""
 
 
 @dataclass(frozen=True)
@@ -93,15 +98,27 @@ class Alignment:
             return guide
         return sample(guide[None], self.grid(shape_of(guide), guide.device), "bicubic")[0]
 
-    def seen(self, device: torch.device | None = None) -> Tensor:
+    def seen(self, size: Size | None = None, device: torch.device | None = None) -> Tensor:
         """Return 1 where the guide reaches and shows what the target sees, else 0, (H, W)."""
-        grid = identity_grid(self.size, device=device)
-        shown = torch.ones(1, *self.size, dtype=torch.bool, device=device)
+        return self.placed(identity_grid(size or self.size, device=device))[1][0].float()
+
+    def placed(self, grid: Tensor) -> tuple[Tensor, Tensor]:
+        """Return where places of a grid (1, H, W, 2) read the guide, and whether it shows them."""
+        shown = torch.ones(grid.shape[:3], dtype=torch.bool, device=grid.device)
         for warp, theta in reversed(self.stages):
             if isinstance(warp, Segments):
                 shown &= warp.seen(theta, grid)
             grid = warp(theta, grid)
-        return (shown & inside(grid))[0].float()
+        return grid, shown & inside(grid)
+
+    def owners(self, size: Size | None = None) -> Tensor | None:
+        """Return which segment each place moves with, (H, W); None where all is one."""
+        grid = identity_grid(size or self.size)
+        for warp, theta in reversed(self.stages):
+            if isinstance(warp, Segments):
+                return warp.owners(theta.cpu(), grid)[0]
+            grid = warp(theta.cpu(), grid)
+        return None
 
     def carried(self, labels: Tensor) -> Tensor:
         """Move a label image (h, w) of the guide as the guide is moved, nearest label each."""
@@ -129,6 +146,7 @@ def align(
     valid: Tensor,
     guide: Tensor,
     error: Callable[[Tensor], float],
+    misfit: Misfit,
     refine: Callable[[Tensor], Motion],
     *,
     deformable: bool = True,
@@ -147,6 +165,8 @@ def align(
         [0, 1].
     error : callable
         Takes a moved guide (G, H, W) and returns how badly it predicts hidden pixels, in dB.
+    misfit : callable
+        The same pixel by pixel, see `Misfit`.
     refine : callable
         Takes a moved guide and returns the small warp that is left, with its parameters.
     deformable : bool
@@ -173,7 +193,7 @@ def align(
             if len(bent) > 1:
                 best, lowest = proven(best, lowest, bent, LEAST_BENT_GAIN_DB, guide, error)
     if affine is not None and tear != "no":
-        stages = _torn(best, target, valid, guide, labels)
+        stages = _torn(best, target, valid, guide, labels, misfit, forced=tear == "yes")
         least = -math.inf if tear == "yes" else LEAST_TORN_GAIN_DB
         if len(stages) > len(best.stages):
             best, lowest = proven(best, lowest, stages, least, guide, error)
@@ -222,12 +242,25 @@ def trouble(grid: Tensor, size: Size, *, torn: bool = False) -> str | None:
 
 
 def _torn(
-    best: Alignment, target: Tensor, valid: Tensor, guide: Tensor, labels: Tensor | None
+    best: Alignment,
+    target: Tensor,
+    valid: Tensor,
+    guide: Tensor,
+    labels: Tensor | None,
+    misfit: Misfit,
+    *,
+    forced: bool,
 ) -> Stages:
-    """Add, to what is known of the guide's place, the different displacements of its segments."""
+    """Add, to what is known of the guide's place, the different moves of its segments."""
     moved = best.apply(guide).expand(3, -1, -1)
+    if labels is None and not forced and not worth_matching(target, valid, moved):
+        return best.stages
+
+    def of_segments(motion: Motion) -> Tensor:
+        return misfit(replace(best, stages=[*best.stages, motion]).apply(guide))
+
     own = superpixels(moved) if labels is None else best.carried(labels)
-    motion = matched(target, valid, moved, own, best.size)
+    motion = torn(target, valid, moved, own, best.size, of_segments, forced=forced)
     return best.stages if motion is None else [*best.stages, motion]
 
 

@@ -41,21 +41,24 @@ class Segments:
     """
 
     def __init__(self, size: Size, labels: Tensor) -> None:
-        self._affine = Affine(size)
+        self._size, self._affine = size, Affine(size)
         self._labels = labels
         self.count = int(labels.max()) + 1
         self.dim = Affine.dim * self.count
 
     def __call__(self, theta: Tensor, grid: Tensor) -> Tensor:
         """Move a grid (N, H, W, 2) by the maps of parameters ``theta``."""
-        owner = torch.full(grid.shape[:3], -1, device=grid.device)
-        for label, share in self._shares(theta, grid):
-            owner = torch.where((owner < 0) & (share > CLAIM), label, owner)
-        owner = _spread_to_unclaimed(owner)
-        moved = grid
+        owner, moved = self.owners(theta, grid), grid
         for label, own in enumerate(self._maps(theta)):
             moved = torch.where((owner == label)[..., None], self._affine(own, grid), moved)
         return moved
+
+    def owners(self, theta: Tensor, grid: Tensor) -> Tensor:
+        """Labels (N, H, W) of the segments that the places of a grid (N, H, W, 2) move with."""
+        owner = torch.full(grid.shape[:3], -1, device=grid.device)
+        for label, share in self._shares(theta, grid):
+            owner = torch.where((owner < 0) & (share > CLAIM), label, owner)
+        return _spread_to_unclaimed(owner)
 
     def seen(self, theta: Tensor, grid: Tensor) -> Tensor:
         """Mask (N, H, W) of the places that one segment claims, and surely no other."""
@@ -65,6 +68,11 @@ class Segments:
             certain |= share >= 1 - DOUBT
             possible += share > DOUBT
         return certain & (possible == 1)
+
+    def merged(self, theta: Tensor) -> tuple[Segments, Tensor]:
+        """Return the same warp with segments of equal maps as one."""
+        maps, index = torch.unique(self._maps(theta), dim=0, return_inverse=True)
+        return Segments(self._size, index[self._labels]), maps.flatten()
 
     def inverse(self, theta: Tensor, grid: Tensor) -> Tensor:
         """Raise ValueError: what is torn apart has no inverse."""
