@@ -15,7 +15,6 @@ from cmsr.kernel_search import STANDARD, find_kernel
 from cmsr.noise import noise_level
 from cmsr.pair import Pair
 
-
 WHITE_SHARE = 0.7
 """White noise that the error of compression counts as, per unit: more of it is in fine detail,
 which the kernel let little of through in the first place."""
