@@ -34,12 +34,12 @@ BLOCK = 6
 LEAST_SHARE = 0.02
 """Share of the image that must move alike for a displacement to be believed."""
 
-WORTH_TEARING = 0.2
-"""Nats per pixel of the target that different displacements must explain beyond one: over another
-scene they reach .07 to .16 by chance, over layers that truly move .3 to .5."""
+WORTH_TEARING = 0.6
+"""Nats that moving by themselves must explain per pixel that does: over aligned pairs they reach .3
+by chance, over layers that truly move .9 to 1.7."""
 
-WORTH_LOOKING = 0.1
-"""The same at the quick look."""
+WORTH_LOOKING = 0.35
+"""The same at the quick look, with .3 by chance and .4 to 1.7."""
 
 
 def matched(
@@ -91,7 +91,8 @@ class _Match(NamedTuple):
     """What was found of S segments.
 
     ``evidence`` (S, D) in nats for each displacement, ``chosen`` (S,) the index of each one's,
-    ``gain`` in nats per pixel that they explain beyond the best single one, ``reach`` in pixels.
+    ``gain`` in nats that those explain beyond the best single one, per pixel of theirs that moves
+    otherwise; ``reach`` in pixels.
     """
 
     evidence: Tensor
@@ -109,9 +110,10 @@ def _match(volume: Volume, labels: Tensor) -> _Match:
     graph = borders(small, view.guide, count)
     common = _common(propagate(evidence, side, *graph), small, side)
     chosen = propagate(evidence.masked_fill(~common, -torch.inf), side, *graph)
-    known = view.target_valid.sum().clamp_min(1)
-    gain = (evidence.gather(1, chosen[:, None]).sum() - evidence.sum(0).max()) / known
-    return _Match(evidence, chosen, float(gain), volume.reach)
+    single = evidence.sum(0).argmax()
+    gain = evidence.gather(1, chosen[:, None]).sum() - evidence[:, single].sum()
+    area = (chosen != single)[small].sum().clamp_min(1)
+    return _Match(evidence, chosen, float(gain / area), volume.reach)
 
 
 def _common(chosen: Tensor, labels: Tensor, side: int) -> Tensor:

@@ -70,9 +70,10 @@ class Segments:
         return certain & (possible == 1)
 
     def merged(self, theta: Tensor) -> tuple[Segments, Tensor]:
-        """Return the same warp with segments of equal maps as one."""
+        """Return the same warp with segments of equal maps as one, those that move most first."""
         maps, index = torch.unique(self._maps(theta), dim=0, return_inverse=True)
-        return Segments(self._size, index[self._labels]), maps.flatten()
+        order = maps.norm(dim=1).argsort(descending=True)
+        return Segments(self._size, order.argsort()[index][self._labels]), maps[order].flatten()
 
     def inverse(self, theta: Tensor, grid: Tensor) -> Tensor:
         """Raise ValueError: what is torn apart has no inverse."""
