@@ -35,13 +35,10 @@ def test_the_error_of_compression_is_found(seed: int, quality: int) -> None:
     assert compression_error(decoded, np.ones(SHAPE)) == pytest.approx(error, rel=0.3)
 
 
-@settings(max_examples=20)
-@given(seed=st.integers(0, 1000), shift=st.integers(1, 7))
-def test_what_was_never_compressed_has_none(seed: int, shift: int) -> None:
-    image = texture(seed)
-    assert compression_error(image.astype(float), np.ones(SHAPE)) == 0
-    shifted = through_jpeg(image, 50)[shift:].astype(float)
-    assert compression_error(shifted, np.ones(SHAPE)[shift:]) == 0
+@settings(max_examples=40)
+@given(seed=st.integers(0, 10_000))
+def test_what_was_never_compressed_has_none(seed: int) -> None:
+    assert compression_error(texture(seed).astype(float), np.ones(SHAPE)) == 0
 
 
 def test_blocks_with_holes_do_not_count() -> None:

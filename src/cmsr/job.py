@@ -11,7 +11,7 @@ from typing import Any
 from cmsr import pipeline, record, windows
 from cmsr.config import Config
 from cmsr.errors import OptionError
-from cmsr.files import inputs, io, preview, raster_io
+from cmsr.files import inputs, io, raster_io
 from cmsr.files.raster import Raster
 from cmsr.published.train import Progress
 from cmsr.report import page
@@ -88,6 +88,8 @@ class Job:
         for path in outputs:
             io.check_output(path, inputs=self._files(), overwrite=self.overwrite)
         if self.preview:
+            from cmsr.files import preview
+
             preview.check(self.preview, self.colour_map)
         if self.report:
             page.check(self.report)
@@ -118,6 +120,8 @@ class Job:
         if self.report:
             page.write(self.report, result, self.command())
         if self.preview:
+            from cmsr.files import preview
+
             preview.write(self.preview, *written[0], self.colour_map)
         return facts
 
@@ -145,6 +149,8 @@ class Job:
         info = windows.upscale_to_file(target, guide, shape, self.out, self.config, progress)
         info["notes"][:0] = notes
         if self.preview:
+            from cmsr.files import preview
+
             shown = raster_io.thinned(str(self.out), preview.LARGEST)
             preview.write(self.preview, shown.data[0], shown.valid, target, self.colour_map)
         return record.of_run(info)
