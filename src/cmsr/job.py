@@ -1,4 +1,7 @@
-"""One upscaling of files: every page, at once or by windows, and all that is written of it."""
+"""One upscaling of files: every page, at once or by windows, and all that is written of it.
+
+Plotting is imported late: most runs draw nothing.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,6 @@ from cmsr.errors import OptionError
 from cmsr.files import inputs, io, raster_io
 from cmsr.files.raster import Raster
 from cmsr.published.train import Progress
-from cmsr.report import page
 from cmsr.report.command import upscale_command
 
 
@@ -92,6 +94,8 @@ class Job:
 
             preview.check(self.preview, self.colour_map)
         if self.report:
+            from cmsr.report import page
+
             page.check(self.report)
         if pages > 1 and (self.preview or self.report):
             raise OptionError("a preview or a report goes with one page; name it as FILE:1")
@@ -118,6 +122,8 @@ class Job:
             facts.append(record.of_run(result.info))
         io.write_pages(self.out, written)
         if self.report:
+            from cmsr.report import page
+
             page.write(self.report, result, self.command())
         if self.preview:
             from cmsr.files import preview
