@@ -25,7 +25,15 @@ from cmsr.parallel import both, together
 from cmsr.priors.guided import EdgeVariation, GuidedFilter
 from cmsr.priors.sparse import Schedule
 from cmsr.solution import Solution
-from cmsr.trust import error_db, hide, image_trust, mixture_trust, region_weights
+from cmsr.trust import (
+    DECOY,
+    LEAST_TRUST,
+    error_db,
+    hide,
+    image_trust,
+    mixture_trust,
+    region_weights,
+)
 from cmsr.warps.alignment import Alignment, Tear, align
 from cmsr.warps.follow import follow
 from cmsr.warps.refine import refine
@@ -43,12 +51,6 @@ SMOOTHING_ITERATIONS = 10
 
 FINENESS = 2.0
 """Pixels of the result per one of the target at which the guide is aligned."""
-
-DECOY = 1.5
-"""Displacement at which a guide tells what gain is mere chance, in pixels of the target."""
-
-LEAST_TRUST = 0.01
-"""Trust below which the guide is left out altogether."""
 
 
 def solve(pair: Pair, imaging: Imaging, config: Config, previous: Facts | None = None) -> Solution:
@@ -252,10 +254,7 @@ class _Explanations:
 
     def __call__(self, channel: Measurement, free: Tensor, estimate: Tensor) -> list[Tensor]:
         """Make every explanation, each (H, W), from estimates without and with the guide."""
-        filtered = estimate
-        for _ in range(FILTER_ROUNDS):
-            smooth = self.guided_filter(filtered)
-            filtered = channel.consistent(torch.lerp(free, smooth, channel.witnessed(smooth)))
+        filtered = channel.filtered(estimate, free, self.guided_filter, FILTER_ROUNDS)
         found = []
         if self.straightness > 0:
             found += [self._sharpened(channel, filtered), self._stepped(channel, estimate)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -94,6 +95,15 @@ class Measurement:
         """Alternate denoising and consistency."""
         for phase, threshold in enumerate(schedule.thresholds()):
             x = self.consistent(denoise(x, *self.strengths(threshold, schedule.variation), phase))
+        return x
+
+    def filtered(
+        self, x: Tensor, free: Tensor, guided: Callable[[Tensor], Tensor], rounds: int
+    ) -> Tensor:
+        """Alternate a guided filter and consistency; unwitnessed detail gives way to ``free``."""
+        for _ in range(rounds):
+            smooth = guided(x)
+            x = self.consistent(torch.lerp(free, smooth, self.witnessed(smooth)))
         return x
 
     def strengths(self, threshold: float, variation: float) -> tuple[float, float]:

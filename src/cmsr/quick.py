@@ -21,7 +21,14 @@ from cmsr.measurement import Level, Measurement, measurements
 from cmsr.pair import Pair
 from cmsr.priors.guided import GuidedFilter
 from cmsr.priors.sparse import total_variation
-from cmsr.trust import error_db, image_trust, mixture_trust, region_weights
+from cmsr.trust import (
+    DECOY,
+    LEAST_TRUST,
+    error_db,
+    image_trust,
+    mixture_trust,
+    region_weights,
+)
 
 VARIATIONS = (0.016, 0.013, 0.01, 0.007, 0.004)
 """Weights of total variation, round by round, in units of the data."""
@@ -34,12 +41,6 @@ STEPS_ALONE, STEPS_GUIDED = 20, 16
 
 They couple all of an image until they have converged, and windows are to agree with each other.
 """
-
-DECOY = 1.5
-"""Displacement at which a guide tells what gain is mere chance, in pixels of the target."""
-
-LEAST_TRUST = 0.01
-"""Trust below which the guide is left out altogether."""
 
 
 class Part(NamedTuple):
@@ -172,11 +173,8 @@ def _explanations(channel: Measurement, view: _View | None) -> Tensor:
         free = channel.consistent(total_variation(free, channel.strengths(0, variation)[1]))
     if view is None:
         return free[None]
-    guided = filtered = channel.estimate(view.features)
-    for _ in range(FILTER_ROUNDS):
-        smooth = view.filter(filtered)
-        filtered = channel.consistent(torch.lerp(free, smooth, channel.witnessed(smooth)))
-    return torch.stack([free, guided, filtered])
+    guided = channel.estimate(view.features)
+    return torch.stack([free, guided, channel.filtered(guided, free, view.filter, FILTER_ROUNDS)])
 
 
 def _evidence(part: Part, settled: Settled) -> list[_Evidence]:

@@ -36,6 +36,12 @@ WHOLE = 0.2
 CAUTION_DB = 0.5
 """Advantage given to the estimate that does without the guide."""
 
+DECOY = 1.5
+"""Displacement at which a guide tells what gain is mere chance, in pixels of the target."""
+
+LEAST_TRUST = 0.01
+"""Trust below which the guide is left out altogether."""
+
 
 def hide(valid: Tensor, seed: int) -> Tensor:
     """Return ``valid`` (h, w) with a random fifth of its pixels set to 0."""
