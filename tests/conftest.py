@@ -20,8 +20,10 @@ from hypothesis import settings
 from cmsr.degrade import resampler
 from cmsr.files import io
 
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+# The same cases at every run; `pytest --hypothesis-profile=explore` looks for new ones.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
+settings.load_profile("repeatable")
 
 
 @dataclass(frozen=True)
