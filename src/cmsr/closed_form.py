@@ -1,59 +1,42 @@
-"""The method without training: several explanations of a pair, each believed where it proves.
-
-From one closed-form estimate, several priors each make their own consistent image. All of them are
-made twice: from the whole target, and with a fifth of its pixels hidden. How well the second
-predicts the hidden pixels says, region by region, how much of the first to take.
-"""
+"""The method without training: where the guide lies, then every channel on trial with it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial as bound
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from cmsr.config import Config
-from cmsr.degrade import Resampler, Shape, resampler, shape_of
 from cmsr.imaging import Imaging
 from cmsr.local_linear import whiten
 from cmsr.measurement import Measurement, measurements
 from cmsr.pair import Pair
-from cmsr.parallel import both, together
-from cmsr.priors.guided import EdgeVariation, GuidedFilter
-from cmsr.priors.sparse import Schedule
+from cmsr.parallel import both
 from cmsr.solution import Solution
-from cmsr.trust import (
-    DECOY,
-    LEAST_TRUST,
-    error_db,
-    hide,
-    image_trust,
-    mixture_trust,
-    region_weights,
-)
+from cmsr.trial import Trial, alone, coarsened, with_hidden
+from cmsr.trust import LEAST_TRUST, error_db
 from cmsr.warps.alignment import Alignment, Tear, align
-from cmsr.warps.follow import follow
 from cmsr.warps.refine import refine
 from cmsr.warps.warp import Motion
 
-Facts = Mapping[str, Any]
-
-GUIDE_FREE = bound(Schedule, first=0.3, last=0.02, variation=0.004, power=0.5)
 HELD_OUT_ROUNDS = 3 / 8
 """Rounds without the guide where pixels are hidden, per one with the whole target."""
+
 FILTER_ROUNDS = 6
-STEP_CONTRAST = 0.06
-STEP_ITERATIONS = 30
-SMOOTHING_ITERATIONS = 10
-
-FINENESS = 2.0
-"""Pixels of the result per one of the target at which the guide is aligned."""
+"""Rounds of the guided filter."""
 
 
-def solve(pair: Pair, imaging: Imaging, config: Config, previous: Facts | None = None) -> Solution:
+class Solved(NamedTuple):
+    """One channel: image and the guide's weight, both (H, W); what the guide gained, in dB."""
+
+    image: Tensor
+    weight: Tensor
+    gain: float
+
+
+def solve(pair: Pair, imaging: Imaging, config: Config) -> Solution:
     """Estimate the target at the result's resolution.
 
     Parameters
@@ -64,8 +47,6 @@ def solve(pair: Pair, imaging: Imaging, config: Config, previous: Facts | None =
         How the target was made.
     config : Config
         ``solver_iterations``, ``align``, ``seed`` (which pixels are hidden).
-    previous : mapping, optional
-        `Alignment.facts` of the frame before, in a series.
 
     Returns
     -------
@@ -74,8 +55,8 @@ def solve(pair: Pair, imaging: Imaging, config: Config, previous: Facts | None =
     """
     channels = measurements(pair, imaging, config.solver_iterations)
     alignment, frees = both(
-        lambda: _alignment(pair, imaging, config, previous),
-        lambda: [_alone(c, config.denoising_rounds) for c in channels],
+        lambda: _alignment(pair, imaging, config),
+        lambda: [alone(c, config.denoising_rounds) for c in channels],
     )
     if pair.guide is None or alignment is None or alignment.refused:
         unused = torch.zeros_like(frees[0])
@@ -85,188 +66,96 @@ def solve(pair: Pair, imaging: Imaging, config: Config, previous: Facts | None =
         _guided(channel, free, guide, seen, config)
         for channel, free in zip(channels, frees, strict=True)
     ]
-    weight = torch.stack([weight for _, weight in solved]).mean(0)
-    return Solution(torch.stack([x for x, _ in solved])[None], weight, guide[None], alignment)
+    return joined(solved, guide, alignment)
 
 
-def _alignment(
-    pair: Pair, imaging: Imaging, config: Config, previous: Facts | None
-) -> Alignment | None:
+def _alignment(pair: Pair, imaging: Imaging, config: Config) -> Alignment | None:
     if pair.guide is None:
         return None
     if config.align == "off":
         return Alignment(pair.shape)
-    return aligned(pair, imaging, config, previous)
+    return aligned(pair, imaging, config)
 
 
-def aligned(
-    pair: Pair, imaging: Imaging, config: Config, previous: Facts | None = None
-) -> Alignment:
+def aligned(pair: Pair, imaging: Imaging, config: Config) -> Alignment:
     """Find where the guide lies, as long as hidden pixels are predicted better."""
-    whole = measurements(pair, imaging, config.solver_iterations)[0]
-    channel, shrink = _coarsened(whole, pair.shape)
-    guide = shrink(pair.photo)
-    partial, hidden = _with_hidden(channel, config.seed)
-
-    def predicted(at: Tensor) -> Tensor:
-        return channel.reduce(partial.estimate(whiten(at, channel.ratio)))
-
-    def error(at: Tensor) -> float:
-        return error_db(predicted(at), channel.y, hidden)
-
-    def misfit(at: Tensor) -> Tensor:
-        return (predicted(at) - channel.y).square() * hidden
-
-    def finest(at: Tensor, start: Tensor | None = None) -> Motion:
-        return refine(channel.y, partial.valid, channel.reduce, at, channel.ratio, start)
-
-    deformable = config.align != "affine"
-    tear = _tear(pair, config)
-    if previous is not None and tear != "yes" and pair.segments is None:
-        followed = follow(previous, channel.y, guide, error, finest if deformable else None)
-        if followed is not None:
-            return replace(followed, size=pair.shape)
+    judge = Judge(pair, imaging, config)
     found = align(
-        channel.y,
-        channel.valid,
-        guide,
-        error,
-        misfit,
-        finest,
-        deformable=deformable,
-        tear=tear,
+        judge.channel.y,
+        judge.channel.valid,
+        judge.guide,
+        judge.error,
+        judge.misfit,
+        judge.finest,
+        deformable=config.align != "affine",
+        tear=_tear(config),
         labels=pair.segments,
     )
     return replace(found, size=pair.shape)
 
 
-def _tear(pair: Pair, config: Config) -> Tear:
+def _tear(config: Config) -> Tear:
     if config.align == "segments":
         return "yes"
     return "proven" if config.align == "auto" else "no"
 
 
-def _coarsened(channel: Measurement, shape: Shape) -> tuple[Measurement, Resampler]:
-    """Bring the result's grid, of this shape, to `FINENESS`; return also what brings images there.
+class Judge:
+    """What a place of the guide is judged by: hidden pixels of the first channel.
 
-    It tells where a guide lies, and whether it tells anything, as well as finer.
+    Attributes
+    ----------
+    channel : Measurement
+        At the resolution that is enough for it.
+    guide : Tensor, shape (G, H, W)
+        At the same.
     """
-    low = shape_of(channel.y)
-    ratio = min(channel.ratio, FINENESS)
-    working = max(low[0], round(low[0] * ratio)), max(low[1], round(low[1] * ratio))
-    device = str(channel.y.device)
-    enlarge = resampler(working, shape, "bicubic", device)
-    coarser = replace(channel, reduce=channel.reduce.after(enlarge), ratio=ratio)
-    return coarser, resampler(shape, working, "bicubic", device)
 
+    def __init__(self, pair: Pair, imaging: Imaging, config: Config) -> None:
+        whole = measurements(pair, imaging, config.solver_iterations)[0]
+        self.channel, shrink = coarsened(whole, pair.shape)
+        self.guide = shrink(pair.photo)
+        self._partial, self._hidden = with_hidden(self.channel, config.seed)
 
-def _alone(channel: Measurement, rounds: int) -> Tensor:
-    return _guide_free(channel, channel.estimate(None), channel.straightness, rounds)
+    def error(self, at: Tensor) -> float:
+        """Return how badly a moved guide predicts hidden pixels, in dB."""
+        return error_db(self._predicted(at), self.channel.y, self._hidden)
 
+    def misfit(self, at: Tensor) -> Tensor:
+        """Return the same squared, pixel by pixel, 0 where nothing is hidden."""
+        return (self._predicted(at) - self.channel.y).square() * self._hidden
 
-def _guide_free(channel: Measurement, estimate: Tensor, straightness: float, rounds: int) -> Tensor:
-    """Do without the guide: by sparse blocks, or by straight edges where the target has such."""
-    schedule = GUIDE_FREE(rounds=rounds)
-    if straightness == 0:
-        return channel.denoised(estimate, schedule)
-    stepped = _smoothed(channel, channel.stepped(estimate, None, None))
-    if straightness == 1:
-        return stepped
-    return torch.lerp(channel.denoised(estimate, schedule), stepped, straightness)
+    def finest(self, at: Tensor, start: Tensor | None = None) -> Motion:
+        """Return the small warp that is left; see `cmsr.warps.refine.refine`."""
+        channel = self.channel
+        return refine(channel.y, self._partial.valid, channel.reduce, at, channel.ratio, start)
 
-
-def _smoothed(channel: Measurement, x: Tensor) -> Tensor:
-    """Lower the variation of (H, W) a little, the same everywhere."""
-    everywhere = EdgeVariation(torch.zeros_like(x)[None])
-    return everywhere.sharpen(
-        x, channel.y, channel.reduce, channel.valid, iterations=SMOOTHING_ITERATIONS
-    )
-
-
-def _with_hidden(channel: Measurement, seed: int) -> tuple[Measurement, Tensor]:
-    """Return the measurement with a fifth hidden, and a mask of that fifth."""
-    kept = hide(channel.valid, seed)
-    return replace(channel, valid=kept), channel.valid - kept
+    def _predicted(self, at: Tensor) -> Tensor:
+        return self.channel.reduce(self._partial.estimate(whiten(at, self.channel.ratio)))
 
 
 def _guided(
     channel: Measurement, free: Tensor, guide: Tensor, seen: Tensor, config: Config
-) -> tuple[Tensor, Tensor]:
-    """Mix all explanations by what each is worth; return the image and the guide's weight.
-
-    ``free`` (H, W) is the one without the guide.
-    """
-    features = whiten(guide, channel.ratio)
-    partial, hidden = _with_hidden(channel, config.seed)
-    hidden = hidden * (channel.reduce(seen) > 0.99)
-    start = together(lambda: partial.estimate(None), lambda: partial.estimate(features))
-    trust = _trust(partial, hidden, features, *start)
-    if trust < LEAST_TRUST:
-        return free, torch.zeros_like(free)
-    straightness = channel.straightness
-    rounds = round(HELD_OUT_ROUNDS * config.denoising_rounds)
-    explain = _Explanations(guide, features, channel.ratio, straightness)
-    held_out, guided = together(
-        lambda: [
-            _guide_free(partial, start[0], straightness, rounds),
-            *explain(partial, *start),
-        ],
-        lambda: explain(channel, free, channel.estimate(features)),
+) -> Solved:
+    """Solve a channel with the guide's help; ``free`` (H, W) is the image without."""
+    trial = Trial(channel, guide, seen, config.seed)
+    if trial.trust < LEAST_TRUST:
+        return Solved(free, torch.zeros_like(free), trial.gain)
+    rounds = held_out_rounds(config)
+    predicted, guided = both(
+        lambda: trial.held_out(rounds, FILTER_ROUNDS),
+        lambda: trial.explained(free, FILTER_ROUNDS),
     )
-    predicted = torch.stack([channel.reduce(x) for x in held_out])
-    weights = region_weights(predicted, channel.y, hidden)
-    alone, mixture = predicted[0], (weights * predicted).sum(0)
-    gain = error_db(alone, channel.y, hidden) - error_db(mixture, channel.y, hidden)
-    trust = min(trust, max(straightness, mixture_trust(gain)))
-    enlarge = resampler(channel.y.shape, free.shape, "bilinear", str(guide.device))
-    wide = enlarge(weights)
-    mixed = (wide * torch.stack([free, *guided])).sum(0)
-    believed = trust * seen
-    return channel.consistent(free + believed * (mixed - free)), believed * (1 - wide[0])
+    return Solved(*trial.mixed(free, guided, *trial.weighed(predicted)), trial.gain)
 
 
-def _trust(
-    partial: Measurement, hidden: Tensor, features: Tensor, free: Tensor, guided: Tensor
-) -> float:
-    """Trust in the guide as a whole, from its held-out gain and that of displaced guides."""
-    coarse, shrink = _coarsened(partial, shape_of(features))
-    small, distance = shrink(features), max(1, round(DECOY * coarse.ratio))
-
-    def error(image: Tensor, of: Measurement) -> float:
-        return error_db(of.reduce(image), partial.y, hidden)
-
-    displaced = [small.roll((down, distance), (-2, -1)) for down in (distance, -distance)]
-    alone, *decoys = together(
-        *(bound(coarse.estimate, at) for at in (None, *displaced)),
-    )
-    chance = error(alone, coarse) - min(error(decoy, coarse) for decoy in decoys)
-    return image_trust(error(free, partial) - error(guided, partial), chance)
+def held_out_rounds(config: Config) -> int:
+    """Return the rounds without the guide where pixels are hidden."""
+    return round(HELD_OUT_ROUNDS * config.denoising_rounds)
 
 
-class _Explanations:
-    """What a guide may say of a measurement, several ways; which ones, the target decides."""
-
-    def __init__(self, guide: Tensor, features: Tensor, ratio: float, straightness: float) -> None:
-        self.guide, self.features, self.straightness = guide, features, straightness
-        self.guided_filter = GuidedFilter(guide, max(1, round(ratio / 2)))
-        self.edges = EdgeVariation(guide)
-        self.wide_edges = EdgeVariation(guide, STEP_CONTRAST)
-
-    def __call__(self, channel: Measurement, free: Tensor, estimate: Tensor) -> list[Tensor]:
-        """Make every explanation, each (H, W), from estimates without and with the guide."""
-        filtered = channel.filtered(estimate, free, self.guided_filter, FILTER_ROUNDS)
-        found = []
-        if self.straightness > 0:
-            found += [self._sharpened(channel, filtered), self._stepped(channel, estimate)]
-        if self.straightness < 1:
-            found += [estimate, filtered]
-        return found
-
-    def _sharpened(self, channel: Measurement, x: Tensor) -> Tensor:
-        return self.edges.sharpen(x, channel.y, channel.reduce, channel.valid)
-
-    def _stepped(self, channel: Measurement, base: Tensor) -> Tensor:
-        x = channel.stepped(base, self.guide, self.features)
-        return self.wide_edges.sharpen(
-            x, channel.y, channel.reduce, channel.valid, iterations=STEP_ITERATIONS
-        )
+def joined(solved: list[Solved], guide: Tensor, alignment: Alignment) -> Solution:
+    """Put the channels of a result together."""
+    images, weights, gains = zip(*solved, strict=True)
+    weight = torch.stack(weights).mean(0)
+    return Solution(torch.stack(images)[None], weight, guide[None], alignment, gains=gains)

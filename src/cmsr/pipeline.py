@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cmsr import closed_form
+from cmsr import closed_form, series
 from cmsr.config import Config
 from cmsr.degrade import Kernel
-from cmsr.errors import CmsrError, OptionError
+from cmsr.errors import OptionError
 from cmsr.evidence import Evidence, picture
 from cmsr.files.inputs import Source, check_size, read_pair, read_segments
 from cmsr.imaging import Imaging, imaging_of, named_kernel
@@ -91,8 +90,8 @@ def upscale(
     progress : callable, optional
         Told the stage, step, number of steps and loss.
     previous : mapping, optional
-        `Result.info` of the frame before, in a series of one camera: its kernel is taken over, and
-        the guide is looked for from where it lay.
+        `Result.info` of the frame before, in a series of one camera, or an empty one for the
+        first: kernel and place of the guide are taken over as far as they hold for this frame.
     **options
         Any other field of `Config`.
 
@@ -119,9 +118,7 @@ def upscale(
     labels = read_segments(photo, config)
     pair = Pair.of(raster, photo, config.ratio, fill=config.fill, segments=labels).to(device)
     check_size(raster, pair.shape, config)
-    imaging = imaging_of(pair, kernel or _kernel_before(previous))
-    with no_denormals():
-        solution = _solve(pair, imaging, config, progress, (previous or {}).get("alignment"))
+    imaging, solution, afresh = _settle(pair, kernel, config, progress, previous)
     stacked = pair.denormalise(solution.image)
     return Result(
         image=stacked[0] if raster.flat else np.moveaxis(stacked, 0, -1),
@@ -143,32 +140,42 @@ def upscale(
             "size": list(pair.shape),
             "guide_weight": float(solution.guide_weight.mean()),
             "warnings": list(solution.alignment.warnings) if solution.alignment else [],
+            **({} if previous is None else {"series": series.told(pair, solution, afresh=afresh)}),
         },
         evidence=Evidence.of(raster, pair, imaging, solution),
     )
 
 
-def _kernel_before(previous: Mapping[str, Any] | None) -> Kernel | None:
-    """Return the kernel of the frame before; None where its name does not say all of it."""
-    with suppress(CmsrError):
-        return named_kernel(previous["kernel"]) if previous else None
-    return None
-
-
-def _solve(
+def _settle(
     pair: Pair,
-    imaging: Imaging,
+    kernel: Kernel | None,
     config: Config,
     progress: Progress | None,
-    aligned_before: Mapping[str, Any] | None,
-) -> Solution:
+    previous: Mapping[str, Any] | None,
+) -> tuple[Imaging, Solution, bool]:
+    """Go on from the frame before where that holds, else begin afresh; tell which it was."""
+    before = series.Before.of(previous, pair) if previous and not pair.blank else None
+    if before is not None:
+        imaging = imaging_of(pair, kernel or before.kernel)
+        if pair.guide is None or config.method != "closed-form":
+            return imaging, _solve(pair, imaging, config, progress), False
+        with no_denormals():
+            solution = series.go_on(pair, imaging, config, before)
+        if solution is not None:
+            return imaging, solution, False
+    imaging = imaging_of(pair, kernel)
+    return imaging, _solve(pair, imaging, config, progress), True
+
+
+def _solve(pair: Pair, imaging: Imaging, config: Config, progress: Progress | None) -> Solution:
     """Do it by the method that the options name."""
     if pair.blank:
         blank = pair.target.new_zeros((1, pair.target.shape[1], *pair.shape))
         return Solution(blank, blank[0, 0], pair.guide)
-    if config.method == "closed-form":
-        return closed_form.solve(pair, imaging, config, aligned_before)
-    return two_branch.solve(pair, imaging.kernel, config, progress)
+    with no_denormals():
+        if config.method == "closed-form":
+            return closed_form.solve(pair, imaging, config)
+        return two_branch.solve(pair, imaging.kernel, config, progress)
 
 
 def _device(name: str) -> str:

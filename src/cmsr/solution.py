@@ -25,6 +25,9 @@ class Solution:
         Where the guide was found; None without one.
     history : dict of lists
         Loss and learning rate at each training step, where there was training.
+    gains : tuple of float
+        By how many dB better hidden pixels of each channel were predicted with the guide than
+        without, when the guide was last looked for; empty where no guide was tried so.
     """
 
     image: Tensor
@@ -32,3 +35,4 @@ class Solution:
     guide: Tensor | None = None
     alignment: Alignment | None = None
     history: dict[str, list[float]] = field(default_factory=dict)
+    gains: tuple[float, ...] = ()

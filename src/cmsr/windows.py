@@ -21,7 +21,7 @@ from rasterio.windows import Window
 from torch import Tensor
 
 from cmsr import quick
-from cmsr.closed_form import FINENESS, aligned
+from cmsr.closed_form import aligned
 from cmsr.config import Config
 from cmsr.degrade import resampler
 from cmsr.errors import OptionError, OutputError
@@ -35,6 +35,7 @@ from cmsr.pair import Pair, guide_span, guide_tensor
 from cmsr.parallel import no_denormals, together
 from cmsr.published.train import Progress
 from cmsr.tiles import Box, Plan, Strip, Tile
+from cmsr.trial import FINENESS
 from cmsr.trust import hide
 from cmsr.warps.alignment import Alignment
 from cmsr.warps.warp import Size, sample

@@ -26,7 +26,7 @@ from cmsr.errors import CmsrError
 from cmsr.job import Job
 from cmsr.report.command import upscale_command
 
-_FOUND = ("kernel", "alignment")
+_FOUND = ("kernel", "alignment", "series")
 """What a frame of a series takes over from the record of the one before."""
 
 _HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
@@ -165,7 +165,7 @@ def _computed(
         colour_map="inferno",
         overwrite=False,
         config=settings.config,
-        previous=previous.found if previous else None,
+        previous=_found_before(previous, settings),
         again=_again(target, guide, output, task, settings),
     )
     facts = job.run()
@@ -176,6 +176,13 @@ def _computed(
             kind: [_in_names(text, names) for text in page[kind]] for kind in ("notes", "warnings")
         }
     return record.told(facts)
+
+
+def _found_before(previous: Start | None, settings: Settings) -> dict[str, Any] | None:
+    """Return what was found in the frame before; nothing for the first of a series."""
+    if not settings.series:
+        return None
+    return previous.found if previous else {}
 
 
 def _again(target: Path, guide: Path | None, output: Path, task: Task, settings: Settings) -> str:
