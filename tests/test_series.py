@@ -1,64 +1,120 @@
-"""Frames of one camera: each starts from the one before, and is as good as from a cold start."""
+"""Frames of one camera: each goes on from the one before, and is as good as from a cold start."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from cmsr import upscale
+from cmsr import Result, pipeline, upscale
+from cmsr.degrade import resampler
+from cmsr.files import io
+from cmsr.series import alike
 from cmsr.warps import alignment
-from tests.batches import batch, make_table, results
-from tests.conftest import SyntheticPair, render_pair
+from tests.batches import batch, results
+from tests.conftest import render_pair
 
-SHIFT = 3
-"""By how many pixels the guide lies aside."""
+HIGH, LOW, SPAN = (96, 128), (24, 32), (96, 160)
+"""Shapes of a frame's result, of its target, and of the scene that the camera passes over."""
+
+ASIDE = 3
+"""By how many pixels a guide may lie aside."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """truth (H, W) in [0, 1]; guide (H, W, 3) uint8; target (h, w), noisy."""
+
+    truth: np.ndarray
+    guide: np.ndarray
+    target: np.ndarray
+
+
+def frame(place: int, walker: int, *, aside: int = 0, seed: int = 0) -> Frame:
+    """Let a camera look at a scene from column ``place`` on, with someone warm at ``walker``."""
+    scene, rng = render_pair(SPAN, (24, 40), seed), np.random.default_rng(place + walker)
+    truth, guide = scene.truth.copy(), scene.guide.copy()
+    truth[50:80, walker : walker + 10], guide[50:80, walker : walker + 10] = 1, (200, 40, 90)
+    seen = slice(place, place + HIGH[1])
+    target = resampler(HIGH, LOW)(torch.from_numpy(truth[:, seen]).float()).numpy()
+    target = (target + rng.normal(0, 0.002, LOW)).astype(np.float32)
+    return Frame(truth[:, seen], np.roll(guide, aside, axis=1)[:, seen], target)
 
 
 def psnr(image: np.ndarray, truth: np.ndarray) -> float:
     return float(-10 * np.log10(np.mean((image - truth) ** 2)))
 
 
-@dataclass(frozen=True)
-class Scene:
-    """A pair, its guide moved aside, its result from a cold start, and what a record holds."""
-
-    pair: SyntheticPair
-    guide: np.ndarray
-    image: np.ndarray
-    before: dict[str, Any]
+def found_in(result: Result) -> dict[str, Any]:
+    """Return what a record keeps of a result, after a journey through a file."""
+    found = {key: result.info[key] for key in ("kernel", "alignment", "series")}
+    return json.loads(json.dumps(found))  # type: ignore[no-any-return]
 
 
 @pytest.fixture(scope="module")
-def scene() -> Scene:
-    pair = render_pair()
-    guide = np.roll(pair.guide, SHIFT, axis=1)
-    guide[:, :SHIFT] = guide[:, SHIFT : SHIFT + 1]
-    found = upscale(pair.target, guide)
-    facts = {key: found.info[key] for key in ("kernel", "alignment")}
-    return Scene(pair, guide, found.image, json.loads(json.dumps(facts)))
+def before() -> dict[str, Any]:
+    """What is found in a frame whose guide lies aside."""
+    first = frame(0, 60, aside=ASIDE)
+    return found_in(upscale(first.target, first.guide, previous={}))
 
 
-def refuse(*_: object, **__: object) -> None:
-    raise AssertionError("searched anew")
+@pytest.fixture
+def nothing_anew() -> Iterator[pytest.MonkeyPatch]:
+    """Refuse every search that a cold start makes."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("searched anew")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(alignment, "search", refuse)
+        patch.setattr("cmsr.imaging.find_kernel", refuse)
+        yield patch
 
 
-def test_as_good_as_from_a_cold_start(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    pair, guide, before = scene.pair, scene.guide, scene.before
-    noise = np.random.default_rng(1).normal(0, 0.002, pair.target.shape)
-    target = (pair.target + noise).astype(np.float32)
-    cold = upscale(target, guide)
-    assert cold.info["alignment"]["stages"] != []
-    monkeypatch.setattr(alignment, "search", refuse)
-    monkeypatch.setattr("cmsr.imaging.find_kernel", refuse)
-    warm = upscale(target, guide, previous=before)
-    assert psnr(warm.image, pair.truth) > psnr(cold.image, pair.truth) - 0.1
-    assert len(warm.info["alignment"]["stages"]) <= 3
+@pytest.mark.parametrize("aside", [0, ASIDE])
+def test_as_good_as_from_a_cold_start(aside: int, request: pytest.FixtureRequest) -> None:
+    """Though the camera pans and someone walks; nothing is searched for anew."""
+    frames = [frame(4 * time, 60 + 8 * time, aside=aside) for time in range(3)]
+    cold = [upscale(each.target, each.guide) for each in frames]
+    found = found_in(upscale(frames[0].target, frames[0].guide, previous={}))
+    request.getfixturevalue("nothing_anew")
+    for each, afresh in zip(frames[1:], cold[1:], strict=True):
+        warm = upscale(each.target, each.guide, previous=found)
+        found = found_in(warm)
+        assert psnr(warm.image, each.truth) > psnr(afresh.image, each.truth) - 0.1
+        assert not found["series"]["afresh"]
 
 
-USELESS = {
+def test_a_guide_that_drifts_is_followed(before: dict[str, Any], request: Any) -> None:
+    each = frame(4, 68, aside=ASIDE + 1)
+    cold = upscale(each.target, each.guide)
+    request.getfixturevalue("nothing_anew")
+    warm = upscale(each.target, each.guide, previous=before)
+    assert psnr(warm.image, each.truth) > psnr(cold.image, each.truth) - 0.1
+
+
+CUTS = {
+    "to another scene": frame(0, 60, aside=ASIDE, seed=1),
+    "of the guide alone": Frame(
+        frame(0, 60).truth, frame(0, 60, seed=1).guide, frame(0, 60).target
+    ),
+    "to another camera": frame(0, 60, aside=-3 * ASIDE),
+}
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_cut_is_noticed_and_does_no_harm(cut: str, before: dict[str, Any]) -> None:
+    each = CUTS[cut]
+    result = upscale(each.target, each.guide, previous=before)
+    assert result.info["series"]["afresh"]
+    np.testing.assert_array_equal(result.image, upscale(each.target, each.guide).image)
+
+
+USELESS: dict[str, dict[str, Any]] = {
     "another scene": {"refused": True, "stages": []},
     "another size": {"stages": [{"warp": "freeform", "parameters": [0.0] * 18}]},
     "another warp": {"stages": [{"warp": "spline", "parameters": []}]},
@@ -67,21 +123,53 @@ USELESS = {
 
 
 @pytest.mark.parametrize("case", USELESS)
-def test_what_is_of_no_help_is_left(case: str, scene: Scene) -> None:
-    aside = {**scene.before["alignment"], **USELESS[case]}
-    previous = {**scene.before, "alignment": aside}
-    warm = upscale(scene.pair.target, scene.guide, previous=previous)
-    np.testing.assert_array_equal(warm.image, scene.image)
+def test_what_is_of_no_help_is_left(
+    case: str, before: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def started_afresh(*_: object) -> None:
+        raise InterruptedError
+
+    each = frame(0, 60, aside=ASIDE)
+    monkeypatch.setattr(pipeline, "_solve", started_afresh)
+    aside = {**before["alignment"], **USELESS[case]}
+    with pytest.raises(InterruptedError):
+        upscale(each.target, each.guide, previous={**before, "alignment": aside})
+
+
+def test_glances_tell_scenes_apart_whatever_their_brightness() -> None:
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(size=(2, 48)).tolist()
+    brighter = [3 * mean + 7 for mean in one]
+    assert alike(one, brighter)
+    assert not alike(one, other)
+    assert not alike(one, one[:12])
+    assert not alike([1.0] * 48, [1.0] * 48)
+
+
+def test_a_single_pair_tells_nothing_of_series() -> None:
+    each = frame(0, 60)
+    alone = upscale(each.target, each.guide, preset="fast", align="off")
+    first = upscale(each.target, each.guide, preset="fast", align="off", previous={})
+    assert "series" not in alone.info
+    np.testing.assert_array_equal(first.image, alone.image)
 
 
 def test_a_series_taken_up_gives_the_same(tmp_path: Path) -> None:
-    table, out = make_table(tmp_path, 4), tmp_path / "out"
+    table, out = tmp_path / "frames.csv", tmp_path / "out"
+    lines = ["name,target,guide"]
+    for time in range(4):
+        each = frame(4 * time, 60 + 8 * time)
+        io.write(tmp_path / f"t{time}.tif", each.target)
+        io.write(tmp_path / f"g{time}.png", each.guide)
+        lines.append(f"f{time},t{time}.tif,g{time}.png")
+    table.write_text("\n".join(lines) + "\n")
     assert batch(table, out, series=True, align="auto").done == 4
     made = results(out)
-    records = [json.loads((out / f"p{index:02}.json").read_text())["batch"] for index in range(4)]
-    keys = [record["key"] for record in records]
-    assert [record["previous"] for record in records] == [None, *keys[:-1]]
-    (out / "p02.tif").unlink()
+    records = [json.loads((out / f"f{time}.json").read_text()) for time in range(4)]
+    assert [record["series"]["afresh"] for record in records] == [True, False, False, False]
+    keys = [record["batch"]["key"] for record in records]
+    assert [record["batch"]["previous"] for record in records] == [None, *keys[:-1]]
+    (out / "f2.tif").unlink()
     tally = batch(table, out, series=True, align="auto")
     assert (tally.before, tally.new, tally.changed) == (2, 1, 1)
     assert (tally.done, tally.unchanged) == (1, 1)

@@ -118,7 +118,7 @@ def upscale(
     labels = read_segments(photo, config)
     pair = Pair.of(raster, photo, config.ratio, fill=config.fill, segments=labels).to(device)
     check_size(raster, pair.shape, config)
-    imaging, solution, afresh = _settle(pair, kernel, config, progress, previous)
+    imaging, solution, place = _settle(pair, kernel, config, progress, previous)
     stacked = pair.denormalise(solution.image)
     return Result(
         image=stacked[0] if raster.flat else np.moveaxis(stacked, 0, -1),
@@ -140,7 +140,7 @@ def upscale(
             "size": list(pair.shape),
             "guide_weight": float(solution.guide_weight.mean()),
             "warnings": list(solution.alignment.warnings) if solution.alignment else [],
-            **({} if previous is None else {"series": series.told(pair, solution, afresh=afresh)}),
+            **({} if previous is None else {"series": series.told(pair, solution, place)}),
         },
         evidence=Evidence.of(raster, pair, imaging, solution),
     )
@@ -152,19 +152,22 @@ def _settle(
     config: Config,
     progress: Progress | None,
     previous: Mapping[str, Any] | None,
-) -> tuple[Imaging, Solution, bool]:
-    """Go on from the frame before where that holds, else begin afresh; tell which it was."""
+) -> tuple[Imaging, Solution, dict[str, Any] | None]:
+    """Go on from the frame before where that holds, else begin afresh.
+
+    Returned last is what `series.told` is to know of the guide's place.
+    """
     before = series.Before.of(previous, pair) if previous and not pair.blank else None
     if before is not None:
         imaging = imaging_of(pair, kernel or before.kernel)
         if pair.guide is None or config.method != "closed-form":
-            return imaging, _solve(pair, imaging, config, progress), False
+            return imaging, _solve(pair, imaging, config, progress), {}
         with no_denormals():
-            solution = series.go_on(pair, imaging, config, before)
-        if solution is not None:
-            return imaging, solution, False
+            frame = series.go_on(pair, imaging, config, before)
+        if frame is not None:
+            return imaging, *frame
     imaging = imaging_of(pair, kernel)
-    return imaging, _solve(pair, imaging, config, progress), True
+    return imaging, _solve(pair, imaging, config, progress), None
 
 
 def _solve(pair: Pair, imaging: Imaging, config: Config, progress: Progress | None) -> Solution:

@@ -1,10 +1,10 @@
 """Frames of one camera: a frame goes on from the one before, as long as its own pixels agree.
 
 The kernel and the guide's place are taken over where a frame looks like the one before and the
-guide predicts hidden pixels as well as it did there. Where it does a little worse, it is looked for
-close by; where much worse, nothing of the frame before holds and all is done afresh. How far and
-where the guide is believed is proven on every frame anew, though in fewer rounds: what does without
-the guide counts for little where the guide has proven itself.
+guide predicts hidden pixels about as well as it did there; else all is done afresh. A small
+displacement of the guide is followed on from frame to frame. How far and where the guide is
+believed is proven on every frame anew. What does without the guide is made in fewer rounds, for it
+counts for little where the guide has proven itself.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from itertools import chain
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -24,13 +23,12 @@ from cmsr.config import Config
 from cmsr.degrade import Kernel, shape_of
 from cmsr.errors import CmsrError
 from cmsr.imaging import Imaging, named_kernel
-from cmsr.measurement import Measurement, measurements
+from cmsr.measurement import measurements
 from cmsr.pair import Pair
 from cmsr.solution import Solution
 from cmsr.trial import Trial, alone
 from cmsr.trust import LEAST_TRUST
-from cmsr.warps.alignment import Alignment
-from cmsr.warps.follow import follow, recalled
+from cmsr.warps.follow import Place, follow
 
 GLANCE = (6, 8)
 """Fields, down and across, by whose means two frames are compared."""
@@ -38,18 +36,15 @@ GLANCE = (6, 8)
 ALIKE = 0.9
 """Correlation of these means from which two frames show the same scene."""
 
-WORSE_DB, LOST_DB = 0.1, 1.0
-"""Fall of the guide's gain from which it is looked for close by, and from which all is done
-afresh."""
+LOST_DB = 1.0
+"""Fall of the guide's gain from one frame to the next by which its place is lost."""
 
-ROUNDS, DOUBTED_ROUNDS = 8, 16
-"""Rounds at most without the guide, where the guide is trusted and where it is not."""
+ROUNDS, DOUBTED_ROUNDS, HELD_OUT_ROUNDS = 8, 16, 6
+"""Rounds at most without the guide, where the guide is trusted, where it is not, and where pixels
+are hidden."""
 
 TRUSTED = 0.5
 """Trust from which the guide counts as trusted."""
-
-HELD_OUT_ROUNDS, HELD_OUT_FILTER_ROUNDS = 6, 3
-"""The same where pixels are hidden, and rounds of the guided filter there."""
 
 
 class Before(NamedTuple):
@@ -60,7 +55,7 @@ class Before(NamedTuple):
     kernel : str or PointSpread or None
         None where the name does not say all of it.
     alignment : mapping or None
-        `Alignment.facts`.
+        `Alignment.facts`, with what `follow` left for this frame.
     gains : list of float
         `Solution.gains`.
     """
@@ -81,12 +76,28 @@ class Before(NamedTuple):
         kernel = None
         with suppress(CmsrError):
             kernel = named_kernel(info["kernel"])
-        return cls(kernel, info["alignment"], series["gains"])
+        alignment = info["alignment"]
+        return cls(kernel, alignment and {**alignment, **series["place"]}, series["gains"])
 
 
-def told(pair: Pair, solution: Solution, *, afresh: bool) -> dict[str, Any]:
-    """Return what `Result.info` holds for the next frame, and whether this one began afresh."""
-    return {"afresh": afresh, "gains": list(solution.gains), "glance": glance(pair)}
+class Frame(NamedTuple):
+    """A frame solved, and what `follow` leaves for the next one."""
+
+    solution: Solution
+    place: dict[str, Any]
+
+
+def told(pair: Pair, solution: Solution, place: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what `Result.info` holds for the next frame, and whether this one began afresh.
+
+    ``place`` is `Frame.place`, None where a frame began afresh.
+    """
+    return {
+        "afresh": place is None,
+        "gains": list(solution.gains),
+        "glance": glance(pair),
+        "place": place or {},
+    }
 
 
 def glance(pair: Pair) -> list[float]:
@@ -103,7 +114,7 @@ def alike(before: list[float], now: list[float]) -> bool:
     return bool(np.corrcoef(before, now)[0, 1] >= ALIKE)
 
 
-def go_on(pair: Pair, imaging: Imaging, config: Config, before: Before) -> Solution | None:
+def go_on(pair: Pair, imaging: Imaging, config: Config, before: Before) -> Frame | None:
     """Solve a frame from where the one before ended; None where that does not hold here.
 
     Parameters
@@ -117,42 +128,31 @@ def go_on(pair: Pair, imaging: Imaging, config: Config, before: Before) -> Solut
     before : Before
         What to go on from.
     """
-    judge = Judge(pair, imaging, config)
-    placed = _placed(judge, config, before)
-    first, *others = measurements(pair, imaging, config.solver_iterations)
-    if placed is None or len(before.gains) != 1 + len(others):
+    place = _place(pair, imaging, config, before)
+    channels = measurements(pair, imaging, config.solver_iterations)
+    if place is None or len(before.gains) != len(channels):
         return None
-    trial = _trial(first, pair, placed, config)
-    worse = trial.gain < before.gains[0] - WORSE_DB
-    looking = worse and config.align not in ("off", "affine")
-    if looking:
-        placed = follow(placed, shape_of(first.y), judge.guide, judge.error, judge.finest)
-        trial = _trial(first, pair, placed, config)
-    guide, seen = trial.guide, trial.seen
-    trials = chain([trial], (Trial(other, guide, seen, config.seed) for other in others))
+    alignment = replace(place.best(), size=pair.shape)
+    guide, seen = alignment.apply(pair.photo), alignment.seen(device=pair.photo.device)
     solved = []
-    for trial, gain in zip(trials, before.gains, strict=True):
+    for channel, gain in zip(channels, before.gains, strict=True):
+        trial = Trial(channel, guide, seen, config.seed)
         if trial.gain < gain - LOST_DB:
             return None
         solved.append(_solved(trial, config))
-    solution = joined(solved, guide, replace(placed, size=pair.shape))
-    return solution if looking else replace(solution, gains=tuple(before.gains))
+    return Frame(joined(solved, guide, alignment), place.told())
 
 
-def _placed(judge: Judge, config: Config, before: Before) -> Alignment | None:
-    """Return where the guide lay in the frame before."""
-    if config.align == "off":
-        return Alignment(shape_of(judge.guide))
-    if config.align == "segments" or before.alignment is None:
+def _place(pair: Pair, imaging: Imaging, config: Config, before: Before) -> Place | None:
+    """Find the guide's place from where it lay in the frame before."""
+    judge = Judge(pair, imaging, config)
+    if config.align == "segments" or pair.segments is not None or before.alignment is None:
         return None
-    low = shape_of(judge.channel.y)
-    return recalled(before.alignment, shape_of(judge.guide), low, judge.guide.device)
-
-
-def _trial(channel: Measurement, pair: Pair, placed: Alignment, config: Config) -> Trial:
-    """Try a channel with the guide placed."""
-    guide, seen = placed.apply(pair.photo), placed.seen(pair.shape, pair.photo.device)
-    return Trial(channel, guide, seen, config.seed)
+    size, low = shape_of(judge.guide), shape_of(judge.channel.y)
+    place = Place.of(before.alignment, size, low, judge.guide.device)
+    if place is None or config.align in ("off", "affine"):
+        return place
+    return follow(place, judge.guide, judge.error, judge.finest)
 
 
 def _solved(trial: Trial, config: Config) -> Solved:
@@ -160,7 +160,7 @@ def _solved(trial: Trial, config: Config) -> Solved:
     weights, trust = None, 0.0
     if trial.trust >= LEAST_TRUST:
         rounds = min(HELD_OUT_ROUNDS, held_out_rounds(config))
-        weights, trust = trial.weighed(trial.held_out(rounds, HELD_OUT_FILTER_ROUNDS))
+        weights, trust = trial.weighed(trial.held_out(rounds, FILTER_ROUNDS))
     rounds = ROUNDS if trust >= TRUSTED else DOUBTED_ROUNDS
     free = alone(trial.channel, min(rounds, config.denoising_rounds))
     if weights is None:

@@ -1,19 +1,21 @@
 """Alignment along frames of one camera: from where the guide lay in the frame before.
 
-The coarse search and the smooth deformation are left out; the free-form deformation takes a few
-steps from what it was.
+The coarse search and the smooth deformation are left out. The free-form deformation goes on
+descending from frame to frame, a few steps in each, whether or not it has proven itself yet; it is
+used where the hidden pixels of this frame and of those before speak for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
 
 from cmsr.degrade import shape_of
-from cmsr.warps.alignment import LEAST_GAIN_DB, Alignment, proven
+from cmsr.warps.alignment import LEAST_GAIN_DB, Alignment, trouble
 from cmsr.warps.cpab import Cpab
 from cmsr.warps.deform import CELLS
 from cmsr.warps.freeform import FreeForm
@@ -21,57 +23,88 @@ from cmsr.warps.refine import finest
 from cmsr.warps.warp import Affine, Motion, Size, Warp
 
 
-def recalled(
-    facts: Mapping[str, Any], size: Size, low: Size, device: torch.device
-) -> Alignment | None:
-    """Return where the guide lay in the frame before.
+class Place(NamedTuple):
+    """Where the guide lay, and what a free-form deformation would change about that.
 
-    Parameters
+    Attributes
     ----------
-    facts : mapping
-        `Alignment.facts` of that frame.
-    size, low : (height, width)
-        Of the guide and of the target, as they were when the guide was looked for.
-    device : torch.device
-        Where the parameters are to live.
-
-    Returns
-    -------
-    Alignment or None
-        None where that frame is of no help: the guide was refused or torn, or of other sizes.
+    gross : Alignment
+        Without the deformation.
+    free : FreeForm
+        The family of deformations.
+    theta : Tensor
+        Its parameters.
+    worth : float or None
+        By how many dB it has lowered the held-out error of late; None where nobody knows.
     """
-    known: dict[str, Warp] = {
-        "affine": Affine(size),
-        "cpab": Cpab(size, CELLS),
-        "freeform": finest(size, low),
-    }
-    if facts.get("refused", True):
-        return None
-    stages = []
-    for stage in facts["stages"]:
-        warp = known.get(stage["warp"])
-        theta = torch.tensor(stage["parameters"], device=device)
-        if warp is None or theta.shape != (warp.dim,):
+
+    gross: Alignment
+    free: FreeForm
+    theta: Tensor
+    worth: float | None = None
+
+    @classmethod
+    def of(
+        cls, facts: Mapping[str, Any], size: Size, low: Size, device: torch.device
+    ) -> Self | None:
+        """Recall it from the frame before.
+
+        Parameters
+        ----------
+        facts : mapping
+            `Alignment.facts` of that frame, and what `told` returned of it, if it did.
+        size, low : (height, width)
+            Of the guide and of the target, as they are when the guide is looked for.
+        device : torch.device
+            Where the parameters are to live.
+
+        Returns
+        -------
+        Place or None
+            None where that frame is of no help: the guide was refused or torn, or of other sizes.
+        """
+        free = finest(size, low)
+        known: dict[str, Warp] = {"affine": Affine(size), "cpab": Cpab(size, CELLS)}
+        if facts.get("refused", True):
             return None
-        stages.append((warp, theta))
-    return Alignment(size, stages, facts["confidence"])
+        gross: list[Motion] = []
+        theta = torch.tensor(facts.get("freeform", [0.0] * free.dim), device=device)
+        for stage in facts["stages"]:
+            parameters = torch.tensor(stage["parameters"], device=device)
+            warp = known.get(stage["warp"])
+            if stage["warp"] == "freeform":
+                theta = parameters
+            elif warp is None or parameters.shape != (warp.dim,):
+                return None
+            else:
+                gross.append((warp, parameters))
+        if theta.shape != (free.dim,):
+            return None
+        return cls(Alignment(size, gross, facts["confidence"]), free, theta, facts.get("worth"))
+
+    def best(self) -> Alignment:
+        """Return where the guide is believed to lie."""
+        if self.worth is None or self.worth <= LEAST_GAIN_DB:
+            return self.gross
+        return replace(self.gross, stages=[*self.gross.stages, (self.free, self.theta)])
+
+    def told(self) -> dict[str, Any]:
+        """Return what JSON can hold of the deformation, for the next frame."""
+        return {"freeform": self.theta.tolist(), "worth": self.worth}
 
 
 def follow(
-    placed: Alignment,
-    low: Size,
+    place: Place,
     guide: Tensor,
     error: Callable[[Tensor], float],
     refine: Callable[[Tensor, Tensor], Motion],
-) -> Alignment:
-    """Look for the guide close to where it lay; a move must earn its freedom.
+) -> Place:
+    """Look for the guide close to where it lay.
 
     Parameters
     ----------
-    placed : Alignment
+    place : Place
         Where it lay.
-    low : (height, width)
-        Of the target.
     guide : Tensor, shape (G, H, W)
         [0, 1].
     error : callable
@@ -80,9 +113,11 @@ def follow(
         Takes a moved guide and the parameters of a free-form warp to start from, and returns the
         small warp that is left, with its parameters.
     """
-    free = [theta for warp, theta in placed.stages if isinstance(warp, FreeForm)]
-    gross = [motion for motion in placed.stages if not isinstance(motion[0], FreeForm)]
-    unmoved = torch.zeros(finest(shape_of(guide), low).dim, device=guide.device)
-    moved = Alignment(placed.size, gross).apply(guide)
-    stages = [*gross, refine(moved, free[-1] if free else unmoved)]
-    return proven(placed, error(placed.apply(guide)), stages, LEAST_GAIN_DB, guide, error)[0]
+    moved = place.gross.apply(guide)
+    motion = refine(moved, place.theta)
+    tried = replace(place.gross, stages=[*place.gross.stages, motion])
+    if trouble(tried.grid(device=guide.device), shape_of(guide)):
+        return place._replace(theta=torch.zeros_like(place.theta), worth=None)
+    gain = error(moved) - error(tried.apply(guide))
+    worth = gain if place.worth is None else (place.worth + gain) / 2
+    return place._replace(theta=motion[1], worth=worth)
