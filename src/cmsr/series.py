@@ -1,8 +1,8 @@
 """Frames of one camera: a frame goes on from the one before, as long as its own pixels agree.
 
 The kernel and the guide's place are taken over where a frame looks like the one before and the
-guide predicts hidden pixels about as well as it did there; else all is done afresh. A small
-displacement of the guide is followed on from frame to frame. How far and where the guide is
+guide predicts hidden pixels about as well as it did there; else all is done afresh. Small
+displacements of the guide are followed on from frame to frame. How far and where the guide is
 believed is proven on every frame anew. What does without the guide is made in fewer rounds, for it
 counts for little where the guide has proven itself.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -23,12 +24,13 @@ from cmsr.config import Config
 from cmsr.degrade import Kernel, shape_of
 from cmsr.errors import CmsrError
 from cmsr.imaging import Imaging, named_kernel
-from cmsr.measurement import measurements
+from cmsr.measurement import Measurement, measurements
 from cmsr.pair import Pair
 from cmsr.solution import Solution
 from cmsr.trial import Trial, alone
 from cmsr.trust import LEAST_TRUST
-from cmsr.warps.follow import Place, follow
+from cmsr.warps.alignment import LEAST_GAIN_DB
+from cmsr.warps.follow import Place, follow, nudged
 
 GLANCE = (6, 8)
 """Fields, down and across, by whose means two frames are compared."""
@@ -36,8 +38,9 @@ GLANCE = (6, 8)
 ALIKE = 0.9
 """Correlation of these means from which two frames show the same scene."""
 
-LOST_DB = 1.0
-"""Fall of the guide's gain from one frame to the next by which its place is lost."""
+WORSE_DB, LOST_DB = 0.3, 1.0
+"""Fall of the guide's gain from one frame to the next from which it is looked for close by, and by
+which its place is lost."""
 
 ROUNDS, DOUBTED_ROUNDS, HELD_OUT_ROUNDS = 8, 16, 6
 """Rounds at most without the guide, where the guide is trusted, where it is not, and where pixels
@@ -128,31 +131,56 @@ def go_on(pair: Pair, imaging: Imaging, config: Config, before: Before) -> Frame
     before : Before
         What to go on from.
     """
-    place = _place(pair, imaging, config, before)
-    channels = measurements(pair, imaging, config.solver_iterations)
-    if place is None or len(before.gains) != len(channels):
+    judge = Judge(pair, imaging, config)
+    lay = _recalled(pair, judge, config, before)
+    first, *others = measurements(pair, imaging, config.solver_iterations)
+    if lay is None or len(before.gains) != 1 + len(others):
         return None
-    alignment = replace(place.best(), size=pair.shape)
-    guide, seen = alignment.apply(pair.photo), alignment.seen(device=pair.photo.device)
+    place = _followed(lay, judge, config)
+    trial = _trial(first, pair, place, config)
+    if trial.gain < before.gains[0] - WORSE_DB and config.align != "off":
+        place = _regained(lay, place, judge, config)
+        trial = _trial(first, pair, place, config)
+    guide, seen = trial.guide, trial.seen
+    trials = chain([trial], (Trial(other, guide, seen, config.seed) for other in others))
     solved = []
-    for channel, gain in zip(channels, before.gains, strict=True):
-        trial = Trial(channel, guide, seen, config.seed)
+    for trial, gain in zip(trials, before.gains, strict=True):
         if trial.gain < gain - LOST_DB:
             return None
         solved.append(_solved(trial, config))
+    alignment = replace(place.best(), size=pair.shape)
     return Frame(joined(solved, guide, alignment), place.told())
 
 
-def _place(pair: Pair, imaging: Imaging, config: Config, before: Before) -> Place | None:
-    """Find the guide's place from where it lay in the frame before."""
-    judge = Judge(pair, imaging, config)
-    if config.align == "segments" or pair.segments is not None or before.alignment is None:
+def _recalled(pair: Pair, judge: Judge, config: Config, before: Before) -> Place | None:
+    """Return where the guide lay in the frame before, as far as that is of use."""
+    torn = config.align == "segments" or pair.segments is not None
+    if torn or before.alignment is None:
         return None
     size, low = shape_of(judge.guide), shape_of(judge.channel.y)
-    place = Place.of(before.alignment, size, low, judge.guide.device)
-    if place is None or config.align in ("off", "affine"):
-        return place
-    return follow(place, judge.guide, judge.error, judge.finest)
+    return Place.of(before.alignment, size, low, judge.guide.device)
+
+
+def _followed(lay: Place, judge: Judge, config: Config) -> Place:
+    """Find the guide by a small deformation of where it lay."""
+    if config.align in ("off", "affine"):
+        return lay
+    return follow(lay, judge.guide, judge.error, judge.finest)
+
+
+def _regained(lay: Place, place: Place, judge: Judge, config: Config) -> Place:
+    """Move the guide as a whole from where it lay, if it is then better off than in its place."""
+    moved = nudged(lay, judge.channel.y, judge.channel.valid, judge.guide)
+    again = _followed(moved, judge, config)
+    now, then = (judge.error(each.best().apply(judge.guide)) for each in (place, again))
+    return again if now - then > LEAST_GAIN_DB else place
+
+
+def _trial(channel: Measurement, pair: Pair, place: Place, config: Config) -> Trial:
+    """Try a channel with the guide in its place."""
+    alignment = replace(place.best(), size=pair.shape)
+    guide, seen = alignment.apply(pair.photo), alignment.seen(device=pair.photo.device)
+    return Trial(channel, guide, seen, config.seed)
 
 
 def _solved(trial: Trial, config: Config) -> Solved:

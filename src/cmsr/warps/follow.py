@@ -20,6 +20,7 @@ from cmsr.warps.cpab import Cpab
 from cmsr.warps.deform import CELLS
 from cmsr.warps.freeform import FreeForm
 from cmsr.warps.refine import finest
+from cmsr.warps.register import nearby
 from cmsr.warps.warp import Affine, Motion, Size, Warp
 
 
@@ -121,3 +122,28 @@ def follow(
     gain = error(moved) - error(tried.apply(guide))
     worth = gain if place.worth is None else (place.worth + gain) / 2
     return place._replace(theta=motion[1], worth=worth)
+
+
+def nudged(place: Place, target: Tensor, valid: Tensor, guide: Tensor) -> Place:
+    """Move all of a place by the affine map close by that explains the target best.
+
+    Parameters
+    ----------
+    place : Place
+        Where the guide lay.
+    target, valid : Tensor, shape (h, w)
+        In any unit; 1 where it was measured.
+    guide : Tensor, shape (G, H, W)
+        [0, 1].
+    """
+    affine = Affine(place.gross.size)
+    start, rest = torch.zeros(affine.dim, device=guide.device), list(place.best().stages)
+    if rest and isinstance(rest[0][0], Affine):
+        start = rest.pop(0)[1]
+    colours = guide.expand(3, -1, -1)
+    theta = nearby(target[None], colours, affine, start, rest, target_valid=valid > 0)
+    kept = [motion for motion in rest if motion[0] is not place.free]
+    moved = replace(place.gross, stages=[(affine, theta), *kept])
+    if trouble(moved.grid(device=guide.device), shape_of(guide)):
+        return place
+    return place._replace(gross=moved)

@@ -24,7 +24,7 @@ from cmsr.degrade import shape_of
 from cmsr.parallel import together
 from cmsr.warps.similarity import climb
 from cmsr.warps.view import View
-from cmsr.warps.warp import Affine, Size, displacement, identity_grid
+from cmsr.warps.warp import Affine, Size, Stages, compose, displacement, identity_grid
 
 COARSE, FINE = (64, 2), (128, 3)  # longer side of the target in pixels, guide's pixels per one
 CANDIDATES = 3  # peaks of the correlation that are refined
@@ -138,6 +138,42 @@ def search(
     near = moved.item() < NEAR * max(shape_of(fine.guide))
     confidence = _confidence(margin, surplus, near)
     return Registration(theta, confidence, value, margin, surplus)
+
+
+def nearby(
+    target: Tensor,
+    guide: Tensor,
+    affine: Affine,
+    start: Tensor,
+    rest: Stages,
+    *,
+    target_valid: Tensor | None = None,
+) -> Tensor:
+    """Find the affine map close to where one starts, without a search.
+
+    Parameters
+    ----------
+    target, guide, target_valid
+        As for `search`.
+    affine : Affine
+        Of the guide's size.
+    start : Tensor (6,)
+        Its parameters to start from.
+    rest : Stages
+        What follows it and stays as it is.
+
+    Returns
+    -------
+    Tensor (6,)
+        The parameters by which the guide explains the target best.
+    """
+    longer, finer = FINE
+    view = View.of(target, guide, target_valid, None, longer=longer, finer=finer)
+
+    def explained(theta: Tensor) -> Tensor:
+        return view.explained(compose([(affine, theta), *rest], view.grid))
+
+    return climb(explained, start)[0]
 
 
 def _objective(view: View, affine: Affine) -> Callable[[Tensor], Tensor]:
