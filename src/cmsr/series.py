@@ -38,9 +38,9 @@ GLANCE = (6, 8)
 ALIKE = 0.9
 """Correlation of these means from which two frames show the same scene."""
 
-WORSE_DB, LOST_DB = 0.3, 1.0
-"""Fall of the guide's gain from one frame to the next from which it is looked for close by, and by
-which its place is lost."""
+WORSE_DB, LOST_DB = 0.3, 1.5
+"""Fall of the guide's gain from one frame to the next, in dB, from which it is looked for close by,
+as it is where a deformation is suddenly worth so much; and by which its place is lost."""
 
 ROUNDS, DOUBTED_ROUNDS, HELD_OUT_ROUNDS = 8, 16, 6
 """Rounds at most without the guide, where the guide is trusted, where it is not, and where pixels
@@ -138,7 +138,8 @@ def go_on(pair: Pair, imaging: Imaging, config: Config, before: Before) -> Frame
         return None
     place = _followed(lay, judge, config)
     trial = _trial(first, pair, place, config)
-    if trial.gain < before.gains[0] - WORSE_DB and config.align != "off":
+    jumped = (place.worth or 0) > (lay.worth or 0) + WORSE_DB
+    if config.align != "off" and (jumped or trial.gain < before.gains[0] - WORSE_DB):
         place = _regained(lay, place, judge, config)
         trial = _trial(first, pair, place, config)
     guide, seen = trial.guide, trial.seen
