@@ -89,8 +89,8 @@ def test_as_good_as_from_a_cold_start(
 
 
 def test_a_guide_that_jumps_is_regained(before: dict[str, Any], nothing_anew: None) -> None:
-    """By a pixel of the guide, which costs 10 dB where it is not followed."""
-    each = frame(4, 68, aside=ASIDE + 1)
+    """By two of its pixels, which cost 10 dB where they are not followed."""
+    each = frame(4, 68, aside=ASIDE + 2)
     warm = upscale(each.target, each.guide, previous=before)
     still = frame(4, 68, aside=ASIDE)
     followed = upscale(still.target, still.guide, previous=before)
