@@ -26,3 +26,18 @@ def test_each_task_has_one_thread_and_one_core_means_one_task() -> None:
         assert together(threading.get_ident, threading.get_ident) == [here, here]
     finally:
         torch.set_num_threads(threads)
+
+
+def test_who_has_nothing_to_do_takes_over_from_nested_calls() -> None:
+    threads = torch.get_num_threads()
+    meeting = threading.Barrier(2, timeout=60)
+    try:
+        torch.set_num_threads(2)
+        arrived, _ = both(lambda: together(meeting.wait, meeting.wait), lambda: None)
+        assert sorted(arrived) == [0, 1]
+        nested = [lambda n=n: together(*(lambda m=m: (n, m) for m in range(5))) for n in range(4)]
+        assert together(*nested) == [[(n, m) for m in range(5)] for n in range(4)]
+        with pytest.raises(ZeroDivisionError):
+            together(lambda: together(lambda: 1, lambda: 1 // 0), lambda: [2])
+    finally:
+        torch.set_num_threads(threads)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import torch
+
+_here = threading.local()
+"""Holds the pool that a thread belongs to."""
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -17,13 +21,24 @@ def together(*tasks: Callable[[], T]) -> list[T]:
     """Run tasks at once, each with one thread of torch's, and return their results in order.
 
     There are never more at a time than torch may use threads, so that a worker given one core
-    stays on it; nested calls run their tasks one after the other.
+    stays on it. A nested call runs its tasks itself, one after the other, but for those that a
+    thread with nothing else to do takes over.
     """
-    count = min(len(tasks), torch.get_num_threads())
-    if count < 2:
+    pool: ThreadPoolExecutor | None = getattr(_here, "pool", None)
+    if pool is not None:
+        return _shared(pool, tasks)
+    count = torch.get_num_threads()
+    if min(len(tasks), count) < 2:
         return [task() for task in tasks]
-    with ThreadPoolExecutor(count, initializer=_start) as pool:
+    with ThreadPoolExecutor(count, initializer=lambda: _start(pool)) as pool:
         return [future.result() for future in [pool.submit(task) for task in tasks]]
+
+
+def _shared(pool: ThreadPoolExecutor, tasks: Sequence[Callable[[], T]]) -> list[T]:
+    """Run tasks here, but for those that another thread of the pool has begun by then."""
+    futures = [pool.submit(task) for task in tasks]
+    own = {future: task() for future, task in zip(futures, tasks, strict=True) if future.cancel()}
+    return [own[future] if future in own else future.result() for future in futures]
 
 
 def both(first: Callable[[], T], second: Callable[[], U]) -> tuple[T, U]:
@@ -42,6 +57,7 @@ def no_denormals() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-def _start() -> None:
+def _start(pool: ThreadPoolExecutor | None) -> None:
+    _here.pool = pool
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
