@@ -24,14 +24,16 @@ def together(*tasks: Callable[[], T]) -> list[T]:
     stays on it. A nested call runs its tasks itself, one after the other, but for those that a
     thread with nothing else to do takes over.
     """
-    pool: ThreadPoolExecutor | None = getattr(_here, "pool", None)
-    if pool is not None:
-        return _shared(pool, tasks)
+    if (shared := _pool_here()) is not None:
+        return _shared(shared, tasks)
     count = torch.get_num_threads()
     if min(len(tasks), count) < 2:
         return [task() for task in tasks]
-    with ThreadPoolExecutor(count, initializer=lambda: _start(pool)) as pool:
+    pool: ThreadPoolExecutor = ThreadPoolExecutor(count, initializer=lambda: _start(pool))
+    try:
         return [future.result() for future in [pool.submit(task) for task in tasks]]
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _shared(pool: ThreadPoolExecutor, tasks: Sequence[Callable[[], T]]) -> list[T]:
@@ -47,6 +49,18 @@ def both(first: Callable[[], T], second: Callable[[], U]) -> tuple[T, U]:
     return cast(T, results[0]), cast(U, results[1])
 
 
+def ahead(task: Callable[[], T]) -> Callable[[], T]:
+    """Offer a task that may be needed later to a thread with nothing else to do.
+
+    Return what waits for its result, or does it if nobody has begun by then. Never called, and
+    not begun, it is never done.
+    """
+    if (pool := _pool_here()) is None:
+        return task
+    future = pool.submit(task)
+    return lambda: task() if future.cancel() else future.result()
+
+
 @contextmanager
 def no_denormals() -> Iterator[None]:
     """Take numbers too small to matter for zero: computing with them is ten times slower."""
@@ -57,7 +71,11 @@ def no_denormals() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-def _start(pool: ThreadPoolExecutor | None) -> None:
+def _pool_here() -> ThreadPoolExecutor | None:
+    return getattr(_here, "pool", None)
+
+
+def _start(pool: ThreadPoolExecutor) -> None:
     _here.pool = pool
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
