@@ -166,11 +166,9 @@ def nearby(
     """
     longer, finer = FINE
     view = View.of(target, guide, target_valid, None, longer=longer, finer=finer)
-
-    def explained(theta: Tensor) -> Tensor:
-        return view.explained(compose([(affine, theta), *rest], view.grid))
-
-    return climb(explained, start)[0]
+    placed = compose(rest, view.grid)
+    ends, _ = climb(lambda thetas: view.explained(affine(thetas, placed)), start[None])
+    return ends[0]
 
 
 def _objective(view: View, affine: Affine) -> Callable[[Tensor], Tensor]:
