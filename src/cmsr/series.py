@@ -42,7 +42,7 @@ WORSE_DB, LOST_DB = 0.3, 1.5
 """Fall of the guide's gain from one frame to the next, in dB, from which it is looked for close by,
 as it is where a deformation is suddenly worth so much; and by which its place is lost."""
 
-ROUNDS, DOUBTED_ROUNDS, HELD_OUT_ROUNDS = 8, 16, 6
+ROUNDS, DOUBTED_ROUNDS, HELD_OUT_ROUNDS = 6, 16, 4
 """Rounds at most without the guide, where the guide is trusted, where it is not, and where pixels
 are hidden."""
 

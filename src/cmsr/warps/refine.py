@@ -20,7 +20,7 @@ from cmsr.warps.warp import Size, identity_grid, sample
 LEVELS = ((24.0, 15), (12.0, 15))
 """Distance of the nodes in pixels of the target, and steps of Adam, from gross to fine."""
 
-FOLLOWING = ((12.0, 5),)
+FOLLOWING = ((12.0, 3),)
 """The same where the frame before has shown most of the way."""
 
 ITERATIONS = 3
