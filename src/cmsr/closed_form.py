@@ -16,7 +16,7 @@ from cmsr.pair import Pair
 from cmsr.parallel import both
 from cmsr.solution import Solution
 from cmsr.trial import Trial, alone, coarsened, with_hidden
-from cmsr.trust import LEAST_TRUST, error_db
+from cmsr.trust import LEAST_TRUST, Finding, error_db
 from cmsr.warps.alignment import Alignment, Tear, align
 from cmsr.warps.refine import refine
 from cmsr.warps.warp import Motion
@@ -29,11 +29,11 @@ FILTER_ROUNDS = 6
 
 
 class Solved(NamedTuple):
-    """One channel: image and the guide's weight, both (H, W); what the guide gained, in dB."""
+    """One channel: image and the guide's weight, both (H, W); what was found out about it."""
 
     image: Tensor
     weight: Tensor
-    gain: float
+    finding: Finding
 
 
 def solve(pair: Pair, imaging: Imaging, config: Config) -> Solution:
@@ -140,13 +140,13 @@ def _guided(
     """Solve a channel with the guide's help; ``free`` (H, W) is the image without."""
     trial = Trial(channel, guide, seen, config.seed)
     if trial.trust < LEAST_TRUST:
-        return Solved(free, torch.zeros_like(free), trial.gain)
+        return Solved(free, torch.zeros_like(free), trial.finding)
     rounds = held_out_rounds(config)
     predicted, guided = both(
         lambda: trial.held_out(rounds, FILTER_ROUNDS),
         lambda: trial.explained(free, FILTER_ROUNDS),
     )
-    return Solved(*trial.mixed(free, guided, *trial.weighed(predicted)), trial.gain)
+    return Solved(*trial.mixed(free, guided, *trial.weighed(predicted)), trial.finding)
 
 
 def held_out_rounds(config: Config) -> int:
@@ -156,6 +156,6 @@ def held_out_rounds(config: Config) -> int:
 
 def joined(solved: list[Solved], guide: Tensor, alignment: Alignment) -> Solution:
     """Put the channels of a result together."""
-    images, weights, gains = zip(*solved, strict=True)
+    images, weights, findings = zip(*solved, strict=True)
     weight = torch.stack(weights).mean(0)
-    return Solution(torch.stack(images)[None], weight, guide[None], alignment, gains=gains)
+    return Solution(torch.stack(images)[None], weight, guide[None], alignment, findings=findings)

@@ -44,7 +44,8 @@ class Level(NamedTuple):
 class Measurement:
     """One channel of a target: y (h, w), 1 where it was measured, how it was made, its noise.
 
-    ``level`` is that of the image that it is a part of, where it is one.
+    ``level`` is that of the image that it is a part of, where it is one; ``straight`` is its
+    straightness, where that is known from before.
     """
 
     y: Tensor
@@ -54,6 +55,7 @@ class Measurement:
     iterations: int
     noise: float = 0.0
     level: Level | None = None
+    straight: float | None = None
 
     def estimate(self, features: Tensor | None) -> Tensor:
         """Return the local linear estimate (H, W); of the guide's part, what is witnessed."""
@@ -84,6 +86,8 @@ class Measurement:
     @cached_property
     def straightness(self) -> float:
         """How far the target consists of straight, sharp edges, from 0 to 1."""
+        if self.straight is not None:
+            return self.straight
         return Wedgelets(self.y, self.valid, self.reduce).straightness()
 
     def consistent(self, x: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ from cmsr.measurement import Measurement, measurements
 from cmsr.pair import Pair
 from cmsr.solution import Solution
 from cmsr.trial import Trial, alone
-from cmsr.trust import LEAST_TRUST
+from cmsr.trust import LEAST_TRUST, Finding
 from cmsr.warps.alignment import LEAST_GAIN_DB
 from cmsr.warps.follow import Place, follow, nudged
 
@@ -59,13 +59,13 @@ class Before(NamedTuple):
         None where the name does not say all of it.
     alignment : mapping or None
         `Alignment.facts`, with what `follow` left for this frame.
-    gains : list of float
-        `Solution.gains`.
+    findings : list of Finding
+        `Solution.findings`.
     """
 
     kernel: Kernel | None
     alignment: Mapping[str, Any] | None
-    gains: list[float]
+    findings: list[Finding]
 
     @classmethod
     def of(cls, info: Mapping[str, Any], pair: Pair) -> Self | None:
@@ -79,8 +79,8 @@ class Before(NamedTuple):
         kernel = None
         with suppress(CmsrError):
             kernel = named_kernel(info["kernel"])
-        alignment = info["alignment"]
-        return cls(kernel, alignment and {**alignment, **series["place"]}, series["gains"])
+        alignment, findings = info["alignment"], [Finding(*found) for found in series["findings"]]
+        return cls(kernel, alignment and {**alignment, **series["place"]}, findings)
 
 
 class Frame(NamedTuple):
@@ -97,7 +97,7 @@ def told(pair: Pair, solution: Solution, place: dict[str, Any] | None) -> dict[s
     """
     return {
         "afresh": place is None,
-        "gains": list(solution.gains),
+        "findings": [list(found) for found in solution.findings],
         "glance": glance(pair),
         "place": place or {},
     }
@@ -133,21 +133,29 @@ def go_on(pair: Pair, imaging: Imaging, config: Config, before: Before) -> Frame
     """
     judge = Judge(pair, imaging, config)
     lay = _recalled(pair, judge, config, before)
-    first, *others = measurements(pair, imaging, config.solver_iterations)
-    if lay is None or len(before.gains) != 1 + len(others):
+    channels = measurements(pair, imaging, config.solver_iterations)
+    if lay is None or len(before.findings) != len(channels):
         return None
+    known = [
+        replace(channel, straight=found.straightness)
+        for channel, found in zip(channels, before.findings, strict=True)
+    ]
     place = _followed(lay, judge, config)
-    trial = _trial(first, pair, place, config)
+    trial = _trial(known[0], pair, place, config)
     jumped = (place.worth or 0) > (lay.worth or 0) + WORSE_DB
-    if config.align != "off" and (jumped or trial.gain < before.gains[0] - WORSE_DB):
+    worse = trial.gain < before.findings[0].gain - WORSE_DB
+    looking = config.align != "off" and (jumped or worse)
+    if looking:
         place = _regained(lay, place, judge, config)
-        trial = _trial(first, pair, place, config)
+        trial = _trial(known[0], pair, place, config)
     guide, seen = trial.guide, trial.seen
-    trials = chain([trial], (Trial(other, guide, seen, config.seed) for other in others))
+    trials = chain([trial], (Trial(other, guide, seen, config.seed) for other in known[1:]))
     solved = []
-    for trial, gain in zip(trials, before.gains, strict=True):
-        if trial.gain < gain - LOST_DB:
+    for trial, found in zip(trials, before.findings, strict=True):
+        if trial.gain < found.gain - LOST_DB:
             return None
+        if not looking:
+            trial.chance = found.chance
         solved.append(_solved(trial, config))
     alignment = replace(place.best(), size=pair.shape)
     return Frame(joined(solved, guide, alignment), place.told())
@@ -193,6 +201,6 @@ def _solved(trial: Trial, config: Config) -> Solved:
     rounds = ROUNDS if trust >= TRUSTED else DOUBTED_ROUNDS
     free = alone(trial.channel, min(rounds, config.denoising_rounds))
     if weights is None:
-        return Solved(free, torch.zeros_like(free), trial.gain)
+        return Solved(free, torch.zeros_like(free), trial.finding)
     guided = trial.explained(free, FILTER_ROUNDS)
-    return Solved(*trial.mixed(free, guided, weights, trust), trial.gain)
+    return Solved(*trial.mixed(free, guided, weights, trust), trial.finding)

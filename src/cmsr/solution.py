@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from cmsr.trust import Finding
 from cmsr.warps.alignment import Alignment
 
 
@@ -25,9 +26,8 @@ class Solution:
         Where the guide was found; None without one.
     history : dict of lists
         Loss and learning rate at each training step, where there was training.
-    gains : tuple of float
-        By how many dB better hidden pixels of each channel were predicted with the guide than
-        without, when the guide was last looked for; empty where no guide was tried so.
+    findings : tuple of Finding
+        What was found out about each channel with the guide; empty where no guide was tried so.
     """
 
     image: Tensor
@@ -35,4 +35,4 @@ class Solution:
     guide: Tensor | None = None
     alignment: Alignment | None = None
     history: dict[str, list[float]] = field(default_factory=dict)
-    gains: tuple[float, ...] = ()
+    findings: tuple[Finding, ...] = ()

@@ -20,7 +20,7 @@ from cmsr.measurement import Measurement
 from cmsr.parallel import together
 from cmsr.priors.guided import EdgeVariation, GuidedFilter
 from cmsr.priors.sparse import Schedule
-from cmsr.trust import DECOY, error_db, hide, image_trust, mixture_trust, region_weights
+from cmsr.trust import DECOY, Finding, error_db, hide, image_trust, mixture_trust, region_weights
 
 GUIDE_FREE = bound(Schedule, first=0.3, last=0.02, variation=0.004, power=0.5)
 STEP_CONTRAST = 0.06
@@ -61,9 +61,19 @@ class Trial:
         free, guided = self.start
         return self._error(free, self.partial) - self._error(guided, self.partial)
 
-    @cached_property
+    @property
     def trust(self) -> float:
-        """Trust in the guide as a whole, from this gain and that of displaced guides."""
+        """Trust in the guide as a whole, 0 to 1."""
+        return image_trust(self.gain, self.chance)
+
+    @property
+    def finding(self) -> Finding:
+        """What a later frame may go by."""
+        return Finding(self.gain, self.chance, self.channel.straightness)
+
+    @cached_property
+    def chance(self) -> float:
+        """How many dB a guide gains that is displaced on purpose; known from before if set."""
         coarse, shrink = coarsened(self.partial, shape_of(self.features))
         small, distance = shrink(self.features), max(1, round(DECOY * coarse.ratio))
         displaced = [small.roll((down, distance), (-2, -1)) for down in (distance, -distance)]
@@ -71,7 +81,7 @@ class Trial:
             *(bound(coarse.estimate, at) for at in (None, *displaced)),
         )
         best = min(self._error(decoy, coarse) for decoy in decoys)
-        return image_trust(self.gain, self._error(alone, coarse) - best)
+        return self._error(alone, coarse) - best
 
     def held_out(self, rounds: int, filter_rounds: int) -> Tensor:
         """Return what each explanation says of the target, hidden pixels and all, (K, h, w).

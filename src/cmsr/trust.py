@@ -8,6 +8,7 @@ which estimate to follow.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -41,6 +42,23 @@ DECOY = 1.5
 
 LEAST_TRUST = 0.01
 """Trust below which the guide is left out altogether."""
+
+
+class Finding(NamedTuple):
+    """What was found out about a channel.
+
+    Attributes
+    ----------
+    gain, chance : float
+        By how many dB better hidden pixels are predicted with the guide than without, and with a
+        guide displaced on purpose.
+    straightness : float
+        `cmsr.measurement.Measurement.straightness`.
+    """
+
+    gain: float
+    chance: float
+    straightness: float
 
 
 def hide(valid: Tensor, seed: int) -> Tensor:
