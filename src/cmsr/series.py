@@ -142,7 +142,7 @@ def go_on(pair: Pair, imaging: Imaging, config: Config, before: Before) -> Frame
     ]
     place = _followed(lay, judge, config)
     trial = _trial(known[0], pair, place, config)
-    jumped = (place.worth or 0) > (lay.worth or 0) + WORSE_DB
+    jumped = lay.worth is not None and (place.worth or 0) > lay.worth + WORSE_DB
     worse = trial.gain < before.findings[0].gain - WORSE_DB
     looking = config.align != "off" and (jumped or worse)
     if looking:

@@ -36,7 +36,8 @@ class Place(NamedTuple):
     theta : Tensor
         Its parameters.
     worth : float or None
-        By how many dB it has lowered the held-out error of late; None where nobody knows.
+        By how many dB it has lowered the held-out error of late; None where it did, nobody knows by
+        how much.
     """
 
     gross: Alignment
@@ -69,6 +70,7 @@ class Place(NamedTuple):
         if facts.get("refused", True):
             return None
         gross: list[Motion] = []
+        bent = any(stage["warp"] == "freeform" for stage in facts["stages"])
         theta = torch.tensor(facts.get("freeform", [0.0] * free.dim), device=device)
         for stage in facts["stages"]:
             parameters = torch.tensor(stage["parameters"], device=device)
@@ -81,11 +83,12 @@ class Place(NamedTuple):
                 gross.append((warp, parameters))
         if theta.shape != (free.dim,):
             return None
-        return cls(Alignment(size, gross, facts["confidence"]), free, theta, facts.get("worth"))
+        worth = facts.get("worth", None if bent else 0.0)
+        return cls(Alignment(size, gross, facts["confidence"]), free, theta, worth)
 
     def best(self) -> Alignment:
         """Return where the guide is believed to lie."""
-        if self.worth is None or self.worth <= LEAST_GAIN_DB:
+        if self.worth is not None and self.worth <= LEAST_GAIN_DB:
             return self.gross
         return replace(self.gross, stages=[*self.gross.stages, (self.free, self.theta)])
 
@@ -118,7 +121,7 @@ def follow(
     motion = refine(moved, place.theta)
     tried = replace(place.gross, stages=[*place.gross.stages, motion])
     if trouble(tried.grid(device=guide.device), shape_of(guide)):
-        return place._replace(theta=torch.zeros_like(place.theta), worth=None)
+        return place._replace(theta=torch.zeros_like(place.theta), worth=0.0)
     gain = error(moved) - error(tried.apply(guide))
     worth = gain if place.worth is None else (place.worth + gain) / 2
     return place._replace(theta=motion[1], worth=worth)
