@@ -77,7 +77,7 @@ def imaging_of(pair: Pair, kernel: Kernel | None) -> Imaging:
     guide = None if pair.guide is None else pair.guide[0].cpu().numpy()
     y, valid = pair.target[0, first].cpu().numpy(), pair.valid[0, 0].cpu().numpy()
     level = math.hypot(noise[first], pair.rounding(first))
-    found, confidence = find_kernel(y, valid, guide, pair.ratio, level)
+    found, confidence, rivals = find_kernel(y, valid, guide, pair.ratio, level)
     if found == STANDARD:
         return Imaging(found, noise, confidence, notes)
     note = (
