@@ -46,9 +46,7 @@ class Blocks(NamedTuple):
     rest: Offset
 
     @classmethod
-    def of(
-        cls, y: Array, valid: Mask, guide: Array, rest: Offset, noise: float
-    ) -> Blocks | None:
+    def of(cls, y: Array, valid: Mask, guide: Array, rest: Offset, noise: float) -> Blocks | None:
         """Whiten and cut into blocks; None where too few are whole."""
         prediction = _predictor(y)
         seen = _cut(_whiten((~valid).astype(float), -np.ones(len(NEIGHBOURS)))) == 0

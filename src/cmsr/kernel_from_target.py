@@ -56,15 +56,12 @@ LARGEST_RATIO = 8.0
 """Above it no steps are drawn: it takes too long."""
 
 
-def passed(kernel: str, ratio: float, frequency: npt.ArrayLike = 0.5) -> Array:
-    """Amplitude that a kernel leaves of waves, in cycles per pixel of the target, along one axis.
-
-    At the default, the highest frequency that the target can show, it is a measure of width.
-    """
+def transfer(kernel: str, ratio: float, frequency: npt.ArrayLike) -> npt.NDArray[np.complex128]:
+    """Tell what a kernel makes of waves along one axis, in cycles per pixel of the target."""
     taps = weights(round(2 * AROUND * ratio), 2 * AROUND, kernel)[AROUND]
     there = np.flatnonzero(taps)
     at = (there - (AROUND + 0.5) * ratio + 0.5) / ratio
-    return np.abs(np.exp(-2j * np.pi * np.multiply.outer(frequency, at)) @ taps[there])
+    return np.asarray(np.exp(-2j * np.pi * np.multiply.outer(frequency, at)) @ taps[there])
 
 
 class Spectra:
@@ -144,8 +141,8 @@ class _Lines(NamedTuple):
 
     def _shape(self, kernel: str) -> Array:
         """Spectrum of a line seen through a kernel: (slopes, frequencies), of mean 1."""
-        along = passed(kernel, self.ratio[0], self.folded) ** 2
-        across = passed(kernel, self.ratio[1], self.beside) ** 2
+        along = np.abs(transfer(kernel, self.ratio[0], self.folded)) ** 2
+        across = np.abs(transfer(kernel, self.ratio[1], self.beside)) ** 2
         seen = ((self.scenes @ across) * along).sum(1)
         return np.asarray(seen / seen.mean(1, keepdims=True))
 

@@ -25,11 +25,13 @@ import numpy.typing as npt
 
 from cmsr.degrade import weights
 from cmsr.kernel_from_guide import Blocks, Offset
-from cmsr.kernel_from_target import Edges, Spectra, passed
+from cmsr.kernel_from_target import Edges, Spectra, transfer
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Votes = dict[str, Array]
+Waves = npt.NDArray[np.complex128]
+"""What a kernel makes of `WAVES` along both axes: (2, waves)."""
 
 STANDARD = "bicubic"
 NAMED = (STANDARD, "bilinear-plain", "bicubic-plain", "box", "nearest", "bilinear")
@@ -45,6 +47,9 @@ explains all of the target, and what is added where it explains nothing."""
 LEAST_WIDE = 4.0
 """Evidence that a kernel wider than the standard one needs over it."""
 
+EXACT = 0.5
+"""Share of that evidence that a Gaussian needs over a kernel with a name of its own."""
+
 TOO_WIDE = 3.0
 """Evidence of the edges that a kernel is too wide."""
 
@@ -55,8 +60,11 @@ must not have over them."""
 LEAST_SHIFT = 2.0
 """Evidence that a small shift of the guide needs."""
 
-ALIKE = 0.1
-"""Difference of what two kernels let pass of the finest waves that hardly matters."""
+ALIKE = 0.05
+"""Largest difference of what two kernels make of waves that hardly matters in the result."""
+
+WAVES = np.linspace(0.05, 0.5, 10)
+"""Those that the target can show, in cycles per pixel."""
 
 LEAST_RATIO, LEAST_SIDE = 1.5, 16
 """Smaller ratios or targets tell nothing."""
@@ -115,14 +123,15 @@ def find_kernel(
         return Finding(STANDARD, 0.5)
     scene = _Scene.cut(image, seen, guide, ratio, noise)
     named, gaussians = _tried(ratio)
-    possible = _narrow_enough([*named, *gaussians], scene.edges, scene.passed)
+    waves = {name: scene.transfer(name) for name in [*named, *gaussians]}
+    possible = _narrow_enough(waves, scene.edges)
     phase, offset = scene.placed(possible)
     unexplained = scene.unexplained(phase, offset)
     votes = {name: scene.votes(name, phase, offset, unexplained) for name in possible}
-    tie = TIE + MOST_TIE * unexplained
     best = max(votes, key=lambda name: votes[name].sum())
-    kernel, rivals = _chosen(votes, best, tie, scene.passed)
-    confidence = _confidence(votes, kernel, best)
+    evidence = {name: _evidence(votes[best], votes[name]) for name in votes}
+    kernel, rivals = _chosen(evidence, TIE + MOST_TIE * unexplained, waves)
+    confidence = _confidence(votes, kernel)
     if kernel in gaussians:
         width = _refined(kernel, lambda name: scene.votes(name, phase, offset, unexplained).sum())
         kernel = f"gaussian:{width:.3g}"
@@ -140,29 +149,36 @@ def _tried(ratio: tuple[float, float]) -> tuple[list[str], list[str]]:
     return list(known), [f"gaussian:{size * sigma:.3g}" for sigma in GAUSSIANS]
 
 
-def _narrow_enough(names: list[str], edges: Edges, passed: Callable[[str], float]) -> list[str]:
+def _narrow_enough(waves: dict[str, Waves], edges: Edges) -> list[str]:
     """Leave out what is wider than the kernel that the edges like best, if they dislike it."""
-    votes = {name: edges.votes(name) for name in names}
-    best = max(names, key=lambda name: votes[name].sum())
+    votes = {name: edges.votes(name) for name in waves}
+    best = max(votes, key=lambda name: votes[name].sum())
     return [
         name
-        for name in names
-        if passed(name) >= passed(best) or _evidence(votes[best], votes[name]) < TOO_WIDE
+        for name in waves
+        if _passed(waves[name]) >= _passed(waves[best])
+        or _evidence(votes[best], votes[name]) < TOO_WIDE
     ]
 
 
 def _chosen(
-    votes: Votes, best: str, tie: float, passed: Callable[[str], float]
+    evidence: dict[str, float], tie: float, waves: dict[str, Waves]
 ) -> tuple[str, list[str]]:
-    """Choose the best kernel, or the standard one where that may be, and what else may be."""
-    limits = dict.fromkeys(votes, tie)
-    wide = passed(best) < passed(STANDARD) - 0.01
-    if STANDARD in votes and wide:
+    """Choose a kernel by the evidence of the best one over each, and tell what else it may be."""
+    best = min(evidence, key=lambda name: evidence[name])
+    limits = dict.fromkeys(evidence, tie)
+    if _passed(waves[best]) < _passed(waves[STANDARD]) - ALIKE / 2:
         limits[STANDARD] = max(tie, LEAST_WIDE)
-    ranked = sorted(votes, key=lambda name: -votes[name].sum())
-    likely = [name for name in ranked if _evidence(votes[best], votes[name]) < limits[name]]
-    kernel = STANDARD if STANDARD in likely else best
-    return kernel, [name for name in likely if abs(passed(name) - passed(kernel)) > ALIKE]
+    ranked = sorted(evidence, key=lambda name: evidence[name])
+    likely = [name for name in ranked if evidence[name] < limits[name]]
+    exact = [name for name in likely if name in NAMED and evidence[name] < EXACT * tie]
+    kernel = STANDARD if STANDARD in likely else [*exact, best][0]
+    return kernel, [name for name in likely if np.abs(waves[name] - waves[kernel]).max() > ALIKE]
+
+
+def _passed(waves: Waves) -> float:
+    """Amplitude of the finest waves that a kernel lets pass: a measure of its width."""
+    return float(np.abs(waves[:, -1]).prod() ** 0.5)
 
 
 def _evidence(votes: Array, others: Array) -> float:
@@ -173,10 +189,12 @@ def _evidence(votes: Array, others: Array) -> float:
     return float(difference.sum() / math.sqrt(difference.var() * difference.size + 1e-9))
 
 
-def _confidence(votes: Votes, kernel: str, best: str) -> float:
+def _confidence(votes: Votes, kernel: str) -> float:
     """Probability that normal noise of two standard errors does not turn the evidence round."""
     others = [name for name in votes if name != kernel]
-    rival = STANDARD if STANDARD in others else max(others, key=lambda n: votes[n].sum(), default="")
+    rival = (
+        STANDARD if STANDARD in others else max(others, key=lambda n: votes[n].sum(), default="")
+    )
     if not rival:
         return 1.0
     return 0.5 * math.erfc(-_evidence(votes[kernel], votes[rival]) / (2 * math.sqrt(2)))
@@ -231,9 +249,9 @@ class _Scene(NamedTuple):
         target = piece, seen, ratio, noise
         return cls(Spectra(*target), Edges(*target), blocks, ratio, piece.shape == y.shape)
 
-    def passed(self, kernel: str) -> float:
-        """Amplitude that a kernel leaves of the finest waves, on both axes together."""
-        return float(np.prod([passed(kernel, r) for r in self.ratio])) ** 0.5
+    def transfer(self, kernel: str) -> Waves:
+        """Tell what a kernel makes of `WAVES` along both axes."""
+        return np.stack([transfer(kernel, r, WAVES) for r in self.ratio])
 
     def votes(self, kernel: str, phase: str, offset: Offset, unexplained: float) -> Array:
         """Log-likelihoods of all lines and blocks under a kernel."""
