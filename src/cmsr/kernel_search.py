@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cmsr.degrade import weights
+from cmsr.degrade import PHASES, weights
 from cmsr.kernel_from_guide import Blocks, Offset
 from cmsr.kernel_from_target import Edges, Spectra, transfer
 
@@ -34,7 +34,7 @@ Waves = npt.NDArray[np.complex128]
 """What a kernel makes of `WAVES` along both axes: (2, waves)."""
 
 STANDARD = "bicubic"
-NAMED = (STANDARD, "bilinear-plain", "bicubic-plain", "box", "nearest", "bilinear")
+NAMED = (STANDARD, "nearest", "box", "bilinear-plain", "bicubic-plain", "bilinear")
 """In the order in which names of the same weights are preferred."""
 
 GAUSSIANS = (0.25, 0.33, 0.44, 0.58, 0.77, 1.0, 1.4)
@@ -56,6 +56,10 @@ TOO_WIDE = 3.0
 LEAST_PHASE, NEAR_PHASE = 4.5, 2.0
 """Evidence that grids need which do not cover the same area, and that a mere shift of the guide
 must not have over them."""
+
+TOP_LEFT, MOST_UNEXPLAINED = PHASES[0], 0.7
+"""Grids whose first pixels coincide, which amount to a shift that a guide may only be off by some
+pixels more; and what a guide may leave of the target for that to count."""
 
 LEAST_SHIFT = 2.0
 """Evidence that a small shift of the guide needs."""
@@ -122,42 +126,48 @@ def find_kernel(
     if min(image.shape) < LEAST_SIDE or min(ratio) < LEAST_RATIO or not np.ptp(image):
         return Finding(STANDARD, 0.5)
     scene = _Scene.cut(image, seen, guide, ratio, noise)
-    named, gaussians = _tried(ratio)
-    waves = {name: scene.transfer(name) for name in [*named, *gaussians]}
-    possible = _narrow_enough(waves, scene.edges)
+    possible = _narrow_enough(_different(_tried(ratio), "", ratio), scene)
     phase, offset = scene.placed(possible)
     unexplained = scene.unexplained(phase, offset)
-    votes = {name: scene.votes(name, phase, offset, unexplained) for name in possible}
+
+    def vote(kernel: str) -> Array:
+        return scene.votes(kernel + phase, offset, unexplained)
+
+    votes = {name: vote(name) for name in _different(possible, phase, ratio)}
+    _refine(votes, vote)
     best = max(votes, key=lambda name: votes[name].sum())
     evidence = {name: _evidence(votes[best], votes[name]) for name in votes}
+    waves = {name: scene.waves(name + phase) for name in (STANDARD, *votes)}
     kernel, rivals = _chosen(evidence, TIE + MOST_TIE * unexplained, waves)
     confidence = _confidence(votes, kernel)
-    if kernel in gaussians:
-        width = _refined(kernel, lambda name: scene.votes(name, phase, offset, unexplained).sum())
-        kernel = f"gaussian:{width:.3g}"
     return Finding(kernel + phase, confidence, tuple(name + phase for name in rivals))
 
 
-def _tried(ratio: tuple[float, float]) -> tuple[list[str], list[str]]:
-    """Names of different weights that are tried, Gaussians apart."""
+def _tried(ratio: tuple[float, float]) -> list[str]:
+    """Names of the kernels that are tried, Gaussians last."""
     size = math.sqrt(ratio[0] * ratio[1])
-    known: dict[str, list[Array]] = {}
-    for name in NAMED:
-        own = [weights(round(8 * r), 8, name) for r in ratio]
-        if not any(all(map(np.allclose, own, other)) for other in known.values()):
-            known[name] = own
-    return list(known), [f"gaussian:{size * sigma:.3g}" for sigma in GAUSSIANS]
+    return [*NAMED, *(f"gaussian:{size * sigma:.3g}" for sigma in GAUSSIANS)]
 
 
-def _narrow_enough(waves: dict[str, Waves], edges: Edges) -> list[str]:
+def _different(names: list[str], phase: str, ratio: tuple[float, float]) -> list[str]:
+    """Leave out names of the same weights as one before."""
+    kept: dict[str, list[Array]] = {}
+    for name in names:
+        own = [weights(round(8 * r), 8, name + phase) for r in ratio]
+        if not any(all(map(np.allclose, own, other)) for other in kept.values()):
+            kept[name] = own
+    return list(kept)
+
+
+def _narrow_enough(names: list[str], scene: _Scene) -> list[str]:
     """Leave out what is wider than the kernel that the edges like best, if they dislike it."""
-    votes = {name: edges.votes(name) for name in waves}
+    votes = {name: scene.edges.votes(name) for name in names}
+    passed = {name: _passed(scene.waves(name)) for name in names}
     best = max(votes, key=lambda name: votes[name].sum())
     return [
         name
-        for name in waves
-        if _passed(waves[name]) >= _passed(waves[best])
-        or _evidence(votes[best], votes[name]) < TOO_WIDE
+        for name in names
+        if passed[name] >= passed[best] or _evidence(votes[best], votes[name]) < TOO_WIDE
     ]
 
 
@@ -200,18 +210,24 @@ def _confidence(votes: Votes, kernel: str) -> float:
     return 0.5 * math.erfc(-_evidence(votes[kernel], votes[rival]) / (2 * math.sqrt(2)))
 
 
-def _refined(gaussian: str, fit: Callable[[str], float]) -> float:
-    """Find the top of the parabola through what fits best near a Gaussian: its width in pixels."""
-    width = float(gaussian.partition(":")[2])
-    place = math.log(width) + np.log(GAUSSIANS[1] / GAUSSIANS[0]) * np.linspace(-1, 1, 5)
-    value = np.array([fit(f"gaussian:{math.exp(at):.6g}") for at in place])
-    middle = int(np.clip(value.argmax(), 1, len(value) - 2))
-    near = slice(middle - 1, middle + 2)
-    curvature, slope, _ = np.polyfit(place[near] - place[middle], value[near], 2)
-    if curvature >= 0:
-        return width
-    top = place[middle] - slope / (2 * curvature)
-    return float(np.exp(np.clip(top, place[0], place[-1])))
+def _refine(votes: Votes, vote: Callable[[str], Array]) -> None:
+    """Add the Gaussian at the top of the parabola through the best one and those beside it."""
+    gaussians = [name for name in votes if name not in NAMED]
+    if not gaussians:
+        return
+    best = max(gaussians, key=lambda name: votes[name].sum())
+    middle, step = math.log(float(best.partition(":")[2])), math.log(GAUSSIANS[1] / GAUSSIANS[0])
+    value = [
+        votes[best].sum()
+        if not side
+        else vote(f"gaussian:{math.exp(middle + side * step):.3g}").sum()
+        for side in (-0.5, 0, 0.5)
+    ]
+    curvature, slope, _ = np.polyfit((-0.5, 0, 0.5), value, 2)
+    if curvature < 0:
+        top = np.clip(-slope / (2 * curvature), -1, 1)
+        name = f"gaussian:{math.exp(middle + top * step):.3g}"
+        votes[name] = vote(name)
 
 
 class _Scene(NamedTuple):
@@ -249,17 +265,16 @@ class _Scene(NamedTuple):
         target = piece, seen, ratio, noise
         return cls(Spectra(*target), Edges(*target), blocks, ratio, piece.shape == y.shape)
 
-    def transfer(self, kernel: str) -> Waves:
+    def waves(self, kernel: str) -> Waves:
         """Tell what a kernel makes of `WAVES` along both axes."""
         return np.stack([transfer(kernel, r, WAVES) for r in self.ratio])
 
-    def votes(self, kernel: str, phase: str, offset: Offset, unexplained: float) -> Array:
+    def votes(self, kernel: str, offset: Offset, unexplained: float) -> Array:
         """Log-likelihoods of all lines and blocks under a kernel."""
         lines = LINES_WEIGHT * unexplained * self.spectra.votes(kernel)
         if self.blocks is None:
             return lines
-        explained = (1 - unexplained) * self.blocks.votes(kernel + phase, offset)
-        return np.concatenate([lines, explained])
+        return np.concatenate([lines, (1 - unexplained) * self.blocks.votes(kernel, offset)])
 
     def unexplained(self, phase: str, offset: Offset) -> float:
         """Share of the target's fine variance that the guide leaves; 1 without a guide."""
@@ -275,11 +290,21 @@ class _Scene(NamedTuple):
         kernel = max(kernels, key=lambda name: here[name].sum())
         offset = self.blocks.best_offset(kernel)
         moved = self.blocks.votes(kernel, offset)
-        for phase in ("-topleft", "-corners") if self.whole else ("-topleft",):
+        for phase in PHASES if self.whole else PHASES[:1]:
             there = self.blocks.votes(kernel + phase)
-            if (
-                _evidence(there, here[kernel]) > LEAST_PHASE
-                and _evidence(moved, there) < NEAR_PHASE
-            ):
+            if _evidence(there, here[kernel]) < LEAST_PHASE:
+                continue
+            if _evidence(moved, there) < NEAR_PHASE:
                 return phase, (0.0, 0.0)
+            if phase == TOP_LEFT and self.unexplained("", offset) < MOST_UNEXPLAINED:
+                left = self._left_of(offset)
+                if left is not None:
+                    return phase, left
         return "", offset if _evidence(moved, here[kernel]) > LEAST_SHIFT else (0.0, 0.0)
+
+    def _left_of(self, offset: Offset) -> Offset | None:
+        """Return what a shift is beyond that of top left grids; None where it is none of them."""
+        phase = [(1 - r) / 2 for r in self.ratio]
+        if all(0.5 <= moved / by <= 1.5 for moved, by in zip(offset, phase, strict=True)):
+            return offset[0] - phase[0], offset[1] - phase[1]
+        return None
