@@ -13,12 +13,13 @@ the likelihood of a linear model.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from cmsr.degrade import weights
+from cmsr.degrade import PHASES, weights
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -30,8 +31,31 @@ LEAST_BLOCKS = 4
 NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (-2, 0), (0, -2), (-1, -2), (-1, 2))
 """Pixels from which the next one is predicted, in reading order before it."""
 
+LEAST_PHASE, NEAR_PHASE, RIVAL_PHASE = 4.5, 2.0, 0.0
+"""Evidence that grids need which do not cover the same area; that a mere shift of the guide must
+not have over them; and from which on they may be, though too little speaks for them."""
+
+TOP_LEFT, MOST_UNEXPLAINED = PHASES[0], 0.7
+"""Grids whose first pixels coincide, which amount to a shift that a guide may only be off by some
+pixels more; and what a guide may leave of the target for that to count."""
+
+LEAST_SHIFT = 2.0
+"""Evidence that a small shift of the guide needs."""
+
 SHIFTS = (1.0, 1.0, 1.0, 0.5, 0.25)
 """Steps by which a small shift of the guide is followed, in its pixels."""
+
+
+class Placement(NamedTuple):
+    """How the grids of target and guide lie to each other.
+
+    ``phase`` is one of `PHASES` or none, ``offset`` a shift of the guide beside it, in its pixels;
+    ``rivals`` are phases that may be as well.
+    """
+
+    phase: str
+    offset: Offset
+    rivals: tuple[str, ...] = ()
 
 
 class Blocks(NamedTuple):
@@ -90,6 +114,37 @@ class Blocks(NamedTuple):
         left = np.maximum((self.y**2).mean(1) - explained, 0)
         return left, np.asarray(np.linalg.slogdet(gram / RIDGE)[1])
 
+    def placed(
+        self, kernels: Sequence[str], phases: Sequence[str], ratio: tuple[float, float]
+    ) -> Placement:
+        """Find the phase of the two grids, and how far the guide lies off.
+
+        Top-left grids amount to a shift by some pixels: so is the guide's taken, if it is more like
+        that than like none and the guide explains much.
+        """
+        votes = {name: self.votes(name) for name in kernels}
+        kernel = max(kernels, key=lambda name: votes[name].sum())
+        offset = self.best_offset(kernel)
+        here, moved = votes[kernel], self.votes(kernel, offset)
+        rivals = []
+        for phase in phases:
+            there = self.votes(kernel + phase)
+            if evidence(there, here) > LEAST_PHASE:
+                if evidence(moved, there) < NEAR_PHASE:
+                    return Placement(phase, (0.0, 0.0))
+                by = [(1 - r) / 2 for r in ratio]
+                alike = all(0.5 <= o / b <= 1.5 for o, b in zip(offset, by, strict=True))
+                if (
+                    phase == TOP_LEFT
+                    and alike
+                    and self.unexplained(kernel, offset) < MOST_UNEXPLAINED
+                ):
+                    return Placement(phase, (offset[0] - by[0], offset[1] - by[1]))
+            if evidence(there, here) > RIVAL_PHASE:
+                rivals.append(phase)
+        clear = evidence(moved, here) > LEAST_SHIFT
+        return Placement("", offset if clear else (0.0, 0.0), tuple(rivals))
+
     def best_offset(self, kernel: str) -> Offset:
         """Follow the likelihood to a small shift of the guide."""
         tried: dict[Offset, float] = {}
@@ -101,6 +156,14 @@ class Blocks(NamedTuple):
                     tried[at] = self.votes(kernel, at).sum()
             best = max(tried, key=lambda at: tried[at])
         return best
+
+
+def evidence(votes: Array, others: Array) -> float:
+    """Sum of the differences of all votes, in standard errors; where none can vote, none."""
+    difference = votes - others
+    if not difference.size:
+        return 0.0
+    return float(difference.sum() / math.sqrt(difference.var() * difference.size + 1e-9))
 
 
 def _predictor(y: Array) -> Array:

@@ -176,7 +176,7 @@ class Edges:
         seen /= np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), 1e-3)
         explained = ((self._patches @ seen.T) ** 2).max(1)
         left = np.maximum(self._energy - explained, 0) / SIDE**2
-        return -(SIDE**2 - 4) / 2 * np.log(left.astype(np.float64) + self._floor)
+        return np.asarray(-(SIDE**2 - 4) / 2 * np.log(left.astype(np.float64) + self._floor))
 
 
 def _patches(x: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:

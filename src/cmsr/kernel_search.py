@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmsr.degrade import PHASES, weights
-from cmsr.kernel_from_guide import Blocks, Offset
+from cmsr.kernel_from_guide import TOP_LEFT, Blocks, Offset, Placement, evidence
 from cmsr.kernel_from_target import Edges, Spectra, transfer
 
 Array = npt.NDArray[np.float64]
@@ -52,17 +52,6 @@ EXACT = 0.5
 
 TOO_WIDE = 3.0
 """Evidence of the edges that a kernel is too wide."""
-
-LEAST_PHASE, NEAR_PHASE = 4.5, 2.0
-"""Evidence that grids need which do not cover the same area, and that a mere shift of the guide
-must not have over them."""
-
-TOP_LEFT, MOST_UNEXPLAINED = PHASES[0], 0.7
-"""Grids whose first pixels coincide, which amount to a shift that a guide may only be off by some
-pixels more; and what a guide may leave of the target for that to count."""
-
-LEAST_SHIFT = 2.0
-"""Evidence that a small shift of the guide needs."""
 
 ALIKE = 0.05
 """Largest difference of what two kernels make of waves that hardly matters in the result."""
@@ -127,7 +116,7 @@ def find_kernel(
         return Finding(STANDARD, 0.5)
     scene = _Scene.cut(image, seen, guide, ratio, noise)
     possible = _narrow_enough(_different(_tried(ratio), "", ratio), scene)
-    phase, offset = scene.placed(possible)
+    phase, offset, other_phases = scene.placed(possible)
     unexplained = scene.unexplained(phase, offset)
 
     def vote(kernel: str) -> Array:
@@ -136,11 +125,12 @@ def find_kernel(
     votes = {name: vote(name) for name in _different(possible, phase, ratio)}
     _refine(votes, vote)
     best = max(votes, key=lambda name: votes[name].sum())
-    evidence = {name: _evidence(votes[best], votes[name]) for name in votes}
+    lead = {name: evidence(votes[best], votes[name]) for name in votes}
     waves = {name: scene.waves(name + phase) for name in (STANDARD, *votes)}
-    kernel, rivals = _chosen(evidence, TIE + MOST_TIE * unexplained, waves)
+    kernel, rivals = _chosen(lead, TIE + MOST_TIE * unexplained, waves)
     confidence = _confidence(votes, kernel)
-    return Finding(kernel + phase, confidence, tuple(name + phase for name in rivals))
+    others = [*(name + phase for name in rivals), *(kernel + other for other in other_phases)]
+    return Finding(kernel + phase, confidence, tuple(others))
 
 
 def _tried(ratio: tuple[float, float]) -> list[str]:
@@ -167,21 +157,19 @@ def _narrow_enough(names: list[str], scene: _Scene) -> list[str]:
     return [
         name
         for name in names
-        if passed[name] >= passed[best] or _evidence(votes[best], votes[name]) < TOO_WIDE
+        if passed[name] >= passed[best] or evidence(votes[best], votes[name]) < TOO_WIDE
     ]
 
 
-def _chosen(
-    evidence: dict[str, float], tie: float, waves: dict[str, Waves]
-) -> tuple[str, list[str]]:
+def _chosen(lead: dict[str, float], tie: float, waves: dict[str, Waves]) -> tuple[str, list[str]]:
     """Choose a kernel by the evidence of the best one over each, and tell what else it may be."""
-    best = min(evidence, key=lambda name: evidence[name])
-    limits = dict.fromkeys(evidence, tie)
+    best = min(lead, key=lambda name: lead[name])
+    limits = dict.fromkeys(lead, tie)
     if _passed(waves[best]) < _passed(waves[STANDARD]) - ALIKE / 2:
         limits[STANDARD] = max(tie, LEAST_WIDE)
-    ranked = sorted(evidence, key=lambda name: evidence[name])
-    likely = [name for name in ranked if evidence[name] < limits[name]]
-    exact = [name for name in likely if name in NAMED and evidence[name] < EXACT * tie]
+    ranked = sorted(lead, key=lambda name: lead[name])
+    likely = [name for name in ranked if lead[name] < limits[name]]
+    exact = [name for name in likely if name in NAMED and lead[name] < EXACT * tie]
     kernel = STANDARD if STANDARD in likely else [*exact, best][0]
     return kernel, [name for name in likely if np.abs(waves[name] - waves[kernel]).max() > ALIKE]
 
@@ -189,14 +177,6 @@ def _chosen(
 def _passed(waves: Waves) -> float:
     """Amplitude of the finest waves that a kernel lets pass: a measure of its width."""
     return float(np.abs(waves[:, -1]).prod() ** 0.5)
-
-
-def _evidence(votes: Array, others: Array) -> float:
-    """Sum of the differences of all votes, in standard errors; where none can vote, none."""
-    difference = votes - others
-    if not difference.size:
-        return 0.0
-    return float(difference.sum() / math.sqrt(difference.var() * difference.size + 1e-9))
 
 
 def _confidence(votes: Votes, kernel: str) -> float:
@@ -207,7 +187,7 @@ def _confidence(votes: Votes, kernel: str) -> float:
     )
     if not rival:
         return 1.0
-    return 0.5 * math.erfc(-_evidence(votes[kernel], votes[rival]) / (2 * math.sqrt(2)))
+    return 0.5 * math.erfc(-evidence(votes[kernel], votes[rival]) / (2 * math.sqrt(2)))
 
 
 def _refine(votes: Votes, vote: Callable[[str], Array]) -> None:
@@ -282,29 +262,9 @@ class _Scene(NamedTuple):
             return 1.0
         return min(1.0, self.blocks.unexplained(STANDARD + phase, offset))
 
-    def placed(self, kernels: list[str]) -> tuple[str, Offset]:
-        """Phase of the two grids, and the small shift of the guide where there is none."""
+    def placed(self, kernels: list[str]) -> Placement:
+        """Find how the grids of target and guide lie to each other."""
         if self.blocks is None:
-            return "", (0.0, 0.0)
-        here = {name: self.blocks.votes(name) for name in kernels}
-        kernel = max(kernels, key=lambda name: here[name].sum())
-        offset = self.blocks.best_offset(kernel)
-        moved = self.blocks.votes(kernel, offset)
-        for phase in PHASES if self.whole else PHASES[:1]:
-            there = self.blocks.votes(kernel + phase)
-            if _evidence(there, here[kernel]) < LEAST_PHASE:
-                continue
-            if _evidence(moved, there) < NEAR_PHASE:
-                return phase, (0.0, 0.0)
-            if phase == TOP_LEFT and self.unexplained("", offset) < MOST_UNEXPLAINED:
-                left = self._left_of(offset)
-                if left is not None:
-                    return phase, left
-        return "", offset if _evidence(moved, here[kernel]) > LEAST_SHIFT else (0.0, 0.0)
-
-    def _left_of(self, offset: Offset) -> Offset | None:
-        """Return what a shift is beyond that of top left grids; None where it is none of them."""
-        phase = [(1 - r) / 2 for r in self.ratio]
-        if all(0.5 <= moved / by <= 1.5 for moved, by in zip(offset, phase, strict=True)):
-            return offset[0] - phase[0], offset[1] - phase[1]
-        return None
+            return Placement("", (0.0, 0.0))
+        phases = PHASES if self.whole else (TOP_LEFT,)
+        return self.blocks.placed(kernels, phases, self.ratio)
