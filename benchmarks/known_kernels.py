@@ -122,8 +122,8 @@ def tried(truth: Truth, relative: str, ratio: int, *, loss: bool) -> Row:
     lost = 0.0
     if found != kernel and loss:
         lost = reached(target, truth, kernel, ratio) - reached(target, truth, found, ratio)
-    signs = ("" if right else "NOT", "sure" if sure else "?")
-    print(f"{truth.name} x{ratio} {kernel:16} {signs[0]:3} {found:18} {confidence:.2f} {signs[1]:4} "
+    signs = "" if right else "NOT", "sure" if sure else "?"
+    print(f"{truth.name} x{ratio} {kernel:16} {signs[0]:3} {found:18} {confidence:.2f} {signs[1]} "
           f"{lost:+.2f} dB  {notes}", flush=True)  # fmt: skip
     shown = relative if right else "gaussian" if ":" in found else found
     return Row(relative, shown, right, sure, lost, seconds)

@@ -61,7 +61,7 @@ def transfer(kernel: str, ratio: float, frequency: npt.ArrayLike) -> npt.NDArray
     taps = weights(round(2 * AROUND * ratio), 2 * AROUND, kernel)[AROUND]
     there = np.flatnonzero(taps)
     at = (there - (AROUND + 0.5) * ratio + 0.5) / ratio
-    return np.asarray(np.exp(-2j * np.pi * np.multiply.outer(frequency, at)) @ taps[there])
+    return np.asarray(np.exp(2j * np.pi * np.multiply.outer(frequency, at)) @ taps[there])
 
 
 class Spectra:

@@ -37,7 +37,7 @@ STANDARD = "bicubic"
 NAMED = (STANDARD, "nearest", "box", "bilinear-plain", "bicubic-plain", "bilinear")
 """In the order in which names of the same weights are preferred."""
 
-GAUSSIANS = (0.25, 0.33, 0.44, 0.58, 0.77, 1.0, 1.4)
+GAUSSIANS = (0.33, 0.44, 0.58, 0.77, 1.0, 1.4)
 """Standard deviations that are tried, in pixels of the target."""
 
 TIE, MOST_TIE = 1.0, 2.5
@@ -171,7 +171,9 @@ def _chosen(lead: dict[str, float], tie: float, waves: dict[str, Waves]) -> tupl
     likely = [name for name in ranked if lead[name] < limits[name]]
     exact = [name for name in likely if name in NAMED and lead[name] < EXACT * tie]
     kernel = STANDARD if STANDARD in likely else [*exact, best][0]
-    return kernel, [name for name in likely if np.abs(waves[name] - waves[kernel]).max() > ALIKE]
+    others = [name for name in likely if np.abs(waves[name] - waves[kernel]).max() > ALIKE]
+    gaussians = [name for name in (kernel, *others) if name not in NAMED]
+    return kernel, [name for name in others if name in NAMED or name == gaussians[0]]
 
 
 def _passed(waves: Waves) -> float:
