@@ -126,21 +126,18 @@ class Blocks(NamedTuple):
         kernel = max(kernels, key=lambda name: votes[name].sum())
         offset = self.best_offset(kernel)
         here, moved = votes[kernel], self.votes(kernel, offset)
+        telling = self.unexplained(kernel, offset) < MOST_UNEXPLAINED
+        by = [(1 - r) / 2 for r in ratio]
+        near = all(0.5 <= moved_by / b <= 1.5 for moved_by, b in zip(offset, by, strict=True))
         rivals = []
         for phase in phases:
             there = self.votes(kernel + phase)
             if evidence(there, here) > LEAST_PHASE:
                 if evidence(moved, there) < NEAR_PHASE:
                     return Placement(phase, (0.0, 0.0))
-                by = [(1 - r) / 2 for r in ratio]
-                alike = all(0.5 <= o / b <= 1.5 for o, b in zip(offset, by, strict=True))
-                if (
-                    phase == TOP_LEFT
-                    and alike
-                    and self.unexplained(kernel, offset) < MOST_UNEXPLAINED
-                ):
+                if phase == TOP_LEFT and near and telling:
                     return Placement(phase, (offset[0] - by[0], offset[1] - by[1]))
-            if evidence(there, here) > RIVAL_PHASE:
+            if evidence(there, here) > RIVAL_PHASE and telling:
                 rivals.append(phase)
         clear = evidence(moved, here) > LEAST_SHIFT
         return Placement("", offset if clear else (0.0, 0.0), tuple(rivals))

@@ -44,8 +44,8 @@ TIE, MOST_TIE = 1.0, 2.5
 """Evidence, in standard errors, below which two kernels cannot be told apart: where the guide
 explains all of the target, and what is added where it explains nothing."""
 
-LEAST_WIDE = 4.0
-"""Evidence that a kernel wider than the standard one needs over it."""
+LEAST_WIDE = 2.0
+"""How many times that evidence a kernel wider than the standard one needs over it."""
 
 EXACT = 0.5
 """Share of that evidence that a Gaussian needs over a kernel with a name of its own."""
@@ -166,7 +166,7 @@ def _chosen(lead: dict[str, float], tie: float, waves: dict[str, Waves]) -> tupl
     best = min(lead, key=lambda name: lead[name])
     limits = dict.fromkeys(lead, tie)
     if _passed(waves[best]) < _passed(waves[STANDARD]) - ALIKE / 2:
-        limits[STANDARD] = max(tie, LEAST_WIDE)
+        limits[STANDARD] = LEAST_WIDE * tie
     ranked = sorted(lead, key=lambda name: lead[name])
     likely = [name for name in ranked if lead[name] < limits[name]]
     exact = [name for name in likely if name in NAMED and lead[name] < EXACT * tie]
