@@ -1,5 +1,7 @@
 """The imaging kernel is found from the pair, and the standard one stays without evidence."""
 
+from functools import lru_cache
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ NAMES = ("bicubic", "bicubic-plain", "bilinear", "bilinear-plain", "box", "neare
 ALIASED = {"nearest", "bicubic-plain", "bilinear-plain"}
 
 
+@lru_cache
 def scene(seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Overlapping discs over a soft texture: truth (H, W), and a guide (3, H, W) of other tones."""
     rng = np.random.default_rng(seed)
@@ -85,15 +88,16 @@ def test_two_names_of_the_same_weights_are_no_rivals() -> None:
     assert not finding.rivals
 
 
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("shift", [(0, 0), (1, 1), (0, 2), (9, 5)])
-def test_a_guide_elsewhere_or_of_another_scene_keeps_the_standard(
-    seed: int, shift: tuple[int, int]
-) -> None:
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("shift", [(1, 1), (0, 2), (9, 5)])
+def test_a_guide_elsewhere_keeps_the_standard(seed: int, shift: tuple[int, int]) -> None:
     truth, guide = scene(seed)
-    target = reduced(truth, STANDARD)
-    assert found(target, np.roll(guide, shift, (1, 2))) == STANDARD
-    assert found(target, scene(seed + 100)[1]) == STANDARD
+    assert found(reduced(truth, STANDARD), np.roll(guide, shift, (1, 2))) == STANDARD
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_guide_of_another_scene_keeps_the_standard(seed: int) -> None:
+    assert found(reduced(scene(seed)[0], STANDARD), scene(seed + 2)[1]) == STANDARD
 
 
 def test_noise_is_not_taken_for_aliasing() -> None:
