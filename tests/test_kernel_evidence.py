@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cmsr.degrade import weights
-from cmsr.kernel_from_guide import Blocks, evidence
+from cmsr.kernel_from_guide import Blocks, standard_errors
 from cmsr.kernel_from_target import Edges, Spectra, transfer
 
 KERNELS = ("bicubic", "bicubic-plain", "bilinear", "box", "nearest", "gaussian:2")
@@ -57,16 +57,16 @@ def test_spectra_tell_the_kernel_of_a_scene_alike_in_all_directions(
     y = seen(scene(slope), kernel)
     spectra = Spectra(y, np.ones(y.shape, bool), (4.0, 4.0), 1e-4)
     votes = {name: spectra.votes(name) for name in KERNELS}
-    assert evidence(votes[best(votes)], votes[kernel]) < 3
+    assert standard_errors(votes[best(votes)], votes[kernel]) < 3
     far = "nearest" if kernel == "gaussian:2" else "gaussian:3"
-    assert evidence(votes[kernel], spectra.votes(far)) > 10
+    assert standard_errors(votes[kernel], spectra.votes(far)) > 10
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_edges_exclude_what_is_far_too_wide(kernel: str) -> None:
     y = seen(discs(), kernel)
     edges = Edges(y, np.ones(y.shape, bool), (4.0, 4.0), 1e-3)
-    assert evidence(edges.votes(kernel), edges.votes("gaussian:3")) > 3
+    assert standard_errors(edges.votes(kernel), edges.votes("gaussian:3")) > 3
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -90,6 +90,6 @@ def test_a_shift_of_the_guide_is_followed() -> None:
 
 def test_votes_that_agree_are_no_evidence() -> None:
     votes = np.random.default_rng(0).normal(size=40)
-    assert evidence(votes, votes) == 0
-    assert evidence(votes[:0], votes[:0]) == 0
-    assert evidence(votes + 1, votes) > 100
+    assert standard_errors(votes, votes) == 0
+    assert standard_errors(votes[:0], votes[:0]) == 0
+    assert standard_errors(votes + 1, votes) > 100

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +43,9 @@ pixels more; and what a guide may leave of the target for that to count."""
 LEAST_SHIFT = 2.0
 """Evidence that a small shift of the guide needs."""
 
+UNEVEN = "nearest"
+"""What lies half a pixel off at even ratios, so that no shift is to be measured with it."""
+
 SHIFTS = (1.0, 1.0, 1.0, 0.5, 0.25)
 """Steps by which a small shift of the guide is followed, in its pixels."""
 
@@ -58,7 +62,8 @@ class Placement(NamedTuple):
     rivals: tuple[str, ...] = ()
 
 
-class Blocks(NamedTuple):
+@dataclass(frozen=True)
+class Blocks:
     """The whitened target in blocks (n, pixels), and the guide it is to be explained by."""
 
     y: Array
@@ -68,6 +73,7 @@ class Blocks(NamedTuple):
     prediction: Array
     noise: float
     rest: Offset
+    known: dict[tuple[str, Offset], tuple[Array, Array]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, y: Array, valid: Mask, guide: Array, rest: Offset, noise: float) -> Blocks | None:
@@ -87,14 +93,20 @@ class Blocks(NamedTuple):
 
         The scale of the residual is each block's own, at least that of the noise.
         """
-        left, complexity = self._regressed(kernel, offset)
+        left, complexity = self._regression(kernel, offset)
         floor = self.noise**2 + 1e-10
         return np.asarray(-self.y.shape[1] / 2 * np.log(left + floor) - complexity / 2)
 
     def unexplained(self, kernel: str, offset: Offset) -> float:
         """Share of the whitened target's variance that the guide leaves."""
-        left, _ = self._regressed(kernel, offset)
+        left, _ = self._regression(kernel, offset)
         return float(left.sum() / ((self.y**2).mean(1).sum() + 1e-12))
+
+    def _regression(self, kernel: str, offset: Offset) -> tuple[Array, Array]:
+        """Return what `_regressed` does, once computed."""
+        if (kernel, offset) not in self.known:
+            self.known[kernel, offset] = self._regressed(kernel, offset)
+        return self.known[kernel, offset]
 
     def _regressed(self, kernel: str, offset: Offset) -> tuple[Array, Array]:
         """Variance that the guide leaves in each block, and what its freedom costs (n,), (n,)."""
@@ -123,23 +135,25 @@ class Blocks(NamedTuple):
         that than like none and the guide explains much.
         """
         votes = {name: self.votes(name) for name in kernels}
-        kernel = max(kernels, key=lambda name: votes[name].sum())
+        even = [name for name in kernels if name != UNEVEN] or kernels
+        kernel = max(even, key=lambda name: votes[name].sum())
         offset = self.best_offset(kernel)
-        here, moved = votes[kernel], self.votes(kernel, offset)
+        here = max(votes.values(), key=np.sum)
+        moved = self.votes(kernel, offset)
         telling = self.unexplained(kernel, offset) < MOST_UNEXPLAINED
         by = [(1 - r) / 2 for r in ratio]
         near = all(0.5 <= moved_by / b <= 1.5 for moved_by, b in zip(offset, by, strict=True))
         rivals = []
         for phase in phases:
             there = self.votes(kernel + phase)
-            if evidence(there, here) > LEAST_PHASE:
-                if evidence(moved, there) < NEAR_PHASE:
+            if standard_errors(there, here) > LEAST_PHASE:
+                if standard_errors(moved, there) < NEAR_PHASE:
                     return Placement(phase, (0.0, 0.0))
                 if phase == TOP_LEFT and near and telling:
                     return Placement(phase, (offset[0] - by[0], offset[1] - by[1]))
-            if evidence(there, here) > RIVAL_PHASE and telling:
+            if standard_errors(there, here) > RIVAL_PHASE and telling:
                 rivals.append(phase)
-        clear = evidence(moved, here) > LEAST_SHIFT
+        clear = standard_errors(moved, here) > LEAST_SHIFT
         return Placement("", offset if clear else (0.0, 0.0), tuple(rivals))
 
     def best_offset(self, kernel: str) -> Offset:
@@ -155,7 +169,7 @@ class Blocks(NamedTuple):
         return best
 
 
-def evidence(votes: Array, others: Array) -> float:
+def standard_errors(votes: Array, others: Array) -> float:
     """Sum of the differences of all votes, in standard errors; where none can vote, none."""
     difference = votes - others
     if not difference.size:

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmsr.degrade import PHASES, weights
-from cmsr.kernel_from_guide import TOP_LEFT, Blocks, Offset, Placement, evidence
+from cmsr.kernel_from_guide import TOP_LEFT, Blocks, Offset, Placement, standard_errors
 from cmsr.kernel_from_target import Edges, Spectra, transfer
 
 Array = npt.NDArray[np.float64]
@@ -125,7 +125,7 @@ def find_kernel(
     votes = {name: vote(name) for name in _different(possible, phase, ratio)}
     _refine(votes, vote)
     best = max(votes, key=lambda name: votes[name].sum())
-    lead = {name: evidence(votes[best], votes[name]) for name in votes}
+    lead = {name: standard_errors(votes[best], votes[name]) for name in votes}
     waves = {name: scene.waves(name + phase) for name in (STANDARD, *votes)}
     kernel, rivals = _chosen(lead, TIE + MOST_TIE * unexplained, waves)
     confidence = _confidence(votes, kernel)
@@ -157,7 +157,7 @@ def _narrow_enough(names: list[str], scene: _Scene) -> list[str]:
     return [
         name
         for name in names
-        if passed[name] >= passed[best] or evidence(votes[best], votes[name]) < TOO_WIDE
+        if passed[name] >= passed[best] or standard_errors(votes[best], votes[name]) < TOO_WIDE
     ]
 
 
@@ -189,7 +189,7 @@ def _confidence(votes: Votes, kernel: str) -> float:
     )
     if not rival:
         return 1.0
-    return 0.5 * math.erfc(-evidence(votes[kernel], votes[rival]) / (2 * math.sqrt(2)))
+    return 0.5 * math.erfc(-standard_errors(votes[kernel], votes[rival]) / (2 * math.sqrt(2)))
 
 
 def _refine(votes: Votes, vote: Callable[[str], Array]) -> None:
