@@ -134,8 +134,8 @@ class _Part:
         """
         centre = (self.grid[0] * self._affine.extent.to(self.grid)).mean((0, 1))
         local = torch.cat((start[:2] + _linear(start) @ centre, start[2:]))
-        best, _ = climb(lambda local: self.explained(_about(centre, local)), local)
-        return _about(centre, best)
+        best, _ = climb(lambda at: self.explained(_about(centre, at[0]))[None], local[None])
+        return _about(centre, best[0])
 
     @property
     def _affine(self) -> Affine:
