@@ -16,10 +16,9 @@ from torch import Tensor
 from cmsr.degrade import shape_of
 from cmsr.warps.belief import borders, propagate
 from cmsr.warps.cost_volume import Volume
-from cmsr.warps.piecewise import Segments
 from cmsr.warps.superpixels import numbered
 from cmsr.warps.view import View
-from cmsr.warps.warp import Affine, Motion, Size
+from cmsr.warps.warp import Affine
 
 LONGER, REACH = 128, 8
 """Longer side of the target at which segments are matched, and the largest displacement along each
@@ -34,17 +33,17 @@ BLOCK = 6
 LEAST_SHARE = 0.02
 """Share of the image that must move alike for a displacement to be believed."""
 
-WORTH_TEARING = 0.6
-"""Nats that moving by themselves must explain per pixel that does: over aligned pairs they reach .3
-by chance, over layers that truly move .9 to 1.7."""
+WORTH_TEARING = 0.3
+"""Nats that moving by themselves must explain per pixel that does: where nothing moves they reach .26
+by chance, over layers that truly move .33 to 1.7."""
 
-WORTH_LOOKING = 0.35
-"""The same at the quick look, with .3 by chance and .4 to 1.7."""
+WORTH_LOOKING = 0.3
+"""The same at the quick look, with .35 by chance and .35 to 1.8."""
 
 
 def matched(
-    target: Tensor, valid: Tensor, guide: Tensor, labels: Tensor, size: Size
-) -> Motion | None:
+    target: Tensor, valid: Tensor, guide: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor] | None:
     """Find the displacement of every segment.
 
     Parameters
@@ -55,13 +54,11 @@ def matched(
         Nearly in place.
     labels : Tensor, integer
         Segments of the guide from 0 on, at any resolution.
-    size : (height, width)
-        Of the guide that is to be warped.
 
     Returns
     -------
-    Motion or None
-        A `Segments` warp with its parameters; None where all move alike.
+    layers, maps : Tensor like ``labels`` and (K, 6), or None
+        What moves alike as one layer, and how, as parameters of `Affine`; None where all do.
     """
     view = View.of(target[None], guide, valid > 0, None, longer=LONGER, finer=1)
     found = _match(Volume(view, REACH), labels)
@@ -69,10 +66,9 @@ def matched(
         return None
     layers = numbered(found.chosen)
     pixels = _between(found, layers)
-    warp = Segments(size, layers[labels])
-    theta = torch.zeros(warp.count, Affine.dim).to(guide)
-    theta[:, :2] = pixels * (2 / torch.tensor(shape_of(view.target)).max()).to(guide)
-    return warp, theta.flatten()
+    maps = torch.zeros(len(pixels), Affine.dim).to(guide)
+    maps[:, :2] = pixels * (2 / max(shape_of(view.target)))
+    return layers[labels], maps
 
 
 def worth_matching(target: Tensor, valid: Tensor, guide: Tensor) -> bool:
@@ -108,8 +104,10 @@ def _match(volume: Volume, labels: Tensor) -> _Match:
     count = int(labels.max()) + 1
     evidence = volume.evidence(small, count)
     graph = borders(small, view.guide, count)
-    common = _common(propagate(evidence, side, *graph), small, side)
-    chosen = propagate(evidence.masked_fill(~common, -torch.inf), side, *graph)
+    square = count, side, side
+    common = _common(propagate(evidence.reshape(square), *graph), small, side)
+    believed = evidence.masked_fill(~common, -torch.inf)
+    chosen = propagate(believed.reshape(square), *graph)
     single = evidence.sum(0).argmax()
     gain = evidence.gather(1, chosen[:, None]).sum() - evidence[:, single].sum()
     area = (chosen != single)[small].sum().clamp_min(1)

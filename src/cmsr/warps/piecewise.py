@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cmsr.warps.warp import Affine, Size, check_parameters
+from cmsr.degrade import shape_of
+from cmsr.warps.warp import Affine, Size, check_parameters, identity_grid
 
 CLAIM = 0.5
 """Share of a segment in the neighbourhood of a place from which on it claims that place."""
@@ -72,12 +73,24 @@ class Segments:
     def merged(self, theta: Tensor) -> tuple[Segments, Tensor]:
         """Return the same warp with segments of equal maps as one, those that move most first."""
         maps, index = torch.unique(self._maps(theta), dim=0, return_inverse=True)
-        order = maps.norm(dim=1).argsort(descending=True)
-        return Segments(self._size, order.argsort()[index][self._labels]), maps[order].flatten()
+        return Segments(self._size, index[self._labels]).ordered(maps.flatten())
+
+    def ordered(self, theta: Tensor) -> tuple[Segments, Tensor]:
+        """Return the same warp with the segments that move most first."""
+        maps = self._maps(theta)
+        order = torch.stack([self._move(*part) for part in enumerate(maps)]).argsort(descending=True)
+        return Segments(self._size, order.argsort()[self._labels]), maps[order].flatten()
 
     def inverse(self, theta: Tensor, grid: Tensor) -> Tensor:
         """Raise ValueError: what is torn apart has no inverse."""
         raise ValueError("a warp of several segments has no inverse")
+
+    def _move(self, label: int, own: Tensor) -> Tensor:
+        """How far the centre of a segment is moved, in half longer sides."""
+        size = shape_of(self._labels)
+        grid = identity_grid(size, device=own.device)[0]
+        centre = grid[self._labels == label].mean(0)
+        return ((centre - self._affine.inverse(own, centre)) * self._affine.extent.to(own)).norm()
 
     def _maps(self, theta: Tensor) -> Tensor:
         check_parameters(theta, self.dim)
