@@ -1,5 +1,6 @@
 """Objects that move each by itself are found, and what the guide does not show is told."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import Tensor
 import cmsr
 from cmsr.cli import main
 from cmsr.config import Config
-from cmsr.degrade import resampler
+from cmsr.degrade import resampler, shape_of
 from cmsr.errors import OptionError
 from cmsr.files import io
 from cmsr.report.segmented import segmented
@@ -21,7 +22,7 @@ from cmsr.warps.matching import REACH, matched, worth_matching
 from cmsr.warps.piecewise import Segments
 from cmsr.warps.superpixels import numbered, superpixels
 from cmsr.warps.tearing import torn
-from cmsr.warps.warp import Affine, Motion, displacement, identity_grid
+from cmsr.warps.warp import Affine, Stages, compose, displacement, identity_grid
 from tests.conftest import smooth_field
 
 SIZE = (192, 256)
@@ -96,6 +97,28 @@ class Layered:
         return np.hypot(*np.moveaxis(field - self.move, -1, 0))
 
 
+def moves(
+    scene: Layered,
+    labels: Tensor | None = None,
+    misfit: Callable[[Stages], Tensor] | None = None,
+) -> Stages:
+    """Tear a scene's guide by its superpixels or by labels; without a misfit, ask for no proof."""
+    whole = torch.ones_like(scene.target)
+
+    def segmented(count: int) -> Tensor:
+        return superpixels(scene.photo, count) if labels is None else labels
+
+    return torn(
+        scene.target,
+        whole,
+        scene.photo,
+        segmented,
+        SIZE,
+        misfit or (lambda _: whole),
+        forced=misfit is None,
+    )
+
+
 @pytest.fixture(scope="module")
 def layered() -> Layered:
     return Layered(0)
@@ -105,10 +128,7 @@ def layered() -> Layered:
 @pytest.mark.parametrize("given", [False, True])
 def test_displacements_up_to_twenty_pixels_are_found(seed: int, given: bool) -> None:
     scene = Layered(seed)
-    labels = torch.from_numpy(scene.there) if given else superpixels(scene.photo)
-    motion = matched(scene.target, torch.ones_like(scene.target), scene.photo, labels, SIZE)
-    assert motion is not None
-    found = Alignment(SIZE, [motion])
+    found = Alignment(SIZE, moves(scene, torch.from_numpy(scene.there) if given else None))
     assert np.median(scene.error(found.grid())[scene.visible]) <= 1
     hidden, seen = ~scene.visible, found.seen().bool().numpy()
     assert hidden.sum() > 2000
@@ -132,23 +152,20 @@ def test_objects_that_turn_and_slant_are_followed(how: str) -> None:
 
 def test_a_segment_that_hidden_pixels_do_not_prove_inherits() -> None:
     scene = Layered(0)
-    whole = torch.ones_like(scene.target)
+    low = shape_of(scene.target)
     labels = torch.from_numpy(scene.there)
 
-    def misfit(motion: Motion) -> Tensor:
+    def misfit(stages: Stages) -> Tensor:
         """Good for the first object, bad for the second."""
-        moved = displacement(motion[0](motion[1], identity_grid(tuple(whole.shape))), SIZE)[
-            0, ..., 0
-        ]
+        moved = displacement(compose(stages, identity_grid(low)), SIZE)[0, ..., 0]
         here = torch.from_numpy(scene.here)[2::4, 2::4]
         return torch.where(here == 1, (moved - MOVES[1]).abs(), moved.abs()) + 1
 
-    motion = torn(scene.target, whole, scene.photo, labels, SIZE, misfit)
-    assert motion is not None
-    moves = displacement(motion[0](motion[1], identity_grid(SIZE)), SIZE)[0, ..., 0].numpy()
-    medians = [np.median(moves[scene.visible & (scene.here == layer)]) for layer in range(3)]
+    field = displacement(compose(moves(scene, labels, misfit), identity_grid(SIZE)), SIZE)
+    across = field[0, ..., 0].numpy()
+    medians = [np.median(across[scene.visible & (scene.here == layer)]) for layer in range(3)]
     assert medians == pytest.approx([0, MOVES[1], 0], abs=0.3)
-    assert torn(scene.target, whole, scene.photo, labels, SIZE, lambda _: whole) is None
+    assert not moves(scene, labels, lambda _: torch.ones(low))
 
 
 def test_a_glance_tells_whether_anything_moves_by_itself(layered: Layered) -> None:
@@ -162,16 +179,17 @@ def test_what_moves_alike_is_not_torn(layered: Layered) -> None:
     """Same viewpoint: nothing to tear, whatever the segments."""
     still = torch.from_numpy(layered.guide).permute(2, 0, 1).float() / 255
     target = resampler(SIZE, (48, 64))(still.mean(0))
-    assert matched(target, torch.ones_like(target), still, superpixels(still), SIZE) is None
+    assert matched(target, torch.ones_like(target), still, superpixels(still)) is None
 
 
 def test_a_segment_without_evidence_inherits_its_neighbours_displacement() -> None:
     evidence = torch.zeros(3, SIDES**2)
     evidence[0, 5] = evidence[2, 5] = 40
-    chosen = propagate(evidence, SIDES, torch.tensor([[0, 1], [1, 2]]), torch.tensor([4.0, 4.0]))
+    square = evidence.reshape(3, SIDES, SIDES)
+    chosen = propagate(square, torch.tensor([[0, 1], [1, 2]]), torch.tensor([4.0, 4.0]))
     assert chosen.tolist() == [5, 5, 5]
     evidence[2, 200] = 90
-    apart = propagate(evidence, SIDES, torch.tensor([[0, 1], [1, 2]]), torch.tensor([4.0, 1.0]))
+    apart = propagate(square, torch.tensor([[0, 1], [1, 2]]), torch.tensor([4.0, 1.0]))
     assert apart.tolist() == [5, 5, 200]
 
 

@@ -37,6 +37,7 @@ from cmsr.trust import (
 from cmsr.warps.alignment import Alignment, Tear, align
 from cmsr.warps.follow import follow
 from cmsr.warps.refine import refine
+from cmsr.warps.superpixels import superpixels
 from cmsr.warps.warp import Motion
 
 Facts = Mapping[str, Any]
@@ -135,7 +136,8 @@ def aligned(
         finest,
         deformable=deformable,
         tear=tear,
-        labels=pair.segments,
+        segmented=lambda count: _segments(pair, count),
+        glance=pair.segments is None,
     )
     return replace(found, size=pair.shape)
 
@@ -144,6 +146,12 @@ def _tear(pair: Pair, config: Config) -> Tear:
     if config.align == "segments":
         return "yes"
     return "proven" if config.align == "auto" else "no"
+
+
+def _segments(pair: Pair, count: int) -> Tensor:
+    """Return the user's segments of the guide, or else about ``count`` superpixels."""
+    colours = pair.photo.expand(3, -1, -1)
+    return pair.segments if pair.segments is not None else superpixels(colours, count)
 
 
 def _coarsened(channel: Measurement, shape: Shape) -> tuple[Measurement, Resampler]:

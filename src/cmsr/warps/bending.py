@@ -18,6 +18,9 @@ WORTH_BENDING = 0.02, 8.0
 """Nats that more than a displacement must explain, per pixel and besides: where nothing bends they
 reach .005 of 9000 pixels and .02 of 400 by chance, where something does .1 of 400 and more."""
 
+LEAST_SIDE = 7
+"""Least side of what is looked at with a layer: that of the windows of `explained`."""
+
 MARGIN = 4
 """Pixels of the target around a layer that are looked at with it."""
 
@@ -38,9 +41,9 @@ def bent(view: View, owner: Tensor, start: Tensor, simple: Tensor) -> Tensor:
     Tensor (6,)
         The best map near ``start``, or ``simple`` where it explains almost as much.
     """
-    if not owner.any():
+    part = _Part.of(view, owner) if owner.any() else None
+    if part is None or min(part.weight.shape) < LEAST_SIDE:
         return simple
-    part = _Part.of(view, owner)
     found, value = part.climb(start)
     each, besides = WORTH_BENDING
     least = float(part.explained(simple)) + each + besides / float(owner.sum())

@@ -83,7 +83,7 @@ class Volume:
 
 
 def gains(target: Tensor, guide: Tensor) -> Tensor:
-    """What a guide (3, h, w) explains of each pixel of a target (h, w), in nats."""
+    """Return what a guide (3, h, w) explains of each pixel of a target (h, w), in nats."""
     mean = _windows(target)
     variance = (_windows(target.square()) - mean.square()).clamp_min(0)
     centre, white = _window_statistics(guide)

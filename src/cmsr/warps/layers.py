@@ -14,20 +14,24 @@ from cmsr.degrade import shape_of
 from cmsr.warps.belief import borders, propagate
 from cmsr.warps.bending import bent, fitted
 from cmsr.warps.cost_volume import gains
-from cmsr.warps.matching import LEAST_SHARE
 from cmsr.warps.piecewise import Segments
 from cmsr.warps.superpixels import numbered
 from cmsr.warps.view import View
-from cmsr.warps.warp import Affine, Motion, Size, identity_grid, sample
+from cmsr.warps.warp import Affine, Size, identity_grid, sample
 
 ROUNDS = 3
 """Of bending and competing."""
+
+LEAST_SHARE = 0.02
+"""Share of the guide that a layer must cover."""
 
 NEAR = 1.5
 """Difference of displacement between pieces that may be of one object, in pixels of the target."""
 
 
-def settled(view: View, labels: Tensor, size: Size, layers: Tensor, maps: Tensor) -> Motion:
+def settled(
+    view: View, labels: Tensor, size: Size, layers: Tensor, maps: Tensor
+) -> tuple[Segments, Tensor]:
     """Bend layers and let them compete for the segments of a guide, in turns.
 
     Parameters
@@ -45,8 +49,7 @@ def settled(view: View, labels: Tensor, size: Size, layers: Tensor, maps: Tensor
 
     Returns
     -------
-    Motion
-        A `Segments` warp of the layers that are left.
+    The warp of the layers that are left, and its parameters.
 
     References
     ----------
@@ -68,7 +71,8 @@ def _proposed(view: View, size: Size, layers: Tensor, maps: Tensor) -> Tensor:
         together = (owner == one) | (owner == other)
         larger = maps[one if area[one] > area[other] else other]
         proposals.append(bent(view, together, fitted(layers, [one, other], maps), larger))
-    return torch.stack(proposals).unique(dim=0)
+    distinct: Tensor = torch.unique(torch.stack(proposals), dim=0)
+    return distinct
 
 
 def _alike(view: View, layers: Tensor, maps: Tensor) -> list[list[int]]:
@@ -103,7 +107,7 @@ def _competed(view: View, labels: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]
     area = chosen[labels].flatten().bincount(minlength=len(maps))
     rare = area < min(LEAST_SHARE * labels.numel(), int(area.max()))
     chosen = propagate(evidence.masked_fill(rare, -torch.inf), pairs, weight / view.finer)
-    return numbered(chosen)[labels], maps[chosen.unique()]
+    return numbered(chosen)[labels], maps[torch.unique(chosen)]
 
 
 def _evidence(view: View, labels: Tensor, count: int, own: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Segments that move each by itself: found, and kept where they prove it."""
+"""Segments that move each by itself, and what smooth field is left: kept where they prove it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from cmsr.degrade import shape_of
 from cmsr.warps.layers import settled
 from cmsr.warps.matching import LONGER, matched
 from cmsr.warps.piecewise import Segments
-from cmsr.warps.superpixels import AREA, COUNT, superpixels
+from cmsr.warps.residual_field import kept, residual_field
+from cmsr.warps.superpixels import AREA, COUNT
 from cmsr.warps.view import View
-from cmsr.warps.warp import Affine, Motion, Size, identity_grid
+from cmsr.warps.warp import Affine, Size, Stages, identity_grid
 
 LEAST_GAIN_DB = 0.2
 """Fall of the held-out error, where a segment surely lies, for which it moves by itself."""
@@ -21,21 +22,24 @@ LEAST_GAIN_DB = 0.2
 FINER = 2
 """Pixels of the guide per one of the target at which layers are bent and compete."""
 
-Misfit = Callable[[Motion], Tensor]
-"""Takes a warp of segments and returns by how much the guide then mispredicts each hidden pixel,
-squared, 0 at all others, (h, w)."""
+Misfit = Callable[[Stages], Tensor]
+"""Takes warps and returns by how much the guide then mispredicts each hidden pixel, squared, 0 at
+all others, (h, w)."""
+
+Segmented = Callable[[int], Tensor]
+"""Takes about how many segments are wanted and returns labels from 0 on, at any resolution."""
 
 
 def torn(
     target: Tensor,
     valid: Tensor,
     guide: Tensor,
-    labels: Tensor | None,
+    segmented: Segmented,
     size: Size,
     misfit: Misfit,
     *,
     forced: bool = False,
-) -> Motion | None:
+) -> Stages:
     """Find how the segments of a guide move, and let each move by itself that proves it.
 
     Parameters
@@ -44,8 +48,8 @@ def torn(
         In any unit, and 1 where it was measured.
     guide : Tensor (3, H, W)
         Nearly in place.
-    labels : Tensor, integer, or None
-        Segments of the guide from 0 on, at any resolution; superpixels where None.
+    segmented : callable
+        What the guide is cut into.
     size : (height, width)
         Of the guide that is to be warped.
     misfit : callable
@@ -55,34 +59,40 @@ def torn(
 
     Returns
     -------
-    Motion or None
-        None where all move alike.
+    Stages
+        None where all move alike; else a `Segments` warp and, where it helps, a smooth one.
     """
-    coarse = superpixels(guide) if labels is None else labels
-    found = matched(target, valid, guide, coarse)
+    found = matched(target, valid, guide, segmented(COUNT))
     if found is None:
-        return None
+        return []
     view = View.of(target[None], guide, valid > 0, None, longer=LONGER, finer=FINER)
-    if labels is None:
-        labels = superpixels(guide, max(COUNT, view.target_valid.numel() // AREA))
-    motion = settled(view, labels, size, *found)
+    finer = segmented(max(COUNT, view.target_valid.numel() // AREA))
+    warp, theta = settled(view, finer, size, *found)
     if not forced:
-        motion = _proven(misfit, motion)
-    return motion if motion[1].any() else None
+        still = torch.zeros_like(theta)
+        helped = _helped(misfit, warp, theta, [(warp, still)], [(warp, theta)])
+        warp, theta = warp.merged(torch.where(helped.repeat_interleave(Affine.dim), theta, still))
+    if not theta.any():
+        return []
+    return [(warp, theta), *_smoothed(view, size, misfit, warp, theta)]
 
 
-def _proven(misfit: Misfit, motion: Motion) -> Motion:
-    """Keep the maps of a warp for the segments that they help; the others stay where they are."""
-    warp, theta = motion
-    if not isinstance(warp, Segments):
-        raise TypeError(f"segments are to be judged one by one, not a {type(warp).__name__} warp")
-    still = torch.zeros_like(theta)
-    before, after = misfit((warp, still)), misfit(motion)
-    grid = identity_grid(shape_of(before), device=before.device)
+def _smoothed(view: View, size: Size, misfit: Misfit, warp: Segments, theta: Tensor) -> Stages:
+    """Find the smooth field that is left, 0 in segments that it does not help; none if in all."""
+    field, bends = residual_field(view, size, warp, theta)
+    helped = _helped(misfit, warp, theta, [(warp, theta)], [(warp, theta), (field, bends)])
+    if not helped.any():
+        return []
+    grid = identity_grid(shape_of(view.target), device=theta.device)
+    return [(field, kept(field, bends, warp.owners(theta, grid)[0], helped))]
+
+
+def _helped(misfit: Misfit, warp: Segments, theta: Tensor, before: Stages, after: Stages) -> Tensor:
+    """Tell which segments (K,) predict hidden pixels better, where they surely lie."""
+    errors = misfit(before), misfit(after)
+    grid = identity_grid(shape_of(errors[0]), device=theta.device)
     owner, seen = warp.owners(theta, grid)[0], warp.seen(theta, grid)[0]
     was, now = (
-        part.new_zeros(warp.count).index_add(0, owner[seen], part[seen])
-        for part in (before, after)
+        error.new_zeros(warp.count).index_add(0, owner[seen], error[seen]) for error in errors
     )
-    helped = now < was * 10 ** (-LEAST_GAIN_DB / 10)
-    return warp.merged(torch.where(helped.repeat_interleave(Affine.dim), theta, still))
+    return now < was * 10 ** (-LEAST_GAIN_DB / 10)
