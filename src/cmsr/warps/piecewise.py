@@ -62,15 +62,18 @@ class Segments:
     def weights(self, theta: Tensor, grid: Tensor) -> Tensor:
         """Return how much each place of a grid (N, H, W, 2) moves with each segment, (K, N, H, W).
 
-        A place's weights sum to 1. They follow the segments' shares around it, and fall to 0 for
-        maps that lead `LITTLE` or more away from where its own segment's does.
+        A place's weights sum to 1. They follow the segments' shares around it, the more sharply the
+        further a map leads from where that of its own segment does; from `LITTLE` on, not at all.
         """
         owner = self.owners(theta, grid)
         own = self._own(theta, grid, owner)
-        weights = grid.new_empty(self.count, *grid.shape[:3])
-        for label, share, there in self._shares(theta, grid):
-            alike = (1 - self._apart(there, own) / LITTLE).clamp_min(0)
-            weights[label] = torch.where(owner == label, share.clamp_min(DOUBT), share * alike)
+        parts = list(self._shares(theta, grid))
+        shares = torch.stack([share for _, share, _ in parts])
+        weights = (shares / shares.gather(0, owner[None]).clamp_min(DOUBT)).clamp_max(1)
+        for label, _, there in parts:
+            alike = 1 - self._apart(there, own) / LITTLE
+            softness = weights[label] ** (1 / alike.clamp_min(1e-3)) * (alike > 0)
+            weights[label] = torch.where(owner == label, 1.0, softness)
         weights /= weights.sum(0)
         return weights
 
