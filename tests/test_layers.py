@@ -12,8 +12,9 @@ PACKAGE = Path(cmsr.__file__).parent
 LAYERS = [
     ["cli"],
     ["server"],
+    ["layout"],
     ["app"],
-    ["form", "killable", "tasks", "time_left"],
+    ["form", "killable", "private", "tasks", "time_left"],
     ["comparison", "demo", "run", "training"],
     ["figures", "runner"],
     ["ablations", "crops", "measure", "plots", "results", "schemes", "tables"],

@@ -1,6 +1,5 @@
 """What a script can ask of the page, what it cannot, and how long its files are kept."""
 
-import hashlib
 import json
 import re
 import subprocess
@@ -11,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cmsr.cli import main
 from cmsr.files import io
@@ -20,8 +21,12 @@ pytest.importorskip("gradio", reason="no gradio: pip install 'cmsr[web]'")
 import gradio
 import httpx
 import safehttpx
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
 
 from cmsr.web import server
+from cmsr.web.private import Owners, PrivateFiles, visitor_of
 from tests.web_visitor import FAST, asked, fetched
 
 WEB = Path(__file__).parents[1] / "docs" / "WEB.md"
@@ -101,26 +106,71 @@ def test_an_upload_too_large_is_refused(visitor: httpx.Client) -> None:
     assert "1048576 bytes" in reply.text
 
 
-def test_a_result_is_found_by_nobody_else(
-    visitor: httpx.Client, web_url: str, web_folder: Path
+def test_files_are_their_makers_alone(
+    visitor: httpx.Client, web_url: str, web_folder: Path, tmp_path: Path
 ) -> None:
     result, report, _ = asked(visitor, web_folder / "t.tif", web_folder / "g.png", **FAST)
-    with httpx.Client(base_url=f"{web_url}/gradio_api/") as stranger:
-        for file in (result, report):
-            assert stranger.get(f"file={file['path']}").status_code == 200, "who is told, may"
-            *_, secret, name = Path(file["path"]).parts
-            content = fetched(visitor, file).content
-            assert re.fullmatch("[0-9a-f]{64}", secret)
-            assert secret != hashlib.sha256(content).hexdigest(), "whoever knows it may guess it"
-            guesses = [secret[::-1], "", hashlib.sha256(content).hexdigest()]
-            folder = Path(file["path"]).parents[1]
-            for place in (folder, *(folder / guess / name for guess in guesses), folder.parent):
-                assert stranger.get(f"file={place}").status_code == 403
-        for place in ("/etc/hostname", __file__, f"{folder}/../work", web_folder / "t.tif"):
+    own = tmp_path / "own.tif"
+    own.write_bytes((web_folder / "t.tif").read_bytes() + b"mine alone")
+    uploaded = visitor.post("upload", files={"files": ("own.tif", own.read_bytes())}).json()[0]
+    with httpx.Client(base_url=f"{web_url}/gradio_api/", timeout=120) as stranger:
+        for path in (result["path"], report["path"], uploaded):
+            for url in (f"file={path}", f"file/{path}", f"file=/{path}", f"file=./{path}"):
+                assert stranger.get(url).status_code == 403, "not even who is told"
+                assert stranger.head(url).status_code in (403, 405)
+            assert visitor.get(f"file={path}").status_code == 200
+        assert visitor.get(f"file={uploaded}").content == own.read_bytes()
+        folder = Path(result["path"]).parents[1]
+        for place in ("/etc/hostname", __file__, f"{folder}/../work", folder, web_folder / "t.tif"):
             assert stranger.get(f"file={place}").status_code == 403
-        stolen = {"path": str(web_folder / "t.tif"), "meta": {"_type": "gradio.FileData"}}
-        event = stranger.post("call/upscale", json={"data": [stolen, None, {"ratio": 2}, ""]})
-        assert "error" in stranger.get(f"call/upscale/{event.json()['event_id']}").text
+            assert visitor.get(f"file={place}").status_code == 403
+        for place in (uploaded, str(web_folder / "t.tif")):
+            stolen = {"path": place, "meta": {"_type": "gradio.FileData"}}
+            event = stranger.post("call/upscale", json={"data": [stolen, None, {"ratio": 2}, ""]})
+            assert "error" in stranger.get(f"call/upscale/{event.json()['event_id']}").text
+        same = stranger.post("upload", files={"files": ("own.tif", own.read_bytes())}).json()[0]
+        assert stranger.get(f"file={same}").status_code == 200, "who holds the same bytes, may"
+
+
+@given(
+    cookie=st.none() | st.text("abcdefghij-_ABC0123456789.=é", max_size=60),
+    name=st.sampled_from(["cmsr_visitor", "other"]),
+)
+def test_every_new_visitor_gets_a_secret_of_their_own(cookie: str | None, name: str) -> None:
+    seen: list[str] = []
+
+    async def page(scope: Any, _receive: Any, send: Any) -> None:
+        seen.append(visitor_of(HTTPConnection(scope).cookies))
+        await PlainTextResponse("page")(scope, _receive, send)
+
+    guarded = PrivateFiles(page, Owners(Path("/nowhere")))
+    headers = {} if cookie is None else {"cookie": f"{name}={cookie}".encode()}
+    first = TestClient(guarded, headers=headers).get("/")
+    known = name == "cmsr_visitor" and re.fullmatch(r"[\w-]{43}", cookie or "", re.ASCII)
+    if known:
+        assert seen == [cookie]
+        assert "set-cookie" not in first.headers
+    else:
+        assert re.fullmatch(r"[\w-]{43}", seen[0], re.ASCII)
+        assert (
+            f"cmsr_visitor={seen[0]}; Path=/; HttpOnly; SameSite=Lax" == first.headers["set-cookie"]
+        )
+
+
+def test_files_are_forgotten_with_their_removal(tmp_path: Path) -> None:
+    owners, made = Owners(tmp_path), tmp_path / "made.tif"
+    places = []
+    for _ in range(3):
+        made.write_bytes(b"sharp")
+        places.append(owners.hand_out("me", made))
+    assert len({place.parent for place in places}) == 3
+    assert not made.exists()
+    assert [owners.owns("me", place) for place in places] == [True] * 3
+    assert not owners.owns("you", places[0])
+    places[0].unlink()
+    owners.claim("you", places[1])
+    assert [owners.owns("me", place) for place in places] == [False, True, True]
+    assert owners.owns("you", places[1])
 
 
 def test_uploads_and_results_are_removed_after_a_while(web_folder: Path, tmp_path: Path) -> None:

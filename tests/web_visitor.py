@@ -48,22 +48,25 @@ def _watch(pair: Path, place: Path) -> Iterator[tuple[str, object]]:
     from gradio.routes import App
     from starlette.testclient import TestClient
 
-    from cmsr.web import app
+    from cmsr.web import app, layout
+    from cmsr.web.private import Owners, PrivateFiles
 
     app.Worker = _Here  # type: ignore[assignment, misc]
-    work.mkdir()
-    blocks = app.page(app.App(work))
+    for folder in (work, files):
+        folder.mkdir()
+    owners = Owners(files)
+    blocks = layout.page(app.App(work, owners))
     blocks.max_file_size = None
 
     def left() -> list[int]:
         return [fetched(client, file).status_code for file in (result, report)]
 
-    with TestClient(App.create_app(blocks)) as client:
+    with TestClient(PrivateFiles(App.create_app(blocks), owners)) as client:
         client.base_url = client.base_url.join("/gradio_api/")
         client.get("startup-events")
         result, report, _ = asked(client, pair / "t.tif", pair / "g.png", **FAST)
         yield "work", len(list(work.iterdir()))
-        delete_files_created_by_app(blocks, age=app.KEPT)
+        delete_files_created_by_app(blocks, age=layout.KEPT)
         yield "soon", left()
         delete_files_created_by_app(blocks, age=-1)
         yield "later", left()

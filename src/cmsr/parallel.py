@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import torch
+
+_here = threading.local()
+"""Holds the pool that a thread belongs to."""
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -17,19 +21,44 @@ def together(*tasks: Callable[[], T]) -> list[T]:
     """Run tasks at once, each with one thread of torch's, and return their results in order.
 
     There are never more at a time than torch may use threads, so that a worker given one core
-    stays on it; nested calls run their tasks one after the other.
+    stays on it. A nested call runs its tasks itself, one after the other, but for those that a
+    thread with nothing else to do takes over.
     """
-    count = min(len(tasks), torch.get_num_threads())
-    if count < 2:
+    if (shared := _pool_here()) is not None:
+        return _shared(shared, tasks)
+    count = torch.get_num_threads()
+    if min(len(tasks), count) < 2:
         return [task() for task in tasks]
-    with ThreadPoolExecutor(count, initializer=_start) as pool:
+    pool: ThreadPoolExecutor = ThreadPoolExecutor(count, initializer=lambda: _start(pool))
+    try:
         return [future.result() for future in [pool.submit(task) for task in tasks]]
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _shared(pool: ThreadPoolExecutor, tasks: Sequence[Callable[[], T]]) -> list[T]:
+    """Run tasks here, but for those that another thread of the pool has begun by then."""
+    futures = [pool.submit(task) for task in tasks]
+    own = {future: task() for future, task in zip(futures, tasks, strict=True) if future.cancel()}
+    return [own[future] if future in own else future.result() for future in futures]
 
 
 def both(first: Callable[[], T], second: Callable[[], U]) -> tuple[T, U]:
     """Run two tasks of different kinds as `together` does."""
     results = together(cast(Callable[[], Any], first), second)
     return cast(T, results[0]), cast(U, results[1])
+
+
+def ahead(task: Callable[[], T]) -> Callable[[], T]:
+    """Offer a task that may be needed later to a thread with nothing else to do.
+
+    Return what waits for its result, or does it if nobody has begun by then. Never called, and
+    not begun, it is never done.
+    """
+    if (pool := _pool_here()) is None:
+        return task
+    future = pool.submit(task)
+    return lambda: task() if future.cancel() else future.result()
 
 
 @contextmanager
@@ -42,6 +71,11 @@ def no_denormals() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-def _start() -> None:
+def _pool_here() -> ThreadPoolExecutor | None:
+    return getattr(_here, "pool", None)
+
+
+def _start(pool: ThreadPoolExecutor) -> None:
+    _here.pool = pool
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)

@@ -5,14 +5,17 @@ gross to fine, by how well small windows of the target are explained by the guid
 membrane penalty on the deformation keeps still what nothing in the image pulls.
 """
 
+from collections.abc import Callable
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.degrade import shape_of
 from cmsr.warps.cpab import Cpab
 from cmsr.warps.similarity import descend
 from cmsr.warps.view import View
-from cmsr.warps.warp import Affine, Stages, compose
+from cmsr.warps.warp import Affine, Size, Stages, compose, lattice
 
 LEVELS = ((64, 25), (128, 40))  # longer side of the target in pixels, steps of Adam
 FINER = 2  # pixels of the guide per one of the target
@@ -20,6 +23,7 @@ RATE = 4e-3  # in half longer sides, at its highest
 STIFFNESS = 1.0  # nats per squared difference of neighbours' velocities
 WORTH_DEFORMING = 0.04  # nats that a deformation must explain at the first level to go on
 CELLS = (4, 4)
+KNOTS = 4  # pixels of the guide between places where the warp is computed while it is searched for
 
 
 def deform(
@@ -29,6 +33,7 @@ def deform(
     *,
     target_valid: Tensor | None = None,
     guide_valid: Tensor | None = None,
+    promising: Callable[[Stages], bool] | None = None,
 ) -> Stages:
     """Refine an affine map by a smooth deformation.
 
@@ -42,6 +47,8 @@ def deform(
         Parameters of `cmsr.warps.warp.Affine` of the guide's size, near the truth.
     target_valid, guide_valid : Tensor (h, w) and (H, W), bool, optional
         Where the images hold measurements; everywhere if not given.
+    promising : callable, optional
+        Asked whether to go on with what the first, gross level has found.
 
     Returns
     -------
@@ -60,11 +67,25 @@ def deform(
         view = View.of(target, guide, target_valid, guide_valid, longer=longer, finer=FINER)
 
         def value(parameters: Tensor, view: View = view) -> Tensor:
-            explained = view.explained(compose(stages(parameters), view.grid))
+            explained = view.explained(_interpolated(stages(parameters), shape_of(view.guide)))
             return STIFFNESS * smooth.roughness(parameters[6:]) - explained
 
         before = value(parameters).item()
         parameters = descend(value, parameters, steps, RATE)
-        if level == 0 and before - value(parameters).item() < WORTH_DEFORMING:
+        if level > 0:
+            continue
+        if before - value(parameters).item() < WORTH_DEFORMING:
+            return [(rigid, affine)]
+        if promising is not None and not promising(stages(parameters)):
             return [(rigid, affine)]
     return stages(parameters)
+
+
+def _interpolated(stages: Stages, size: Size) -> Tensor:
+    """Return the grid of an image of ``size``, computed every `KNOTS` pixels, linear between."""
+    rows, columns = (max(2, round((side - 1) / KNOTS) + 1) for side in size)
+    outermost = torch.tensor([1 - 1 / size[1], 1 - 1 / size[0]]).to(stages[0][1])
+    knots = (lattice((columns, rows)).to(outermost) * outermost).reshape(1, rows, columns, 2)
+    moved = compose(stages, knots).permute(0, 3, 1, 2)
+    grid: Tensor = F.interpolate(moved, size, mode="bilinear", align_corners=True)
+    return grid.permute(0, 2, 3, 1)

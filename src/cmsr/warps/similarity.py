@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 MOMENTS = (0.8, 0.95)
@@ -42,8 +42,8 @@ def explained(
     mixed = (target[:, None] * guide).flatten(0, 1)
     moments = torch.cat((target, target.square(), guide, torch.stack(products), mixed))
     window = 2 * radius + 1
-    share = F.avg_pool2d(weight[None], window, 1)
-    moments = F.avg_pool2d(moments * weight, window, 1) / share.clamp_min(1e-3)
+    share = _window_means(weight[None], window)
+    moments = _window_means(moments * weight, window) / share.clamp_min(1e-3)
     sizes = [len(target), len(target), channels, len(pairs), len(mixed)]
     mean_t, square_t, mean_g, square_g, cross = torch.split(moments, sizes)
 
@@ -142,6 +142,21 @@ def _value_and_slope(objective: Callable[[Tensor], Tensor], point: Tensor) -> tu
     value = objective(point)
     (slope,) = torch.autograd.grad(value, point)
     return value.item(), slope
+
+
+def _window_means(image: Tensor, window: int) -> Tensor:
+    """Average (K, h, w) over all square windows that lie inside.
+
+    By two products with banded matrices: at the sizes here several times as fast as pooling.
+    """
+    down, across = (_band(side, window).to(image) for side in image.shape[1:])
+    return down @ (image @ across.T)
+
+
+@lru_cache(maxsize=16)
+def _band(side: int, window: int) -> Tensor:
+    """Return the matrix (side - window + 1, side) that averages ``window`` neighbours."""
+    return torch.ones(side - window + 1, side).triu().tril(window - 1) / window
 
 
 def _regressed(covariance: dict[tuple[int, int], Tensor], cross: list[Tensor]) -> Tensor:

@@ -1,4 +1,4 @@
-"""The page: what it shows, and what happens on each click. The work itself is done elsewhere."""
+"""What happens on each click, for each visitor alone. The work itself is done elsewhere."""
 
 from __future__ import annotations
 
@@ -18,28 +18,8 @@ from cmsr.job import Job
 from cmsr.record import summary
 from cmsr.web import form, tasks
 from cmsr.web.killable import StoppedError, Worker
+from cmsr.web.private import Owners, visitor_of
 from cmsr.web.time_left import Estimate
-
-KEPT = 3600
-"""Seconds after which uploads and results are removed."""
-
-STYLE = """
-.gradio-container { max-width: 1180px !important; margin: 0 auto !important; }
-.view iframe { width: 100%; height: 92vh; border: 0; border-radius: 10px; }
-.facts th { text-align: left; font-weight: 400; padding-right: 14px; opacity: .7; white-space: nowrap; vertical-align: top; }
-.facts, .facts tr, .facts th, .facts td { border: 0 !important; padding: 2px 14px 2px 0 !important; }
-.facts td { overflow-wrap: anywhere; }
-.status progress { height: 10px; appearance: none; border: 0; border-radius: 5px; overflow: hidden; background: #8884; width: 100%; }
-.status progress::-webkit-progress-bar { background: #8884; }
-.status progress::-webkit-progress-value { background: #ea580c; }
-.status progress::-moz-progress-bar { background: #ea580c; }
-.refused { padding: 10px 14px; border-left: 4px solid #b4480f; overflow-wrap: anywhere; }
-"""  # noqa: E501
-
-HEADER = """# cmsr
-A low-resolution image of any sensor and one photo of the same scene, or one radiometric JPEG that
-holds both: the image at the photo's resolution, with every value in its unit. Files stay on the
-machine that runs this page."""
 
 
 class Output(NamedTuple):
@@ -58,12 +38,14 @@ class App:
     ----------
     folder : Path
         Where each task has a folder of its own for as long as it takes.
+    owners : Owners
+        Whose the files are that were uploaded and made.
     limits : dict
         The options of `cmsr.web.form.SERVER`.
     """
 
-    def __init__(self, folder: Path, **limits: Any) -> None:
-        self.folder, self.limits = folder, limits
+    def __init__(self, folder: Path, owners: Owners, **limits: Any) -> None:
+        self.folder, self.owners, self.limits = folder, owners, limits
         self.reader, self.runner = Worker(), Worker()
         self.estimate = Estimate()
 
@@ -85,9 +67,9 @@ class App:
         Where the target holds several images, they can be chosen from then.
         """
         if target is None:
-            return "", 0, _parts()
+            return "", 0, parts()
         try:
-            with _placed(self.folder, target, part, guide) as place:
+            with self._placed(request, target, part, guide) as place:
                 config = self._config(values)
                 given = (place.folder, place.target, place.guide, config)
                 *_, found = self.reader.run(str(request.session_hash), tasks.understand, *given)
@@ -97,7 +79,7 @@ class App:
             return told, 0, gr.skip()
         except StoppedError:
             return "", 0, gr.skip()
-        return _facts(found), found.pixels, gr.skip() if part else _parts(found.parts)
+        return _facts(found), found.pixels, gr.skip() if part else parts(found.parts)
 
     def run(
         self,
@@ -113,14 +95,14 @@ class App:
         started = time.monotonic()
         try:
             config = self._config(values)
-            with _placed(self.folder, target, part, guide) as place:
+            with self._placed(request, target, part, guide) as place:
                 for told in self.runner.run(
                     str(request.session_hash), tasks.upscale, place.folder, place.job(config)
                 ):
                     elapsed = time.monotonic() - started
                     if isinstance(told, dict):
                         self.estimate.learn(config, told["size"][0] * told["size"][1], elapsed)
-                        yield place.output(told)
+                        yield self._output(request, place, told)
                     else:
                         share = told[1] / told[2] if told else 0.0
                         left = self.estimate.left(config, pixels, elapsed, share)
@@ -143,12 +125,15 @@ class App:
         """Do the same for a script: hand out result, report and record of the run."""
         try:
             config = form.config_of(options or {}, **self.limits)
-            with _placed(self.folder, target, part, guide) as place:
+            with self._placed(request, target, part, guide) as place:
                 job = place.job(config)
                 *_, facts = self.runner.run(
                     str(request.session_hash), tasks.upscale, place.folder, job
                 )
-                yield str(place.folder / job.out), str(place.folder / str(job.report)), facts
+                result, report = self._hand_out(
+                    request, place.folder / job.out, place.folder / str(job.report)
+                )
+                yield result, report, facts
         except (CmsrError, StoppedError) as error:
             raise gr.Error(str(error) or "cancelled", print_exception=False) from None
 
@@ -162,90 +147,62 @@ class App:
         for worker in (self.reader, self.runner):
             worker.stop(str(request.session_hash))
 
-    def example(self, request: gr.Request) -> Iterator[tuple[str, str]]:
+    def example(self, request: gr.Request) -> Iterator[tuple[str, ...]]:
         """Render the example pair."""
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             *_, (target, guide) = self.reader.run(
                 str(request.session_hash), tasks.example, Path(folder)
             )
-            yield str(target), str(guide)
+            yield tuple(self._hand_out(request, target, guide))
+
+    def _output(self, request: gr.Request, place: _Place, facts: dict[str, Any]) -> Output:
+        """Show a run that is done."""
+        job = place.job(Config())
+        made = place.folder / str(job.report)
+        frame = (
+            '<iframe title="report" sandbox="allow-scripts" allow="clipboard-write" '
+            f'srcdoc="{html.escape(made.read_text("utf-8"))}"></iframe>'
+        )
+        told = [summary(facts), *(f"Warning: {text}" for text in facts["warnings"])]
+        status = "".join(f"<p>{html.escape(text)}</p>" for text in told)
+        result, report = self._hand_out(request, place.folder / job.out, made)
+        return Output(status, frame, _button(result), _button(report))
+
+    def _hand_out(self, request: gr.Request, *files: Path) -> list[str]:
+        """Let the visitor, and nobody else, fetch these files."""
+        visitor = visitor_of(request.cookies)
+        return [str(self.owners.hand_out(visitor, file)) for file in files]
+
+    @contextmanager
+    def _placed(
+        self, request: gr.Request, target: str | None, part: str | None, guide: str | None
+    ) -> Iterator[_Place]:
+        """Link the visitor's uploads into a folder that is removed afterwards.
+
+        ``part`` names what of the target.
+        """
+        if target is None:
+            raise InputError("no image was given; choose one, or try the example")
+        for file in filter(None, (target, guide)):
+            if not self.owners.owns(visitor_of(request.cookies), Path(file)):
+                raise InputError(
+                    f"{Path(file).name}: not a file of yours; upload it, and send the cookie that "
+                    "comes with the answer"
+                )
+        with tempfile.TemporaryDirectory(dir=self.folder, ignore_cleanup_errors=True) as folder:
+            here, image = Path(folder), Path(target)
+            (here / image.name).symlink_to(image)
+            named = Path(f"{image.name}:{part}" if part else image.name)
+            if guide is None:
+                yield _Place(here, named, None)
+                return
+            name = Path(guide).name
+            name = f"guide_{name}" if name == image.name else name
+            (here / name).symlink_to(guide)
+            yield _Place(here, named, Path(name))
 
     def _config(self, values: tuple[Any, ...]) -> Config:
         return form.config_of(dict(zip(form.names(), values, strict=True)), **self.limits)
-
-
-def page(app: App) -> Any:
-    """Lay out the page and say what each part of it does."""
-    with gr.Blocks(
-        title="cmsr", analytics_enabled=False, delete_cache=(KEPT // 10, KEPT)
-    ) as blocks:
-        gr.Markdown(HEADER)
-        with gr.Row():
-            with gr.Column():
-                target = gr.File(label="Low-resolution image", elem_id="target", height=130)
-                part = gr.Dropdown([], label="Variable or page", visible=False, elem_id="part")
-                guide = gr.File(label="Photo of the same scene", elem_id="guide", height=130)
-                example = gr.Button("Try the example", size="sm", elem_id="example")
-                understood = gr.HTML(elem_id="understood")
-                with gr.Row():
-                    start = gr.Button("Sharpen", variant="primary", elem_id="start")
-                    cancel = gr.Button("Cancel", elem_id="cancel")
-                status = gr.HTML(elem_id="status", elem_classes="status")
-                with gr.Row():
-                    result = gr.DownloadButton(
-                        "Result, full precision", visible=False, elem_id="result"
-                    )
-                    report = gr.DownloadButton("Report", visible=False, elem_id="report")
-            with gr.Column():
-                fields = {name: form.field(name) for name in form.FIRST}
-                with gr.Accordion("More options", open=False):
-                    fields |= {n: form.field(n) for n in form.names() if n not in form.FIRST}
-        view = gr.HTML(elem_id="view", elem_classes="view")
-        pixels = gr.State(0)
-        hidden: dict[str, Any] = {"visible": False}
-        script = gr.Button(**hidden)
-        options, answer = gr.JSON({}, label="options", **hidden), gr.JSON(label="record", **hidden)
-        named = gr.Textbox("", label="part", **hidden)
-        files = [gr.File(label=name, **hidden) for name in ("result", "report")]
-
-        values = list(fields.values())
-        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        reading: dict[str, Any] = {**quiet, "concurrency_id": "reader", "concurrency_limit": 1}
-        working: dict[str, Any] = {"concurrency_id": "runner", "concurrency_limit": 1}
-        understand: dict[str, Any] = {
-            "fn": app.understand,
-            "inputs": [target, part, guide, *values],
-            "outputs": [understood, pixels, part],
-            "trigger_mode": "always_last",
-            **reading,
-        }
-        gr.on(
-            [part.input, guide.change, fields["ratio"].change, fields["kernel"].change],
-            **understand,
-        )
-        target.change(_parts, None, part, queue=False, **quiet).then(**understand)
-        # not on input, which a keyboard that only passes by causes, too
-        fields["preset"].change(form.preset_values, fields["preset"], values[1:], **quiet)
-        example.click(app.example, None, [target, guide], **reading)
-        run = start.click(
-            app.run,
-            [target, part, guide, pixels, *values],
-            [status, view, result, report],
-            show_progress="minimal",
-            show_progress_on=status,
-            api_visibility="private",
-            **working,
-        )
-        cancel.click(app.cancel, None, status, cancels=[run], queue=False, **quiet)
-        script.click(
-            app.upscale,
-            [target, guide, options, named],
-            [*files, answer],
-            api_name="upscale",
-            **working,
-        )
-        blocks.unload(app.leave)
-    return blocks
 
 
 class _Place(NamedTuple):
@@ -270,46 +227,14 @@ class _Place(NamedTuple):
             config=config,
         )
 
-    def output(self, facts: dict[str, Any]) -> Output:
-        """Show a run that is done."""
-        job = self.job(Config())
-        report = self.folder / str(job.report)
-        frame = (
-            '<iframe title="report" sandbox="allow-scripts" allow="clipboard-write" '
-            f'srcdoc="{html.escape(report.read_text("utf-8"))}"></iframe>'
-        )
-        told = [summary(facts), *(f"Warning: {text}" for text in facts["warnings"])]
-        status = "".join(f"<p>{html.escape(text)}</p>" for text in told)
-        return Output(status, frame, _button(self.folder / job.out), _button(report))
 
-
-@contextmanager
-def _placed(
-    root: Path, target: str | None, part: str | None, guide: str | None
-) -> Iterator[_Place]:
-    """Link uploads into a folder that is removed afterwards; ``part`` names what of the target."""
-    if target is None:
-        raise InputError("no image was given; choose one, or try the example")
-    with tempfile.TemporaryDirectory(dir=root, ignore_cleanup_errors=True) as folder:
-        here, image = Path(folder), Path(target)
-        (here / image.name).symlink_to(image)
-        named = Path(f"{image.name}:{part}" if part else image.name)
-        if guide is None:
-            yield _Place(here, named, None)
-            return
-        name = Path(guide).name
-        name = f"guide_{name}" if name == image.name else name
-        (here / name).symlink_to(guide)
-        yield _Place(here, named, Path(name))
-
-
-def _parts(names: tuple[str, ...] = ()) -> Any:
+def parts(names: tuple[str, ...] = ()) -> Any:
     """Offer the images of a file that holds several."""
     return gr.Dropdown(list(names), value=None, visible=bool(names))
 
 
-def _button(path: Path | None) -> Any:
-    return gr.DownloadButton(value=str(path) if path else None, visible=path is not None)
+def _button(path: str | None) -> Any:
+    return gr.DownloadButton(value=path, visible=path is not None)
 
 
 def _working(elapsed: float, left: float) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import gradio as gr
 from docstring_parser import parse_from_object
 
-from cmsr.config import Config
+from cmsr.config import PRESETS, Config
 from cmsr.errors import OptionError
 from cmsr.kernel_file import is_kernel_file
 
@@ -50,10 +50,15 @@ def field(name: str) -> Any:
     return gr.Textbox(**about)
 
 
+def ruled() -> list[str]:
+    """Return the options that choosing a preset sets."""
+    return [name for name in names() if any(name in preset for preset in PRESETS.values())]
+
+
 def preset_values(preset: str) -> list[Any]:
-    """Return what the form shows for a preset, in the order of `names` without the preset."""
+    """Return what the form shows for a preset, in the order of `ruled`."""
     config = Config.of(preset)
-    return [_shown(getattr(config, name)) for name in names() if name != "preset"]
+    return [_shown(getattr(config, name)) for name in ruled()]
 
 
 def config_of(values: Mapping[str, Any], **limits: Any) -> Config:

@@ -49,10 +49,15 @@ def serve(host: str, port: int, max_upload: int, **limits: Any) -> None:
             import gradio as gr
         except ModuleNotFoundError as error:
             raise OptionError("the page needs more: pip install 'cmsr[web]'") from error
-        from cmsr.web.app import STYLE, App, page
+        from starlette.middleware import Middleware
+
+        from cmsr.web.app import App
+        from cmsr.web.layout import STYLE, page
+        from cmsr.web.private import Owners, PrivateFiles
 
         _fetch_nothing()
-        app = App(work, **limits)
+        owners = Owners(files)
+        app = App(work, owners, **limits)
         blocks = page(app)
         try:
             blocks.queue(max_size=32).launch(
@@ -68,6 +73,7 @@ def serve(host: str, port: int, max_upload: int, **limits: Any) -> None:
                     block_info_text_color_dark="*neutral_300",
                 ),
                 css=STYLE,
+                app_kwargs={"middleware": [Middleware(PrivateFiles, owners=owners)]},
                 footer_links=["api"],
                 share=False,
                 ssr_mode=False,
