@@ -161,16 +161,41 @@ def test_explained_ignores_what_has_no_weight():
     assert explained(target, guide, weight) > 3
 
 
-def test_climb_reaches_the_top_of_a_skew_hill():
-    top = torch.tensor([0.08, -0.05, 0.02])
+def test_climbs_reach_the_tops_of_skew_hills_each_by_itself():
+    tops = torch.tensor([[0.08, -0.05, 0.02], [0.0, 0.0, 0.0], [-0.03, 0.1, 0.05]])
     skew = torch.tensor([[3.0, 1.0, 0.0], [1.0, 2.0, 0.5], [0.0, 0.5, 8.0]])
 
-    def height(point: Tensor) -> Tensor:
-        return 1 - (point - top) @ skew @ (point - top)
+    def heights(points: Tensor, tops: Tensor = tops) -> Tensor:
+        away = points - tops
+        return 1 - torch.einsum("ni,ij,nj->n", away, skew, away)
 
-    point, value = climb(height, torch.zeros(3), iterations=40)
-    assert torch.allclose(point, top, atol=1e-3)
-    assert value == pytest.approx(1, abs=1e-5)
+    points, values = climb(heights, torch.zeros(3, 3), iterations=40)
+    assert torch.allclose(points, tops, atol=1e-3)
+    assert torch.allclose(values, torch.ones(3), atol=1e-5)
+    for n, top in enumerate(tops):
+        alone, _ = climb(
+            lambda at, top=top: heights(at, top[None]), torch.zeros(1, 3), iterations=40
+        )
+        assert torch.allclose(alone[0], points[n], atol=1e-6)
+
+
+def test_explained_takes_stacks():
+    random = torch.Generator().manual_seed(1)
+    guides, targets = (
+        torch.randn(4, 3, 30, 40, generator=random),
+        torch.randn(4, 2, 30, 40, generator=random),
+    )
+    weights = (torch.rand(4, 30, 40, generator=random) > 0.1).float()
+    targets = targets / 5 + guides[:, :2]
+    stacked = explained(targets, guides, weights)
+    single = torch.stack([explained(*each) for each in zip(targets, guides, weights, strict=True)])
+    assert torch.allclose(stacked, single, atol=1e-5)
+    thetas = torch.randn(4, 6, generator=random) * 0.05
+    grid = identity_grid((30, 40))
+    moved = Affine((30, 40))(thetas, grid)
+    assert torch.allclose(
+        moved, torch.cat([Affine((30, 40))(theta, grid) for theta in thetas]), atol=1e-6
+    )
 
 
 RealPairs = Callable[[str], Iterator[dict[str, str]]]

@@ -112,8 +112,8 @@ class _Part:
         """
         centre = (self.grid[0] * self._affine.extent.to(self.grid)).mean((0, 1))
         local = torch.cat((start[:2] + _linear(start) @ centre, start[2:]))
-        best, value = climb(lambda local: self.explained(_about(centre, local)), local)
-        return _about(centre, best), value
+        best, value = climb(lambda at: self.explained(_about(centre, at[0]))[None], local[None])
+        return _about(centre, best[0]), float(value)
 
     @property
     def _affine(self) -> Affine:

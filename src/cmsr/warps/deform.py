@@ -67,8 +67,8 @@ def deform(
         view = View.of(target, guide, target_valid, guide_valid, longer=longer, finer=FINER)
 
         def value(parameters: Tensor, view: View = view) -> Tensor:
-            explained = view.explained(_interpolated(stages(parameters), shape_of(view.guide)))
-            return STIFFNESS * smooth.roughness(parameters[6:]) - explained
+            grid = _interpolated(stages(parameters), shape_of(view.guide))
+            return STIFFNESS * smooth.roughness(parameters[6:]) - view.explained(grid)[0]
 
         before = value(parameters).item()
         parameters = descend(value, parameters, steps, RATE)

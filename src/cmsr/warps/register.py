@@ -14,14 +14,12 @@ All work happens at a bounded resolution, whatever the sizes of the images.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.degrade import shape_of
-from cmsr.parallel import together
 from cmsr.warps.similarity import climb
 from cmsr.warps.view import View
 from cmsr.warps.warp import Affine, Size, displacement, identity_grid
@@ -120,17 +118,16 @@ def search(
     )
     surfaces = lattice.correlate()
     identity = torch.zeros(6, device=guide.device)
-    climbs = [(coarse, start) for start in (*lattice.peaks(surfaces[0], CANDIDATES), identity)] + [
-        (coarse.mirrored(axes), lattice.peaks(surface, 1)[0])
-        for axes, surface in zip(MIRRORS[1:], surfaces[1:], strict=True)
-    ]
-    ends = together(*(partial(climb, _objective(view, affine), at) for view, at in climbs))
-    own, mirrored = ends[: CANDIDATES + 1], ends[CANDIDATES + 1 :]
-    theta, value = max(own, key=lambda end: end[1])
-    chance = max(value for _, value in mirrored)
-    margin, surplus = (surfaces[0].max() - surfaces[1:].max()).item(), value - chance
+    own = [*lattice.peaks(surfaces[0], CANDIDATES), identity]
+    others = [lattice.peaks(surface, 1)[0] for surface in surfaces[1:]]
+    views = [coarse] * len(own) + [coarse.mirrored(axes) for axes in MIRRORS[1:]]
+    ends, values = climb(_objective(coarse.stacked(views), affine), torch.stack(own + others))
+    winner = int(values[: len(own)].argmax())
+    margin = (surfaces[0].max() - surfaces[1:].max()).item()
+    surplus = (values[winner] - values[len(own) :].max()).item()
 
-    theta, value = climb(_objective(fine, affine), theta)
+    end, explained = climb(_objective(fine, affine), ends[winner : winner + 1])
+    theta, value = end[0], explained.item()
     unmoved = fine.explained(fine.grid).item()
     if value - unmoved < WORTH_MOVING:
         theta, value = identity, unmoved
@@ -141,8 +138,8 @@ def search(
 
 
 def _objective(view: View, affine: Affine) -> Callable[[Tensor], Tensor]:
-    """Return what the guide explains as a function of the affine parameters that move it."""
-    return lambda theta: view.explained(affine(theta, view.grid))
+    """Return what the guide explains as a function of affine parameters (N, 6) that move it."""
+    return lambda thetas: view.explained(affine(thetas, view.grid))
 
 
 class _Lattice:

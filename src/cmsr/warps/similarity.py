@@ -25,83 +25,126 @@ def explained(
 
     Parameters
     ----------
-    target : Tensor (C, h, w), about of mean 0 and variance 1 per channel.
-    guide : Tensor (K, h, w), on the target's grid, likewise standardised.
-    weight : Tensor (h, w), 0 where the target or the guide is not known, else 1.
+    target : Tensor (..., C, h, w), about of mean 0 and variance 1 per channel.
+    guide : Tensor (..., K, h, w), on the target's grid, likewise standardised.
+    weight : Tensor (..., h, w), 0 where the target or the guide is not known, else 1.
     radius : windows have 2 * radius + 1 pixels a side.
     floor : variance that counts as noise.
 
     Returns
     -------
-    Tensor ()
+    Tensor (...)
         In nats; 0 means nothing is explained. Differentiable in the guide.
     """
-    channels = len(guide)
+    depth, channels = target.shape[-3], guide.shape[-3]
+    bands = list(guide.unbind(-3))
     pairs = [(i, j) for i in range(channels) for j in range(i, channels)]
-    products = [guide[i] * guide[j] for i, j in pairs]
-    mixed = (target[:, None] * guide).flatten(0, 1)
-    moments = torch.cat((target, target.square(), guide, torch.stack(products), mixed))
+    products = torch.stack([bands[i] * bands[j] for i, j in pairs], -3)
+    mixed = (target.unsqueeze(-3) * guide.unsqueeze(-4)).flatten(-4, -3)
+    moments = torch.cat((target, target.square(), guide, products, mixed), -3)
     window = 2 * radius + 1
-    share = _window_means(weight[None], window)
-    moments = _window_means(moments * weight, window) / share.clamp_min(1e-3)
-    sizes = [len(target), len(target), channels, len(pairs), len(mixed)]
-    mean_t, square_t, mean_g, square_g, cross = torch.split(moments, sizes)
+    share = _window_means(weight, window)
+    shown = share.clamp_min(1e-3).unsqueeze(-3)
+    moments = _window_means(moments * weight.unsqueeze(-3), window) / shown
+    sizes = [depth, depth, channels, len(pairs), depth * channels]
+    mean_t, square_t, mean_g, square_g, cross = torch.split(moments, sizes, -3)
 
     variance = (square_t - mean_t.square()).clamp_min(0)
-    cross = cross.reshape(len(target), channels, *share.shape[1:]) - mean_t[:, None] * mean_g
+    means = [mean.unsqueeze(-3) for mean in mean_g.unbind(-3)]
+    crosses = cross.reshape(*target.shape[:-2], channels, *cross.shape[-2:]).unbind(-3)
     covariance = {
-        (i, j): square_g[n] - mean_g[i] * mean_g[j] + (0.01 if i == j else 0)
+        (i, j): square_g[..., n, None, :, :] - means[i] * means[j] + (0.01 if i == j else 0)
         for n, (i, j) in enumerate(pairs)
     }
-    residual = (variance - _regressed(covariance, list(cross.unbind(1)))).clamp_min(0)
-    gain = ((variance + floor) / (residual + floor)).log().mean(0)
-    return (gain * share[0]).sum() / share.sum().clamp_min(1e-3)
+    cross_terms = [of - mean_t * mean for of, mean in zip(crosses, means, strict=True)]
+    residual = (variance - _regressed(covariance, cross_terms)).clamp_min(0)
+    gain = ((variance + floor) / (residual + floor)).log().mean(-3)
+    return (gain * share).sum((-2, -1)) / share.sum((-2, -1)).clamp_min(1e-3)
 
 
 def climb(
     objective: Callable[[Tensor], Tensor],
-    start: Tensor,
+    starts: Tensor,
     *,
     reach: float = 0.03,
     iterations: int = 12,
-) -> tuple[Tensor, float]:
-    """Maximise a smooth function of a few parameters near a start, by BFGS with short steps.
+) -> tuple[Tensor, Tensor]:
+    """Maximise smooth functions of a few parameters near a start each, by BFGS with short steps.
+
+    All climb together, as one evaluation of many costs little more than one of one; none hears
+    of the others.
 
     Parameters
     ----------
-    objective : function of a Tensor (n,) that returns a differentiable Tensor ().
-    start : Tensor (n,), where to begin.
+    objective : function of a Tensor (N, n) that returns a differentiable Tensor (N,), each value
+        that of its own row.
+    starts : Tensor (N, n), where to begin.
     reach : length of the longest step; the first is a third of it.
     iterations : most steps.
 
     Returns
     -------
-    The best parameters (n,) and their value.
+    The best parameters (N, n) and their values (N,).
     """
-    point = start.detach()
-    value, slope = _value_and_slope(objective, point)
-    inverse = torch.eye(len(point)).to(point) * (reach / 3 / slope.norm().clamp_min(1e-12))
+    points = starts.detach()
+    values, slopes = _values_and_slopes(objective, points)
+    identity = torch.eye(points.shape[1]).to(points)
+    inverse = identity * (reach / 3 / _length(slopes))[:, None]
+    climbing = torch.ones_like(values, dtype=torch.bool)
     for iteration in range(iterations):
-        step = inverse @ slope
-        step = step * (reach / step.norm().clamp_min(reach))
-        for _ in range(4):
-            ahead, ahead_slope = _value_and_slope(objective, point + step)
-            if ahead > value:
-                break
-            step = step / 3
-        else:
+        steps = (inverse @ slopes[..., None])[..., 0]
+        steps = steps * (reach / _length(steps).clamp_min(reach))
+        steps, ahead, ahead_slopes = _higher(objective, points, steps, values, climbing)
+        climbing = climbing & (ahead > values)
+        changes = torch.where(climbing[:, None], slopes - ahead_slopes, 0.0)
+        points = torch.where(climbing[:, None], points + steps, points)
+        values = torch.where(climbing, ahead, values)
+        slopes = torch.where(climbing[:, None], ahead_slopes, slopes)
+        climbing = climbing & (_length(steps)[:, 0] >= 1e-4)
+        if not climbing.any():
             break
-        change = slope - ahead_slope
-        point, value, slope = point + step, ahead, ahead_slope
-        curvature = step @ change
-        if step.norm() < 1e-4:
+        if iteration == 0:
+            curvature = (steps * changes).sum(-1) / changes.square().sum(-1).clamp_min(1e-20)
+            scaled = identity * curvature[:, None, None]
+            inverse = torch.where((curvature > 0)[:, None, None], scaled, inverse)
+        inverse = _updated(inverse, steps, changes)
+    return points, values
+
+
+def _higher(
+    objective: Callable[[Tensor], Tensor],
+    points: Tensor,
+    steps: Tensor,
+    values: Tensor,
+    climbing: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Shorten steps until those still climbing rise, thrice at most; return values and slopes."""
+    for _ in range(4):
+        ahead, slopes = _values_and_slopes(objective, points + steps)
+        low = climbing & (ahead <= values)
+        if not low.any():
             break
-        if curvature > 1e-10:
-            if iteration == 0:
-                inverse = torch.eye(len(point)).to(point) * (curvature / (change @ change))
-            turn = torch.eye(len(point)).to(point) - torch.outer(step, change) / curvature
-            inverse = turn @ inverse @ turn.T + torch.outer(step, step) / curvature
-    return point, value
+        taken, steps = steps, torch.where(low[:, None], steps / 3, steps)
+    else:
+        return taken, ahead, slopes
+    return steps, ahead, slopes
+
+
+def _updated(inverse: Tensor, steps: Tensor, changes: Tensor) -> Tensor:
+    """Learn from steps how slopes change (BFGS), where they fall along the step."""
+    curvature = (steps * changes).sum(-1)[:, None, None]
+    step, change = steps[:, :, None], changes[:, :, None]
+    safe = curvature.clamp_min(1e-10)
+    turn = torch.eye(steps.shape[1]).to(steps) - step @ change.mT / safe
+    learned = turn @ inverse @ turn.mT + step @ step.mT / safe
+    kept: Tensor = torch.where(curvature > 1e-10, learned, inverse)
+    return kept
+
+
+def _length(rows: Tensor) -> Tensor:
+    """Lengths (N, 1) of rows (N, n), never zero."""
+    lengths: Tensor = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
+    return lengths.clamp_min(1e-12)
 
 
 def descend(
@@ -121,7 +164,7 @@ def descend(
     point = start.detach()
     mean, square = torch.zeros_like(point), torch.zeros_like(point)
     for step in range(1, steps + 1):
-        _, slope = _value_and_slope(objective, point)
+        _, slope = _values_and_slopes(objective, point)
         mean = MOMENTS[0] * mean + (1 - MOMENTS[0]) * slope
         square = MOMENTS[1] * square + (1 - MOMENTS[1]) * slope.square()
         ready = mean / (1 - MOMENTS[0] ** step)
@@ -137,19 +180,21 @@ def _one_cycle(share: float) -> float:
     return 0.02 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * (share - WARM_UP) / (1 - WARM_UP)))
 
 
-def _value_and_slope(objective: Callable[[Tensor], Tensor], point: Tensor) -> tuple[float, Tensor]:
-    point = point.clone().requires_grad_()
-    value = objective(point)
-    (slope,) = torch.autograd.grad(value, point)
-    return value.item(), slope
+def _values_and_slopes(
+    objective: Callable[[Tensor], Tensor], points: Tensor
+) -> tuple[Tensor, Tensor]:
+    points = points.clone().requires_grad_()
+    values = objective(points)
+    (slopes,) = torch.autograd.grad(values.sum(), points)
+    return values.detach(), slopes
 
 
 def _window_means(image: Tensor, window: int) -> Tensor:
-    """Average (K, h, w) over all square windows that lie inside.
+    """Average (..., h, w) over all square windows that lie inside.
 
     By two products with banded matrices: at the sizes here several times as fast as pooling.
     """
-    down, across = (_band(side, window).to(image) for side in image.shape[1:])
+    down, across = (_band(side, window).to(image) for side in image.shape[-2:])
     return down @ (image @ across.T)
 
 

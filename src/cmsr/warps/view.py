@@ -1,5 +1,6 @@
 """A target and a guide brought to a working resolution, where one explains the other."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -18,9 +19,9 @@ class View:
 
     Attributes
     ----------
-    target : Tensor (C, h, w)
+    target : Tensor (C, h, w), or a stack (N, C, h, w) of several
         Of mean 0 and deviation 1 per channel.
-    target_valid : Tensor (h, w)
+    target_valid : Tensor (h, w), or (N, h, w)
         1 where the target is known, else 0.
     guide : Tensor (3, h * finer, w * finer)
         Standardised likewise.
@@ -62,18 +63,31 @@ class View:
         """The identity grid (1, h * finer, w * finer, 2), which warps are applied to."""
         return identity_grid(shape_of(self.guide), device=self.guide.device)
 
-    def explained(self, grid: Tensor) -> Tensor:
-        """Return what the guide explains of the target once read at ``grid``, in nats."""
-        layers = torch.cat((self.guide, self.guide_valid[None]))[None]
-        moved = F.grid_sample(layers, grid, padding_mode="zeros", align_corners=False)
-        moved = F.avg_pool2d(moved, self.finer)[0]
-        weight = self.target_valid * (moved[-1].detach() > 0.99)
-        return explained(self.target, moved[:-1], weight)
+    def explained(self, grids: Tensor) -> Tensor:
+        """Return what the guide explains of the target once read at each of N grids, in nats.
+
+        A stack of N targets takes one grid each.
+        """
+        layers = torch.cat((self.guide, self.guide_valid[None]))
+        layers = layers.expand(len(grids), -1, -1, -1)
+        moved = F.grid_sample(layers, grids, padding_mode="zeros", align_corners=False)
+        moved = F.avg_pool2d(moved, self.finer)
+        weight = self.target_valid * (moved[:, -1].detach() > 0.99)
+        target = self.target.expand(len(grids), -1, -1, -1)
+        return explained(target, moved[:, :-1], weight)
 
     def mirrored(self, axes: tuple[int, ...]) -> "View":
         """Return the pair with the target mirrored along some axes: another scene, but as alike."""
         return replace(
             self, target=self.target.flip(axes), target_valid=self.target_valid.flip(axes)
+        )
+
+    def stacked(self, others: Sequence["View"]) -> "View":
+        """Return a view of several targets through this one's guide, in that order."""
+        return replace(
+            self,
+            target=torch.stack([view.target for view in others]),
+            target_valid=torch.stack([view.target_valid for view in others]),
         )
 
 

@@ -63,22 +63,28 @@ class Affine:
         self.extent = half_sides(size)
 
     def __call__(self, theta: Tensor, grid: Tensor) -> Tensor:
-        """Map a grid (..., 2) by the affine map of parameters ``theta`` (6,)."""
+        """Map a grid (..., 2) by the affine map of parameters ``theta`` (6,).
+
+        With parameters (N, 6), map a grid (1 or N, H, W, 2) by each.
+        """
         step = self.matrix(theta).to(grid) - torch.eye(2, 3).to(grid)
+        if theta.ndim > 1:
+            step = step[:, None, None]
         extent = self.extent.to(grid)
-        return grid + ((grid * extent) @ step[:, :2].T + step[:, 2]) / extent
+        moved = torch.einsum("...ij,...j->...i", step[..., :2], grid * extent) + step[..., 2]
+        return grid + moved / extent
 
     def inverse(self, theta: Tensor, grid: Tensor) -> Tensor:
         """Map a grid by the inverse map, exactly."""
         return self(-theta, grid)
 
     def matrix(self, theta: Tensor) -> Tensor:
-        """Return the map as a matrix (2, 3) that acts on (x, y, 1), in half longer sides."""
-        check_parameters(theta, self.dim)
-        shift_x, shift_y, turn, scale, strain, shear = theta
-        row_x = torch.stack((scale + strain, shear - turn, shift_x))
-        row_y = torch.stack((turn + shear, scale - strain, shift_y))
-        return exponential(torch.stack((row_x, row_y)))
+        """Return the map as a matrix (..., 2, 3) that acts on (x, y, 1), in half longer sides."""
+        check_parameters(theta[(0,) * (theta.ndim - 1)], self.dim)
+        shift_x, shift_y, turn, scale, strain, shear = theta.unbind(-1)
+        row_x = torch.stack((scale + strain, shear - turn, shift_x), -1)
+        row_y = torch.stack((turn + shear, scale - strain, shift_y), -1)
+        return exponential(torch.stack((row_x, row_y), -2))
 
     def parameters(self, matrix: Tensor) -> Tensor:
         """Return the parameters (6,) of a matrix (2, 3), as `matrix` gives them.
