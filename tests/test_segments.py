@@ -151,8 +151,7 @@ def layered() -> Layered:
     return Layered(0)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(("seed", "masked"), [(0, False), (1, False), (0, True)])
 def test_displacements_up_to_twenty_pixels_are_found(seed: int, masked: bool) -> None:
     scene = Layered(seed)
     found = Alignment(SIZE, moves(scene, torch.from_numpy(scene.there) if masked else None))

@@ -151,9 +151,14 @@ class Segments:
 
 def _spread_to_unclaimed(owner: Tensor) -> Tensor:
     """Give each place of (N, H, W) that is -1 the segment of the nearest that is not."""
-    if (owner < 0).all():
-        return torch.zeros_like(owner)
-    while (owner < 0).any():
-        wide = F.max_pool2d(owner[:, None].float(), 3, 1, 1)[:, 0].long()
-        owner = torch.where(owner < 0, wide, owner)
-    return owner
+    from scipy.ndimage import distance_transform_edt
+
+    filled = []
+    for labels in owner.cpu():
+        if (labels < 0).all():
+            filled.append(torch.zeros_like(labels))
+            continue
+        nearest = distance_transform_edt(labels < 0, return_distances=False, return_indices=True)
+        rows, cols = torch.from_numpy(nearest).long()
+        filled.append(labels[rows, cols])
+    return torch.stack(filled).to(owner.device)
