@@ -19,6 +19,9 @@ from cmsr.warps.warp import Affine, Size, Stages, identity_grid
 LEAST_GAIN_DB = 0.2
 """Fall of the held-out error, where a segment surely lies, for which it moves by itself."""
 
+LEAST_SMOOTH_GAIN_DB = 0.5
+"""The same for a smooth field on top, which has many more ways to please by chance."""
+
 FINER = 2
 """Pixels of the guide per one of the target at which layers are bent and compete."""
 
@@ -70,7 +73,7 @@ def torn(
     warp, theta = settled(view, finer, size, *found)
     if not forced:
         still = torch.zeros_like(theta)
-        helped = _helped(misfit, warp, theta, [(warp, still)], [(warp, theta)])
+        helped = _helped(misfit, warp, theta, [(warp, still)], [(warp, theta)], LEAST_GAIN_DB)
         warp, theta = warp.merged(torch.where(helped.repeat_interleave(Affine.dim), theta, still))
     if not theta.any():
         return []
@@ -80,14 +83,17 @@ def torn(
 def _smoothed(view: View, size: Size, misfit: Misfit, warp: Segments, theta: Tensor) -> Stages:
     """Find the smooth field that is left, 0 in segments that it does not help; none if in all."""
     field, bends = residual_field(view, size, warp, theta)
-    helped = _helped(misfit, warp, theta, [(warp, theta)], [(warp, theta), (field, bends)])
+    with_field = [(warp, theta), (field, bends)]
+    helped = _helped(misfit, warp, theta, [(warp, theta)], with_field, LEAST_SMOOTH_GAIN_DB)
     if not helped.any():
         return []
     grid = identity_grid(shape_of(view.target), device=theta.device)
     return [(field, kept(field, bends, warp.owners(theta, grid)[0], helped))]
 
 
-def _helped(misfit: Misfit, warp: Segments, theta: Tensor, before: Stages, after: Stages) -> Tensor:
+def _helped(
+    misfit: Misfit, warp: Segments, theta: Tensor, before: Stages, after: Stages, least_db: float
+) -> Tensor:
     """Tell which segments (K,) predict hidden pixels better, where they surely lie."""
     errors = misfit(before), misfit(after)
     grid = identity_grid(shape_of(errors[0]), device=theta.device)
@@ -95,4 +101,4 @@ def _helped(misfit: Misfit, warp: Segments, theta: Tensor, before: Stages, after
     was, now = (
         error.new_zeros(warp.count).index_add(0, owner[seen], error[seen]) for error in errors
     )
-    return now < was * 10 ** (-LEAST_GAIN_DB / 10)
+    return now < was * 10 ** (-least_db / 10)
