@@ -83,7 +83,7 @@ def torn(
 def _smoothed(view: View, size: Size, misfit: Misfit, warp: Segments, theta: Tensor) -> Stages:
     """Find the smooth field that is left, 0 in segments that it does not help; none if in all."""
     field, bends = residual_field(view, size, warp, theta)
-    with_field = [(warp, theta), (field, bends)]
+    with_field: Stages = [(warp, theta), (field, bends)]
     helped = _helped(misfit, warp, theta, [(warp, theta)], with_field, LEAST_SMOOTH_GAIN_DB)
     if not helped.any():
         return []
