@@ -45,6 +45,7 @@ LAYERS = [
     ["infer", "measurement", "tiles"],
     ["imaging"],
     ["compression", "kernel_file", "kernel_search", "noise"],
+    ["kernel_from_guide", "kernel_from_target"],
     ["train"],
     ["chain", "solution"],
     ["follow"],

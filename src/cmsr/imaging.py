@@ -11,13 +11,16 @@ import numpy.typing as npt
 from cmsr.compression import compression_error
 from cmsr.degrade import Kernel, check_kernel, resampler, shape_of
 from cmsr.kernel_file import is_kernel_file, read_kernel
-from cmsr.kernel_search import STANDARD, find_kernel
+from cmsr.kernel_search import STANDARD, Finding, find_kernel
 from cmsr.noise import noise_level
 from cmsr.pair import Pair
 
 WHITE_SHARE = 0.7
 """White noise that the error of compression counts as, per unit: more of it is in fine detail,
 which the kernel let little of through in the first place."""
+
+MOST_RIVALS = 3
+"""Kernels that are named at most beside the one that is assumed."""
 
 
 @dataclass(frozen=True)
@@ -77,14 +80,26 @@ def imaging_of(pair: Pair, kernel: Kernel | None) -> Imaging:
     guide = None if pair.guide is None else pair.guide[0].cpu().numpy()
     y, valid = pair.target[0, first].cpu().numpy(), pair.valid[0, 0].cpu().numpy()
     level = math.hypot(noise[first], pair.rounding(first))
-    found, confidence = find_kernel(y, valid, guide, pair.ratio, level)
-    if found == STANDARD:
-        return Imaging(found, noise, confidence, notes)
-    note = (
-        f"the target seems made by the kernel {found}, not by the standard {STANDARD} "
-        f"(confidence {confidence:.2f}); --kernel {STANDARD} overrides that"
-    )
-    return Imaging(found, noise, confidence, (*notes, note))
+    finding = find_kernel(y, valid, guide, pair.ratio, level)
+    notes = (*notes, *_notes(finding))
+    return Imaging(finding.kernel, noise, finding.confidence, notes)
+
+
+def _notes(finding: Finding) -> list[str]:
+    """Say what was found, where it is not the standard kernel or not the only one that may be."""
+    notes = []
+    if finding.kernel != STANDARD:
+        notes.append(
+            f"the target seems made by the kernel {finding.kernel}, not by the standard {STANDARD} "
+            f"(confidence {finding.confidence:.2f}); --kernel {STANDARD} overrides that"
+        )
+    if finding.rivals:
+        others = " or ".join(finding.rivals[:MOST_RIVALS])
+        notes.append(
+            f"the pair cannot tell the kernel {finding.kernel} from {others}; "
+            f"{finding.kernel} is assumed"
+        )
+    return notes
 
 
 def _compression(pair: Pair) -> npt.NDArray[np.float64]:
