@@ -1,27 +1,34 @@
 """Objects that move each by itself are found, and what the guide does not show is told."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 import cmsr
 from cmsr.cli import main
 from cmsr.config import Config
-from cmsr.degrade import resampler
+from cmsr.degrade import resampler, shape_of
 from cmsr.errors import OptionError
 from cmsr.files import io
 from cmsr.report.segmented import segmented
 from cmsr.segment_map import draw_segments
 from cmsr.warps.alignment import Alignment
 from cmsr.warps.belief import propagate
+from cmsr.warps.bending import fitted
+from cmsr.warps.freeform import FreeForm
 from cmsr.warps.matching import REACH, matched, worth_matching
 from cmsr.warps.piecewise import Segments
+from cmsr.warps.residual_field import kept, residual_field
 from cmsr.warps.superpixels import numbered, superpixels
 from cmsr.warps.tearing import torn
-from cmsr.warps.warp import Affine, Motion, displacement, identity_grid
+from cmsr.warps.view import View
+from cmsr.warps.warp import Affine, Stages, compose, displacement, identity_grid
 from tests.conftest import smooth_field
 
 SIZE = (192, 256)
@@ -34,16 +41,22 @@ STILL = np.zeros((2, 2))
 BENDS = (STILL, np.array([[0.03, -0.07], [0.07, 0.03]]), np.array([[0.06, 0.04], [0.0, 0.0]]))
 """What is added to the identity for the background, an object that turns and one that slants."""
 
+WAVE = 100
+"""Length of the waves along which objects may swell, in pixels."""
+
 CENTRES = ((0, 0), (77, 86), (184, 106))
 
 
 class Layered:
     """A target and a guide from another viewpoint: a background, an ellipse and a rectangle.
 
-    A place p of a layer lies at p + move + bend (p - centre) in the guide.
+    A place p of a layer lies at p + move + bend (p - centre) in the guide; places of the objects
+    also along waves of some height, in pixels.
     """
 
-    def __init__(self, seed: int, bends: tuple[np.ndarray, ...] = (STILL,) * 3) -> None:
+    def __init__(
+        self, seed: int, bends: tuple[np.ndarray, ...] = (STILL,) * 3, wave: float = 0.0
+    ) -> None:
         rng = np.random.default_rng(seed)
         places = np.moveaxis(np.mgrid[: SIZE[0], : SIZE[1]][::-1], 0, -1).astype(float)  # x, y
         pictures = []
@@ -73,13 +86,28 @@ class Layered:
             (np.eye(2) + bend, np.array(centre), np.array((move, 0)))
             for bend, centre, move in zip(bends, CENTRES, MOVES, strict=True)
         ]
-        inverse = [(places - c - m) @ np.linalg.inv(a).T + c for a, c, m in maps]
+
+        def swell(p: np.ndarray, layer: int) -> np.ndarray:
+            turn = 2 * np.pi * p / WAVE
+            return wave * (layer > 0) * np.stack((np.sin(turn[..., 1]), np.cos(turn[..., 0])), -1)
+
+        inverse = []
+        for layer, (a, c, m) in enumerate(maps):
+            own = (places - c - m) @ np.linalg.inv(a).T + c
+            for _ in range(30 if wave else 0):
+                own = own - 0.8 * ((own - c) @ a.T + c + m + swell(own, layer) - places)
+            inverse.append(own)
         _, colour, self.there = shown(inverse)
         noisy = colour + rng.normal(0, 2, colour.shape)
         self.guide = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
         reduce = resampler(SIZE, (SIZE[0] // 4, SIZE[1] // 4))
         self.target = reduce(torch.from_numpy(heat).float())
-        moved = np.stack([(places - c) @ a.T + c + m for a, c, m in maps])
+        moved = np.stack(
+            [
+                (places - c) @ a.T + c + m + swell(places, layer)
+                for layer, (a, c, m) in enumerate(maps)
+            ]
+        )
         guided = np.take_along_axis(moved, self.here[None, ..., None], 0)[0]
         self.move = guided - places
         at = np.rint(guided).astype(int).clip(0, np.array(SIZE[::-1]) - 1)
@@ -96,19 +124,37 @@ class Layered:
         return np.hypot(*np.moveaxis(field - self.move, -1, 0))
 
 
+def moves(
+    scene: Layered,
+    labels: Tensor | None = None,
+    misfit: Callable[[Stages], Tensor] | None = None,
+) -> Stages:
+    """Tear a scene's guide by its superpixels or by labels; without a misfit, ask for no proof."""
+    whole = torch.ones_like(scene.target)
+
+    def segmented(count: int) -> Tensor:
+        return superpixels(scene.photo, count) if labels is None else labels
+
+    return torn(
+        scene.target,
+        whole,
+        scene.photo,
+        segmented,
+        SIZE,
+        misfit or (lambda _: whole),
+        forced=misfit is None,
+    )
+
+
 @pytest.fixture(scope="module")
 def layered() -> Layered:
     return Layered(0)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize("given", [False, True])
-def test_displacements_up_to_twenty_pixels_are_found(seed: int, given: bool) -> None:
+@pytest.mark.parametrize(("seed", "masked"), [(0, False), (1, False), (0, True)])
+def test_displacements_up_to_twenty_pixels_are_found(seed: int, masked: bool) -> None:
     scene = Layered(seed)
-    labels = torch.from_numpy(scene.there) if given else superpixels(scene.photo)
-    motion = matched(scene.target, torch.ones_like(scene.target), scene.photo, labels, SIZE)
-    assert motion is not None
-    found = Alignment(SIZE, [motion])
+    found = Alignment(SIZE, moves(scene, torch.from_numpy(scene.there) if masked else None))
     assert np.median(scene.error(found.grid())[scene.visible]) <= 1
     hidden, seen = ~scene.visible, found.seen().bool().numpy()
     assert hidden.sum() > 2000
@@ -132,23 +178,20 @@ def test_objects_that_turn_and_slant_are_followed(how: str) -> None:
 
 def test_a_segment_that_hidden_pixels_do_not_prove_inherits() -> None:
     scene = Layered(0)
-    whole = torch.ones_like(scene.target)
+    low = shape_of(scene.target)
     labels = torch.from_numpy(scene.there)
 
-    def misfit(motion: Motion) -> Tensor:
+    def misfit(stages: Stages) -> Tensor:
         """Good for the first object, bad for the second."""
-        moved = displacement(motion[0](motion[1], identity_grid(tuple(whole.shape))), SIZE)[
-            0, ..., 0
-        ]
+        moved = displacement(compose(stages, identity_grid(low)), SIZE)[0, ..., 0]
         here = torch.from_numpy(scene.here)[2::4, 2::4]
         return torch.where(here == 1, (moved - MOVES[1]).abs(), moved.abs()) + 1
 
-    motion = torn(scene.target, whole, scene.photo, labels, SIZE, misfit)
-    assert motion is not None
-    moves = displacement(motion[0](motion[1], identity_grid(SIZE)), SIZE)[0, ..., 0].numpy()
-    medians = [np.median(moves[scene.visible & (scene.here == layer)]) for layer in range(3)]
+    field = displacement(compose(moves(scene, labels, misfit), identity_grid(SIZE)), SIZE)
+    across = field[0, ..., 0].numpy()
+    medians = [np.median(across[scene.visible & (scene.here == layer)]) for layer in range(3)]
     assert medians == pytest.approx([0, MOVES[1], 0], abs=0.3)
-    assert torn(scene.target, whole, scene.photo, labels, SIZE, lambda _: whole) is None
+    assert not moves(scene, labels, lambda _: torch.ones(low))
 
 
 def test_a_glance_tells_whether_anything_moves_by_itself(layered: Layered) -> None:
@@ -162,16 +205,17 @@ def test_what_moves_alike_is_not_torn(layered: Layered) -> None:
     """Same viewpoint: nothing to tear, whatever the segments."""
     still = torch.from_numpy(layered.guide).permute(2, 0, 1).float() / 255
     target = resampler(SIZE, (48, 64))(still.mean(0))
-    assert matched(target, torch.ones_like(target), still, superpixels(still), SIZE) is None
+    assert matched(target, torch.ones_like(target), still, superpixels(still)) is None
 
 
 def test_a_segment_without_evidence_inherits_its_neighbours_displacement() -> None:
     evidence = torch.zeros(3, SIDES**2)
     evidence[0, 5] = evidence[2, 5] = 40
-    chosen = propagate(evidence, SIDES, torch.tensor([[0, 1], [1, 2]]), torch.tensor([4.0, 4.0]))
+    square = evidence.reshape(3, SIDES, SIDES)
+    chosen = propagate(square, torch.tensor([[0, 1], [1, 2]]), torch.tensor([4.0, 4.0]))
     assert chosen.tolist() == [5, 5, 5]
     evidence[2, 200] = 90
-    apart = propagate(evidence, SIDES, torch.tensor([[0, 1], [1, 2]]), torch.tensor([4.0, 1.0]))
+    apart = propagate(square, torch.tensor([[0, 1], [1, 2]]), torch.tensor([4.0, 1.0]))
     assert apart.tolist() == [5, 5, 200]
 
 
@@ -183,6 +227,78 @@ def test_one_segment_is_one_affine_map() -> None:
     assert warp.seen(theta, grid).all()
     with pytest.raises(ValueError, match="no inverse"):
         warp.inverse(theta, grid)
+
+
+def halves(move: float) -> tuple[Segments, Tensor]:
+    """Two segments side by side, of which the right one moves by some pixels."""
+    labels = (torch.arange(256) >= 128).long().expand(SIZE)
+    theta = torch.zeros(2, Affine.dim)
+    theta[1, 0] = move * 2 / max(SIZE)
+    return Segments(SIZE, labels), theta.flatten()
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**16), spread=st.floats(0, 0.05))
+def test_weights_of_segments_sum_to_one(seed: int, spread: float) -> None:
+    """Whatever the maps; and so segments of one map move as one."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(0, 4, (6, 8), generator=generator).repeat_interleave(8, 0)
+    warp = Segments((96, 128), labels.repeat_interleave(8, 1))
+    theta = spread * torch.randn(warp.dim, generator=generator)
+    grid = identity_grid((24, 32))
+    weights = warp.weights(theta, grid)
+    assert (weights >= 0).all()
+    assert torch.allclose(weights.sum(0), torch.ones(1, 24, 32))
+    one = theta[: Affine.dim]
+    assert torch.allclose(warp(one.repeat(warp.count), grid), Affine((96, 128))(one, grid))
+
+
+def test_borders_are_soft_between_what_moves_alike_and_hard_where_it_tears() -> None:
+    grid = identity_grid(SIZE)
+    warp, theta = halves(0.8)
+    alike = displacement(warp(theta, grid), SIZE)[0, 96, :, 0]
+    assert alike[100] == 0
+    assert alike[156] == pytest.approx(0.8, abs=1e-4)
+    assert (alike.diff() > -1e-4).all()
+    assert alike.diff().max() < 0.2
+    assert warp.seen(theta, grid).all()
+    warp, theta = halves(12)
+    apart = displacement(warp(theta, grid), SIZE)[0, 96, :, 0]
+    assert ((apart.abs() < 1e-4) | ((apart - 12).abs() < 1e-4)).all()
+    assert not warp.seen(theta, grid)[0, 96, 116:128].any()
+
+
+def test_a_smooth_field_that_no_affine_map_holds_is_found() -> None:
+    """Two objects swell and shrink by 2.5 px along waves; displacements leave 1.8 px of it."""
+    scene = Layered(3, wave=2.5)
+    labels = torch.from_numpy(2 - scene.there)
+    theta = torch.zeros(3, Affine.dim)
+    theta[:, 0] = torch.tensor(MOVES[::-1]) * 2 / max(SIZE)
+    warp = Segments(SIZE, labels)
+    view = View.of(scene.target[None], scene.photo, None, None, longer=128, finer=2)
+    field, bends = residual_field(view, SIZE, warp, theta.flatten())
+    grid = identity_grid(SIZE)
+    before = scene.error(warp(theta.flatten(), grid))
+    after = scene.error(warp(theta.flatten(), field(bends, grid)))
+    objects = scene.visible & (scene.here > 0)
+    assert np.median(before[objects]) > 1.7
+    assert np.median(after[objects]) < 0.8
+    assert np.median(after[scene.visible & (scene.here == 0)]) < 0.3
+
+
+def test_the_smooth_field_is_kept_only_where_it_helps() -> None:
+    field = FreeForm(SIZE, (9, 7))
+    owner = (torch.arange(64) >= 32).long().expand(48, 64)
+    left = kept(field, torch.ones(field.dim), owner, torch.tensor([True, False]))
+    moved = displacement(field(left, identity_grid(SIZE)), SIZE)[0]
+    assert (moved[:, :80] > 100).all()
+    assert (moved[:, 176:].abs() < 1e-4).all()
+
+
+def test_pieces_of_one_map_propose_it() -> None:
+    labels = (torch.arange(256) // 64).expand(SIZE)
+    own = torch.tensor((0.05, -0.02, 0.06, 0.01, 0.02, -0.01))
+    assert torch.allclose(fitted(labels, [1, 3], own.repeat(4, 1)), own, atol=1e-5)
 
 
 def test_labels_are_numbered_without_gaps() -> None:

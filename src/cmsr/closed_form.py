@@ -19,6 +19,7 @@ from cmsr.trial import Trial, alone, coarsened, with_hidden
 from cmsr.trust import LEAST_TRUST, Finding, error_db
 from cmsr.warps.alignment import Alignment, Tear, align
 from cmsr.warps.refine import refine
+from cmsr.warps.superpixels import superpixels
 from cmsr.warps.warp import Motion
 
 HELD_OUT_ROUNDS = 3 / 8
@@ -89,7 +90,8 @@ def aligned(pair: Pair, imaging: Imaging, config: Config) -> Alignment:
         judge.finest,
         deformable=config.align != "affine",
         tear=_tear(config),
-        labels=pair.segments,
+        segmented=lambda count: _segments(pair, count),
+        glance=pair.segments is None,
     )
     return replace(found, size=pair.shape)
 
@@ -98,6 +100,12 @@ def _tear(config: Config) -> Tear:
     if config.align == "segments":
         return "yes"
     return "proven" if config.align == "auto" else "no"
+
+
+def _segments(pair: Pair, count: int) -> Tensor:
+    """Return the user's segments of the guide, or else about ``count`` superpixels."""
+    colours = pair.photo.expand(3, -1, -1)
+    return pair.segments if pair.segments is not None else superpixels(colours, count)
 
 
 class Judge:

@@ -7,9 +7,9 @@ Each is kept only if the guide then predicts the target better than before.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -22,7 +22,7 @@ from cmsr.warps.matching import worth_matching
 from cmsr.warps.piecewise import Segments
 from cmsr.warps.register import search
 from cmsr.warps.superpixels import superpixels
-from cmsr.warps.tearing import torn
+from cmsr.warps.tearing import Segmented, torn
 from cmsr.warps.warp import (
     Affine,
     Motion,
@@ -45,9 +45,6 @@ LEAST_BENT_GAIN_DB = 0.5
 LEAST_PROMISE_DB = 0.3
 """The same for its gross beginning. Where it was needed in the end it brought .6 or more, in other
 places .3 at most."""
-
-LEAST_TORN_GAIN_DB = 0.2
-"""The same for segments that move each by itself, all together."""
 
 LEAST_CONFIDENCE = 0.5
 """Confidence of the coarse search below which the guide counts as another scene's."""
@@ -91,6 +88,11 @@ class Alignment:
     confidence: float | None = None
     warnings: tuple[str, ...] = ()
     refused: bool = False
+
+    @property
+    def torn(self) -> bool:
+        """Whether segments of the guide move each by itself."""
+        return any(isinstance(warp, Segments) for warp, _ in self.stages)
 
     def grid(self, size: Size | None = None, device: torch.device | None = None) -> Tensor:
         """Return where each pixel reads the guide, (1, H, W, 2), at its own or another size."""
@@ -156,7 +158,8 @@ def align(
     *,
     deformable: bool = True,
     tear: Tear = "no",
-    labels: Tensor | None = None,
+    segmented: Segmented | None = None,
+    glance: bool = True,
 ) -> Alignment:
     """Find where the guide lies, and keep of that what is proven.
 
@@ -179,8 +182,11 @@ def align(
     tear : {"no", "proven", "yes"}
         Whether segments of the guide may move each by itself: never, where that is proven, or in
         any case. In the last one the guide is never refused, as no single map may fit it.
-    labels : Tensor (H, W), integer, optional
-        Segments of the guide, 0 to K - 1; superpixels otherwise.
+    segmented : callable, optional
+        Takes about how many segments are wanted and returns labels of the guide, from 0 on, at any
+        resolution; superpixels of ``guide`` otherwise.
+    glance : bool
+        Whether proof is looked for only where a glance tells that there may be some.
     """
     best, affine = recognise(target, valid, guide)
     if best.refused and tear == "yes":
@@ -196,11 +202,10 @@ def align(
     if affine is not None and deformable:
         best, lowest = _bent(best, lowest, affine, target, valid, guide, error)
     if affine is not None and tear != "no":
-        stages = _torn(best, target, valid, guide, labels, misfit, forced=tear == "yes")
-        least = -math.inf if tear == "yes" else LEAST_TORN_GAIN_DB
-        if len(stages) > len(best.stages):
-            best, lowest = proven(best, lowest, stages, least, guide, error)
-    if finer is None:
+        cut = segmented or partial(superpixels, guide.expand(3, -1, -1))
+        if tear == "yes" or not glance or _worth_tearing(best, target, valid, guide):
+            best = _torn(best, target, valid, guide, cut, misfit, forced=tear == "yes")
+    if finer is None or best.torn:
         return best
     motion = finer() if best is rigid else refine(best.apply(guide))
     return proven(best, lowest, [*best.stages, motion], LEAST_GAIN_DB, guide, error)[0]
@@ -265,27 +270,35 @@ def _bent(
     return proven(best, lowest, stages, LEAST_BENT_GAIN_DB, guide, error)
 
 
+def _worth_tearing(best: Alignment, target: Tensor, valid: Tensor, guide: Tensor) -> bool:
+    """Tell at a glance whether parts of the guide may move by themselves."""
+    return worth_matching(target, valid, best.apply(guide).expand(3, -1, -1))
+
+
 def _torn(
     best: Alignment,
     target: Tensor,
     valid: Tensor,
     guide: Tensor,
-    labels: Tensor | None,
+    segmented: Segmented,
     misfit: Misfit,
     *,
     forced: bool,
-) -> Stages:
-    """Add, to what is known of the guide's place, the different moves of its segments."""
+) -> Alignment:
+    """Add, to what is known of the guide's place, the different moves of its segments.
+
+    Hidden pixels prove them one by one.
+    """
     moved = best.apply(guide).expand(3, -1, -1)
-    if labels is None and not forced and not worth_matching(target, valid, moved):
-        return best.stages
 
-    def of_segments(motion: Motion) -> Tensor:
-        return misfit(replace(best, stages=[*best.stages, motion]).apply(guide))
+    def of_stages(stages: Stages) -> Tensor:
+        return misfit(replace(best, stages=[*best.stages, *stages]).apply(guide))
 
-    own = superpixels(moved) if labels is None else best.carried(labels)
-    motion = torn(target, valid, moved, own, best.size, of_segments, forced=forced)
-    return best.stages if motion is None else [*best.stages, motion]
+    def of_moved(count: int) -> Tensor:
+        return best.carried(segmented(count))
+
+    found = torn(target, valid, moved, of_moved, best.size, of_stages, forced=forced)
+    return _possible(best, [*best.stages, *found], guide.device) if found else best
 
 
 def proven(
@@ -297,10 +310,18 @@ def proven(
     error: Callable[[Tensor], float],
 ) -> tuple[Alignment, float]:
     """Return a move if it earns its freedom, else what there was, with the held-out error."""
-    tried = replace(best, stages=stages)
-    torn = any(isinstance(warp, Segments) for warp, _ in stages)
-    if problem := trouble(tried.grid(device=guide.device), best.size, torn=torn):
-        refusal = f"a move of the guide is refused: it {problem}"
-        return replace(best, warnings=(*best.warnings, refusal)), lowest
+    tried = _possible(best, stages, guide.device)
+    if tried.stages is not stages:
+        return tried, lowest
     found = error(tried.apply(guide))
     return (tried, found) if lowest - found > least_gain else (best, lowest)
+
+
+def _possible(best: Alignment, stages: Stages, device: torch.device) -> Alignment:
+    """Return a move, or what there was, with a warning, where `trouble` forbids it."""
+    tried = replace(best, stages=stages)
+    problem = trouble(tried.grid(device=device), best.size, torn=tried.torn)
+    if problem is None:
+        return tried
+    refusal = f"a move of the guide is refused: it {problem}"
+    return replace(best, warnings=(*best.warnings, refusal))

@@ -19,15 +19,13 @@ ROUNDS = 12
 """Of belief propagation."""
 
 
-def propagate(evidence: Tensor, side: int, pairs: Tensor, weight: Tensor) -> Tensor:
-    """Choose a displacement for each segment by min-sum belief propagation.
+def propagate(evidence: Tensor, pairs: Tensor, weight: Tensor) -> Tensor:
+    """Choose a state for each segment by min-sum belief propagation.
 
     Parameters
     ----------
-    evidence : Tensor (S, side * side)
-        For each displacement, in nats.
-    side : int
-        Number of displacements along each axis.
+    evidence : Tensor (S, n, n) or (S, K)
+        For each displacement of a square of them, or for each layer, in nats.
     pairs : Tensor (E, 2)
         Neighbours, each pair once.
     weight : Tensor (E,)
@@ -36,22 +34,29 @@ def propagate(evidence: Tensor, side: int, pairs: Tensor, weight: Tensor) -> Ten
     Returns
     -------
     Tensor (S,)
-        Index of the displacement.
+        Index of the displacement, row by row, or of the layer.
 
     References
     ----------
     Felzenszwalb, Huttenlocher, "Efficient Belief Propagation for Early Vision", IJCV 2006.
     """
     both = torch.cat((pairs, pairs.flip(1)))
-    strength = STIFFNESS * weight.repeat(2)[:, None, None]
-    messages = evidence.new_zeros(len(both), side, side)
-    cost = -evidence.reshape(-1, side, side)
+    states = tuple(range(1, evidence.dim()))
+    envelope = _lowest_within if evidence.dim() > 2 else _lowest_of_layers
+    strength = STIFFNESS * weight.repeat(2).reshape(-1, *(1 for _ in states))
+    messages = evidence.new_zeros(len(both), *evidence.shape[1:])
+    cost = -evidence
     back = torch.arange(len(both)).roll(len(pairs))
     for _ in range(ROUNDS):
         belief = cost.index_add(0, both[:, 1], messages)
-        arriving = _lowest_within(belief[both[:, 0]] - messages[back], strength)
-        messages = 0.5 * messages + 0.5 * (arriving - arriving.amin((1, 2), keepdim=True))
+        arriving = envelope(belief[both[:, 0]] - messages[back], strength)
+        messages = 0.5 * messages + 0.5 * (arriving - arriving.amin(states, keepdim=True))
     return cost.index_add(0, both[:, 1], messages).flatten(1).argmin(1)
+
+
+def _lowest_of_layers(cost: Tensor, strength: Tensor) -> Tensor:
+    """Lower envelope of costs (E, K) where to be of another layer costs the same for all."""
+    return torch.minimum(cost, cost.amin(1, keepdim=True) + strength * MOST_STIFF)
 
 
 def _lowest_within(cost: Tensor, strength: Tensor) -> Tensor:

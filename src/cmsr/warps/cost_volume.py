@@ -71,10 +71,8 @@ class Volume:
                 self._shifted(part, dx, dy) for part in (guide, mean_g, whitener)
             )
             cross = _windows(target * here) - mean * centre
-            explained = torch.einsum("ijhw,jhw->ihw", white, cross).square().sum(0)
-            left = (variance - explained).clamp_min(0)
             weight = view.target_valid * self._shifted(known, dx, dy)
-            gains.append(((variance + FLOOR) / (left + FLOOR)).log() * weight)
+            gains.append(_fall(variance, white, cross) * weight)
         return gains
 
     def _shifted(self, wide: Tensor, dx: int, dy: int) -> Tensor:
@@ -82,6 +80,21 @@ class Volume:
         height, width = shape_of(self.view.target)
         top, left = self.reach + dy, self.reach + dx
         return wide[..., top : top + height, left : left + width]
+
+
+def gains(target: Tensor, guide: Tensor) -> Tensor:
+    """Return what a guide (3, h, w) explains of each pixel of a target (h, w), in nats."""
+    mean = _windows(target)
+    variance = (_windows(target.square()) - mean.square()).clamp_min(0)
+    centre, white = _window_statistics(guide)
+    return _fall(variance, white, _windows(target * guide) - mean * centre)
+
+
+def _fall(variance: Tensor, whitener: Tensor, cross: Tensor) -> Tensor:
+    """Fall of the logarithm of a variance (h, w) by regression on colours."""
+    explained = torch.einsum("ijhw,jhw->ihw", whitener, cross).square().sum(0)
+    left = (variance - explained).clamp_min(0)
+    return ((variance + FLOOR) / (left + FLOOR)).log()
 
 
 def _windows(image: Tensor) -> Tensor:

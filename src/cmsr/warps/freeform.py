@@ -27,7 +27,7 @@ class FreeForm:
         if min(nodes) < 2:
             raise ValueError(f"a free-form deformation needs 2 x 2 nodes or more, not {nodes}")
         self._extent = half_sides(size)
-        self._nodes = nodes
+        self.nodes = nodes
         self.dim = 2 * nodes[0] * nodes[1]
 
     def __call__(self, theta: Tensor, grid: Tensor) -> Tensor:
@@ -45,8 +45,16 @@ class FreeForm:
     def lattice(self, theta: Tensor) -> Tensor:
         """Return the displacements as an image (1, 2, rows, columns) of the nodes."""
         check_parameters(theta, self.dim)
-        columns, rows = self._nodes
+        columns, rows = self.nodes
         return theta.reshape(1, 2, rows, columns)
+
+    def renoded(self, theta: Tensor, other: "FreeForm") -> Tensor:
+        """Return the parameters with which another lattice of the image bends about alike."""
+        columns, rows = other.nodes
+        wide = F.interpolate(
+            self.lattice(theta), (rows, columns), mode="bicubic", align_corners=True
+        )
+        return wide.flatten()
 
     def roughness(self, theta: Tensor) -> Tensor:
         """Mean over the nodes of the squared differences to their neighbours."""

@@ -16,35 +16,37 @@ from torch import Tensor
 from cmsr.degrade import shape_of
 from cmsr.warps.belief import borders, propagate
 from cmsr.warps.cost_volume import Volume
-from cmsr.warps.piecewise import Segments
 from cmsr.warps.superpixels import numbered
 from cmsr.warps.view import View
-from cmsr.warps.warp import Affine, Motion, Size
+from cmsr.warps.warp import Affine
 
 LONGER, REACH = 128, 8
 """Longer side of the target at which segments are matched, and the largest displacement along each
 axis; in pixels there."""
 
-GLANCE = 64, 4
+GLANCE = 96, 6
 """The same for a quick look at whether anything moves by itself."""
 
 BLOCK = 6
 """Side of the squares that stand for segments at that look."""
 
-LEAST_SHARE = 0.02
-"""Share of the image that must move alike for a displacement to be believed."""
+LEAST_SHARE = 0.01
+"""Share of the image that must move alike for a displacement to be believed, and at the quick look:
+few superpixels may show a piece of an object that turns, few squares are chance."""
 
-WORTH_TEARING = 0.6
-"""Nats that moving by themselves must explain per pixel that does: over aligned pairs they reach .3
-by chance, over layers that truly move .9 to 1.7."""
+GLANCE_SHARE = 0.02
 
-WORTH_LOOKING = 0.35
-"""The same at the quick look, with .3 by chance and .4 to 1.7."""
+WORTH_TEARING = 0.3
+"""Nats that moving by themselves must explain per pixel that does: where nothing moves they reach
+.26 by chance, over layers that truly move .33 to 1.7."""
+
+WORTH_LOOKING = 0.3
+"""The same at the quick look, with .35 by chance and .35 to 1.8."""
 
 
 def matched(
-    target: Tensor, valid: Tensor, guide: Tensor, labels: Tensor, size: Size
-) -> Motion | None:
+    target: Tensor, valid: Tensor, guide: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor] | None:
     """Find the displacement of every segment.
 
     Parameters
@@ -55,28 +57,25 @@ def matched(
         Nearly in place.
     labels : Tensor, integer
         Segments of the guide from 0 on, at any resolution.
-    size : (height, width)
-        Of the guide that is to be warped.
 
     Returns
     -------
-    Motion or None
-        A `Segments` warp with its parameters; None where all move alike.
+    layers, maps : Tensor like ``labels`` and (K, 6), or None
+        What moves alike as one layer, and how, as parameters of `Affine`; None where all do.
     """
     view = View.of(target[None], guide, valid > 0, None, longer=LONGER, finer=1)
-    found = _match(Volume(view, REACH), labels)
+    found = _match(Volume(view, REACH), labels, LEAST_SHARE)
     if found.gain < WORTH_TEARING or (found.chosen == found.chosen[0]).all():
         return None
     layers = numbered(found.chosen)
     pixels = _between(found, layers)
-    warp = Segments(size, layers[labels])
-    theta = torch.zeros(warp.count, Affine.dim).to(guide)
-    theta[:, :2] = pixels * (2 / torch.tensor(shape_of(view.target)).max()).to(guide)
-    return warp, theta.flatten()
+    maps = torch.zeros(len(pixels), Affine.dim).to(guide)
+    maps[:, :2] = pixels * (2 / max(shape_of(view.target)))
+    return layers[labels], maps
 
 
 def worth_matching(target: Tensor, valid: Tensor, guide: Tensor) -> bool:
-    """Tell at a glance, a tenth of the work of `matched`, whether parts may move by themselves.
+    """Tell at a glance, a third of the work of `matched`, whether parts may move by themselves.
 
     The parameters are those of `matched`; squares stand for segments.
     """
@@ -84,7 +83,7 @@ def worth_matching(target: Tensor, valid: Tensor, guide: Tensor) -> bool:
     view = View.of(target[None], guide, valid > 0, None, longer=longer, finer=1)
     rows, cols = (torch.arange(side) // BLOCK for side in shape_of(view.target))
     labels = (rows[:, None] * (cols[-1] + 1) + cols).to(guide.device)
-    return _match(Volume(view, reach), labels).gain >= WORTH_LOOKING
+    return _match(Volume(view, reach), labels, GLANCE_SHARE).gain >= WORTH_LOOKING
 
 
 class _Match(NamedTuple):
@@ -101,25 +100,23 @@ class _Match(NamedTuple):
     reach: int
 
 
-def _match(volume: Volume, labels: Tensor) -> _Match:
+def _match(volume: Volume, labels: Tensor, least: float) -> _Match:
     view, side = volume.view, volume.side
     small = F.interpolate(labels[None, None].float(), shape_of(view.target), mode="nearest-exact")
     small = small[0, 0].long()
     count = int(labels.max()) + 1
     evidence = volume.evidence(small, count)
     graph = borders(small, view.guide, count)
-    common = _common(propagate(evidence, side, *graph), small, side)
-    chosen = propagate(evidence.masked_fill(~common, -torch.inf), side, *graph)
+    square = count, side, side
+    freely = propagate(evidence.reshape(square), *graph)
+    area = freely[small].flatten().bincount(minlength=side * side)
+    rare = area < min(least * small.numel(), int(area.max()))
+    believed = evidence.masked_fill(rare, -torch.inf)
+    chosen = propagate(believed.reshape(square), *graph)
     single = evidence.sum(0).argmax()
     gain = evidence.gather(1, chosen[:, None]).sum() - evidence[:, single].sum()
-    area = (chosen != single)[small].sum().clamp_min(1)
-    return _Match(evidence, chosen, float(gain / area), volume.reach)
-
-
-def _common(chosen: Tensor, labels: Tensor, side: int) -> Tensor:
-    """Tell which displacements (D,) enough of an image moves by; the most common does always."""
-    area = torch.bincount(chosen[labels].flatten(), minlength=side * side)
-    return area >= min(LEAST_SHARE * labels.numel(), int(area.max()))
+    moving = (chosen != single)[small].sum().clamp_min(1)
+    return _Match(evidence, chosen, float(gain / moving), volume.reach)
 
 
 def _between(found: _Match, layers: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ lattice of nodes to a narrow one.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.degrade import Resampler, shape_of
@@ -72,7 +71,7 @@ def refine(
         warp, theta = finest(size, low), start
     for distance, steps in LEVELS if start is None else FOLLOWING:
         finer = _warp(size, low, distance)
-        theta = _renoded(warp.lattice(theta), finer)
+        theta = warp.renoded(theta, finer)
         warp = finer
 
         def objective(theta: Tensor, warp: FreeForm = warp) -> Tensor:
@@ -92,9 +91,3 @@ def finest(size: Size, low: Size) -> FreeForm:
 def _warp(size: Size, low: Size, distance: float) -> FreeForm:
     rows, columns = (max(3, round(side / distance) + 1) for side in low)
     return FreeForm(size, (columns, rows))
-
-
-def _renoded(lattice: Tensor, warp: FreeForm) -> Tensor:
-    """Carry displacements (1, 2, rows, columns) over to another lattice, as its parameters."""
-    shape = warp.lattice(torch.zeros(warp.dim)).shape[2:]
-    return F.interpolate(lattice, tuple(shape), mode="bicubic", align_corners=True).flatten()

@@ -10,7 +10,10 @@ from torch import Tensor
 from cmsr.degrade import shape_of
 
 COUNT = 400
-"""About how many superpixels an image has."""
+"""About how many superpixels an image has, at least."""
+
+AREA = 8
+"""About how many pixels of the target a superpixel covers where they are many."""
 
 COMPACTNESS = 12.0
 """Colour difference (CIELAB) that weighs as much as a superpixel's width."""
@@ -19,13 +22,15 @@ LARGEST = 512
 """Longer side at which superpixels are sought."""
 
 
-def superpixels(guide: Tensor) -> Tensor:
+def superpixels(guide: Tensor, count: int = COUNT) -> Tensor:
     """Cut a guide into superpixels.
 
     Parameters
     ----------
     guide : Tensor (3, H, W)
         [0, 1].
+    count : int
+        About how many.
 
     Returns
     -------
@@ -43,7 +48,7 @@ def superpixels(guide: Tensor) -> Tensor:
     size = [max(1, round(side * shrink)) for side in shape_of(guide)]
     small = F.interpolate(guide[None], size, mode="bilinear", antialias=True)[0]
     picture = small.clamp(0, 1).permute(1, 2, 0).cpu().double().numpy()
-    labels = slic(picture, n_segments=COUNT, compactness=COMPACTNESS, start_label=0)
+    labels = slic(picture, n_segments=count, compactness=COMPACTNESS, start_label=0)
     return numbered(torch.from_numpy(np.asarray(labels)).to(guide.device))
 
 
