@@ -6,7 +6,8 @@ separately, so the spread of their votes says how sure the sum is. Kernels that 
 the target's edges are left out before.
 
 The standard kernel is given up on clear evidence only, and most of all for a wider one: a blurred
-sensor looks like a wide kernel, and a kernel too wide costs far more than one too narrow.
+sensor looks like a wide kernel, and a kernel too wide costs far more than one too narrow. No sensor
+takes single points, so `nearest` needs clear evidence over each kernel that averages.
 
 References
 ----------
@@ -24,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmsr.degrade import PHASES, weights
-from cmsr.kernel_from_guide import TOP_LEFT, Blocks, Offset, Placement, standard_errors
+from cmsr.kernel_from_guide import TOP_LEFT, UNEVEN, Blocks, Offset, Placement, standard_errors
 from cmsr.kernel_from_target import Edges, Spectra, transfer
 
 Array = npt.NDArray[np.float64]
@@ -170,6 +171,8 @@ def _chosen(lead: dict[str, float], tie: float, waves: dict[str, Waves]) -> tupl
     ranked = sorted(lead, key=lambda name: lead[name])
     likely = [name for name in ranked if lead[name] < limits[name]]
     exact = [name for name in likely if name in NAMED and lead[name] < EXACT * tie]
+    averaging = [name for name in likely if name in NAMED and name != UNEVEN]
+    exact = averaging or exact if best == UNEVEN else exact
     kernel = STANDARD if STANDARD in likely else [*exact, best][0]
     others = [name for name in likely if np.abs(waves[name] - waves[kernel]).max() > ALIKE]
     gaussians = [name for name in (kernel, *others) if name not in NAMED]
