@@ -171,9 +171,8 @@ def _chosen(lead: dict[str, float], tie: float, waves: dict[str, Waves]) -> tupl
     ranked = sorted(lead, key=lambda name: lead[name])
     likely = [name for name in ranked if lead[name] < limits[name]]
     exact = [name for name in likely if name in NAMED and lead[name] < EXACT * tie]
-    averaging = [name for name in likely if name in NAMED and name != UNEVEN]
-    exact = averaging or exact if best == UNEVEN else exact
-    kernel = STANDARD if STANDARD in likely else [*exact, best][0]
+    averaging = [name for name in exact if name != UNEVEN]
+    kernel = STANDARD if STANDARD in likely else [*averaging, *exact, best][0]
     others = [name for name in likely if np.abs(waves[name] - waves[kernel]).max() > ALIKE]
     gaussians = [name for name in (kernel, *others) if name not in NAMED]
     return kernel, [name for name in others if name in NAMED or name == gaussians[0]]
