@@ -54,6 +54,21 @@ def propagate(evidence: Tensor, pairs: Tensor, weight: Tensor) -> Tensor:
     return cost.index_add(0, both[:, 1], messages).flatten(1).argmin(1)
 
 
+def propagate_common(
+    evidence: Tensor, labels: Tensor, pairs: Tensor, weight: Tensor, least: float
+) -> Tensor:
+    """Choose as `propagate` does, among the states that enough of an image is in.
+
+    ``labels`` (h, w) are the segments, and ``least`` is the share of the image that a state must
+    cover by a free choice; the most common one always may be chosen.
+    """
+    freely = propagate(evidence, pairs, weight)
+    area = freely[labels].flatten().bincount(minlength=evidence[0].numel())
+    rare = area < min(least * labels.numel(), int(area.max()))
+    rare = rare.reshape(evidence.shape[1:])
+    return propagate(evidence.masked_fill(rare, -torch.inf), pairs, weight)
+
+
 def _lowest_of_layers(cost: Tensor, strength: Tensor) -> Tensor:
     """Lower envelope of costs (E, K) where to be of another layer costs the same for all."""
     return torch.minimum(cost, cost.amin(1, keepdim=True) + strength * MOST_STIFF)

@@ -3,6 +3,8 @@
 Coordinates and parameters follow the convention of `cmsr.warps.warp`.
 """
 
+from typing import Self
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -29,6 +31,12 @@ class FreeForm:
         self._extent = half_sides(size)
         self.nodes = nodes
         self.dim = 2 * nodes[0] * nodes[1]
+
+    @classmethod
+    def spaced(cls, size: Size, low: Size, distance: float) -> Self:
+        """Return a warp of an image of ``size`` with nodes ``distance`` pixels of ``low`` apart."""
+        rows, columns = (max(3, round(side / distance) + 1) for side in low)
+        return cls(size, (columns, rows))
 
     def __call__(self, theta: Tensor, grid: Tensor) -> Tensor:
         """Displace a grid (N, H, W, 2) by the deformation of parameters ``theta``."""

@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.degrade import shape_of
-from cmsr.warps.belief import borders, propagate
+from cmsr.warps.belief import borders, propagate_common
 from cmsr.warps.bending import bent, fitted
 from cmsr.warps.cost_volume import gains
 from cmsr.warps.piecewise import Segments
-from cmsr.warps.superpixels import numbered
+from cmsr.warps.superpixels import at_size, numbered
 from cmsr.warps.view import View
 from cmsr.warps.warp import Affine, Size, identity_grid, sample
 
@@ -78,7 +78,7 @@ def _proposed(view: View, size: Size, layers: Tensor, maps: Tensor) -> Tensor:
 def _alike(view: View, layers: Tensor, maps: Tensor) -> list[list[int]]:
     """Return the pairs of layers (h, w) that meet and move almost alike where they do."""
     size, count = shape_of(view.guide), len(maps)
-    small = F.interpolate(layers[None, None].double(), size, mode="nearest-exact")[0, 0].long()
+    small = at_size(layers, size)
     affine = Affine(size)
     moved = torch.stack([affine.inverse(own, view.grid)[0] for own in maps])
     moved = moved * affine.extent.to(moved) * max(shape_of(view.target)) / 2
@@ -100,24 +100,19 @@ def _near(mask: Tensor) -> Tensor:
 def _competed(view: View, labels: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
     """Give each segment to one of the maps (K, 6); return layers (h, w) and the maps left."""
     size, count = shape_of(view.guide), int(labels.max()) + 1
-    fine = F.interpolate(labels[None, None].double(), size, mode="nearest-exact")
+    fine = at_size(labels, size)
     evidence = torch.stack([_evidence(view, fine, count, own) for own in maps], 1)
-    pairs, weight = borders(fine[0, 0].long(), view.guide, count)
-    chosen = propagate(evidence, pairs, weight / view.finer)
-    area = chosen[labels].flatten().bincount(minlength=len(maps))
-    rare = area < min(LEAST_SHARE * labels.numel(), int(area.max()))
-    chosen = propagate(evidence.masked_fill(rare, -torch.inf), pairs, weight / view.finer)
+    pairs, weight = borders(fine, view.guide, count)
+    chosen = propagate_common(evidence, labels, pairs, weight / view.finer, LEAST_SHARE)
     return numbered(chosen)[labels], maps[torch.unique(chosen)]
 
 
 def _evidence(view: View, labels: Tensor, count: int, own: Tensor) -> Tensor:
     """Sum what the guide moved by one map explains, over each segment, in nats: (S,)."""
     grid = Affine(shape_of(view.guide))(own, view.grid)
-    layers = torch.cat((view.guide, view.guide_valid[None]))[None]
-    moved = F.grid_sample(layers, grid, padding_mode="zeros", align_corners=False)
-    moved = F.avg_pool2d(moved, view.finer)[0]
-    gain = gains(view.target[0], moved[:-1]) * view.target_valid * (moved[-1] > 0.99)
+    moved, known = view.read(grid)
+    gain = gains(view.target[0], moved[0]) * view.target_valid * known[0]
     wide = gain.repeat_interleave(view.finer, 0).repeat_interleave(view.finer, 1)
-    there = sample(labels, grid.double(), "nearest").long()
+    there = sample(labels[None, None].double(), grid.double(), "nearest").long()
     sums = gain.new_zeros(count).index_add(0, there.flatten(), wide.flatten())
     return sums / view.finer**2

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.degrade import shape_of
-from cmsr.warps.belief import borders, propagate
+from cmsr.warps.belief import borders, propagate_common
 from cmsr.warps.cost_volume import Volume
-from cmsr.warps.superpixels import numbered
+from cmsr.warps.superpixels import at_size, numbered
 from cmsr.warps.view import View
 from cmsr.warps.warp import Affine
 
@@ -102,17 +102,12 @@ class _Match(NamedTuple):
 
 def _match(volume: Volume, labels: Tensor, least: float) -> _Match:
     view, side = volume.view, volume.side
-    small = F.interpolate(labels[None, None].float(), shape_of(view.target), mode="nearest-exact")
-    small = small[0, 0].long()
+    small = at_size(labels, shape_of(view.target))
     count = int(labels.max()) + 1
     evidence = volume.evidence(small, count)
     graph = borders(small, view.guide, count)
-    square = count, side, side
-    freely = propagate(evidence.reshape(square), *graph)
-    area = freely[small].flatten().bincount(minlength=side * side)
-    rare = area < min(least * small.numel(), int(area.max()))
-    believed = evidence.masked_fill(rare, -torch.inf)
-    chosen = propagate(believed.reshape(square), *graph)
+    square = evidence.reshape(count, side, side)
+    chosen = propagate_common(square, small, *graph, least)
     single = evidence.sum(0).argmax()
     gain = evidence.gather(1, chosen[:, None]).sum() - evidence[:, single].sum()
     moving = (chosen != single)[small].sum().clamp_min(1)

@@ -70,7 +70,7 @@ def refine(
     if start is not None:
         warp, theta = finest(size, low), start
     for distance, steps in LEVELS if start is None else FOLLOWING:
-        finer = _warp(size, low, distance)
+        finer = FreeForm.spaced(size, low, distance)
         theta = warp.renoded(theta, finer)
         warp = finer
 
@@ -85,9 +85,4 @@ def refine(
 
 def finest(size: Size, low: Size) -> FreeForm:
     """Return the warp that `refine` ends with, for a guide of ``size`` and a target of ``low``."""
-    return _warp(size, low, LEVELS[-1][0])
-
-
-def _warp(size: Size, low: Size, distance: float) -> FreeForm:
-    rows, columns = (max(3, round(side / distance) + 1) for side in low)
-    return FreeForm(size, (columns, rows))
+    return FreeForm.spaced(size, low, LEVELS[-1][0])

@@ -52,8 +52,7 @@ def residual_field(
     torn = sample(view.guide[None], warp(theta, view.grid))
     field, found = FreeForm(working, (2, 2)), torch.zeros(8).to(theta)
     for distance, steps in LEVELS:
-        rows, columns = (max(3, round(side / distance) + 1) for side in low)
-        finer = FreeForm(working, (columns, rows))
+        finer = FreeForm.spaced(working, low, distance)
         found, field = field.renoded(found, finer), finer
 
         def objective(field_theta: Tensor, field: FreeForm = field) -> Tensor:

@@ -119,14 +119,13 @@ def _higher(
     climbing: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Shorten steps until those still climbing rise, thrice at most; return values and slopes."""
-    for _ in range(4):
-        ahead, slopes = _values_and_slopes(objective, points + steps)
+    ahead, slopes = _values_and_slopes(objective, points + steps)
+    for _ in range(3):
         low = climbing & (ahead <= values)
         if not low.any():
             break
-        taken, steps = steps, torch.where(low[:, None], steps / 3, steps)
-    else:
-        return taken, ahead, slopes
+        steps = torch.where(low[:, None], steps / 3, steps)
+        ahead, slopes = _values_and_slopes(objective, points + steps)
     return steps, ahead, slopes
 
 

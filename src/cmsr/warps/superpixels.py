@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.degrade import shape_of
+from cmsr.warps.warp import Size
 
 COUNT = 400
 """About how many superpixels an image has, at least."""
@@ -50,6 +51,11 @@ def superpixels(guide: Tensor, count: int = COUNT) -> Tensor:
     picture = small.clamp(0, 1).permute(1, 2, 0).cpu().double().numpy()
     labels = slic(picture, n_segments=count, compactness=COMPACTNESS, start_label=0)
     return numbered(torch.from_numpy(np.asarray(labels)).to(guide.device))
+
+
+def at_size(labels: Tensor, size: Size) -> Tensor:
+    """Bring labels (h, w) to another size, the nearest label each."""
+    return F.interpolate(labels[None, None].double(), size, mode="nearest-exact")[0, 0].long()
 
 
 def numbered(labels: Tensor) -> Tensor:

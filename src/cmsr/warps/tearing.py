@@ -63,7 +63,7 @@ def torn(
     Returns
     -------
     Stages
-        None where all move alike; else a `Segments` warp and, where it helps, a smooth one.
+        Empty where all move alike; else a `Segments` warp and, where it helps, a smooth one.
     """
     found = matched(target, valid, guide, segmented(COUNT))
     if found is None:

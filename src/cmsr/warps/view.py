@@ -68,13 +68,17 @@ class View:
 
         A stack of N targets takes one grid each.
         """
+        moved, known = self.read(grids)
+        target = self.target.expand(len(grids), -1, -1, -1)
+        return explained(target, moved, self.target_valid * known)
+
+    def read(self, grids: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the guide read at each of N grids, (N, 3, h, w), and where it is known there."""
         layers = torch.cat((self.guide, self.guide_valid[None]))
         layers = layers.expand(len(grids), -1, -1, -1)
         moved = F.grid_sample(layers, grids, padding_mode="zeros", align_corners=False)
         moved = F.avg_pool2d(moved, self.finer)
-        weight = self.target_valid * (moved[:, -1].detach() > 0.99)
-        target = self.target.expand(len(grids), -1, -1, -1)
-        return explained(target, moved[:, :-1], weight)
+        return moved[:, :-1], moved[:, -1].detach() > 0.99
 
     def mirrored(self, axes: tuple[int, ...]) -> "View":
         """Return the pair with the target mirrored along some axes: another scene, but as alike."""

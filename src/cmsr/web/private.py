@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,11 +36,13 @@ class Owners:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._owners: dict[Path, set[str]] = {}
+        self._claiming = threading.Lock()
 
     def claim(self, visitor: str, file: Path) -> None:
         """Note that ``file`` is the visitor's, and forget files that were removed."""
-        self._owners = {path: who for path, who in self._owners.items() if path.exists()}
-        self._owners.setdefault(file, set()).add(visitor)
+        with self._claiming:
+            self._owners = {path: who for path, who in self._owners.items() if path.exists()}
+            self._owners.setdefault(file, set()).add(visitor)
 
     def hand_out(self, visitor: str, file: Path) -> Path:
         """Move ``file`` to a place that nobody can guess, where the visitor alone may fetch it."""
