@@ -84,6 +84,7 @@ def _fit(network: PixelMap, pair: Pair, guide: Tensor, config: Config, seed: int
             for name, part in network.named_children()
         ],
         lr=RATE,
+        fused=True,
     )
     batches = _batches(np.flatnonzero(pair.valid[0, 0].numpy()), np.random.default_rng(seed))
     for cells in islice(batches, config.iterations):

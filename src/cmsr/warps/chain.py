@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from cmsr.degrade import shape_of
 from cmsr.warps.alignment import Alignment, trouble
 from cmsr.warps.cpab import Cpab
-from cmsr.warps.warp import Affine, Size, Stages, ThinPlate, Warp, compose, identity_grid, sample
+from cmsr.warps.warp import Affine, Size, Stages, ThinPlate, Warp, compose_between, sample
 
 STAGES = {"affine": 1, "cpab": 2, "auto": 3}
 """How many of the warps each choice of ``align`` trains."""
@@ -33,15 +33,13 @@ class WarpChain(nn.Module):
     def __init__(self, size: Size, align: str = "auto") -> None:
         super().__init__()
         self._size = size
-        self._plate = ThinPlate(size)
-        warps: list[Warp] = [Affine(size), Cpab(size), self._plate]
+        warps: list[Warp] = [Affine(size), Cpab(size), ThinPlate(size)]
         self._warps = warps[: STAGES[align]]
         self.theta = nn.ParameterList(torch.zeros(warp.dim) for warp in self._warps)
-        self._grids: dict[Size, tuple[Tensor, Tensor]] = {}
 
     def forward(self, guide: Tensor) -> Tensor:
         """Warp a whole guide (1, G, H, W), interpolating once."""
-        return sample(guide, self._grid(shape_of(guide)))
+        return sample(guide, compose_between(self._stages(), shape_of(guide)))
 
     def groups(self, rate: float) -> list[dict[str, Any]]:
         """Return the parameters with their learning rates, as an optimiser takes them."""
@@ -53,21 +51,12 @@ class WarpChain(nn.Module):
 
     def alignment(self, confidence: float | None) -> Alignment:
         """Return what was learned, refused where it is impossible."""
-        stages: Stages = [
-            (warp, theta.detach()) for warp, theta in zip(self._warps, self.theta, strict=True)
-        ]
+        stages = [(warp, theta.detach()) for warp, theta in self._stages()]
         learned = Alignment(self._size, stages, confidence)
         if problem := trouble(learned.grid(device=self.theta[0].device), self._size):
             warning = f"the learned alignment {problem}: the guide is not used"
             return Alignment(self._size, (), confidence, (warning,), refused=True)
         return learned
 
-    def _grid(self, size: Size) -> Tensor:
-        """Where a guide of ``size`` is read: the spline acts first on the grid, from its basis."""
-        if size not in self._grids:
-            grid = identity_grid(size, device=self.theta[0].device)
-            self._grids[size] = grid, self._plate.basis(grid)
-        grid, basis = self._grids[size]
-        if len(self._warps) == len(STAGES):
-            grid = self._plate.displace(self.theta[2], grid, basis)
-        return compose(list(zip(self._warps[:2], self.theta, strict=False)), grid)
+    def _stages(self) -> Stages:
+        return list(zip(self._warps, self.theta, strict=True))

@@ -8,14 +8,13 @@ membrane penalty on the deformation keeps still what nothing in the image pulls.
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.degrade import shape_of
 from cmsr.warps.cpab import Cpab
 from cmsr.warps.similarity import descend
 from cmsr.warps.view import View
-from cmsr.warps.warp import Affine, Size, Stages, compose, lattice
+from cmsr.warps.warp import Affine, Stages, compose_between
 
 LEVELS = ((64, 25), (128, 40))  # longer side of the target in pixels, steps of Adam
 FINER = 2  # pixels of the guide per one of the target
@@ -23,7 +22,6 @@ RATE = 4e-3  # in half longer sides, at its highest
 STIFFNESS = 1.0  # nats per squared difference of neighbours' velocities
 WORTH_DEFORMING = 0.04  # nats that a deformation must explain at the first level to go on
 CELLS = (4, 4)
-KNOTS = 4  # pixels of the guide between places where the warp is computed while it is searched for
 
 
 def deform(
@@ -67,7 +65,7 @@ def deform(
         view = View.of(target, guide, target_valid, guide_valid, longer=longer, finer=FINER)
 
         def value(parameters: Tensor, view: View = view) -> Tensor:
-            grid = _interpolated(stages(parameters), shape_of(view.guide))
+            grid = compose_between(stages(parameters), shape_of(view.guide))
             return STIFFNESS * smooth.roughness(parameters[6:]) - view.explained(grid)[0]
 
         before = value(parameters).item()
@@ -79,13 +77,3 @@ def deform(
         if promising is not None and not promising(stages(parameters)):
             return [(rigid, affine)]
     return stages(parameters)
-
-
-def _interpolated(stages: Stages, size: Size) -> Tensor:
-    """Return the grid of an image of ``size``, computed every `KNOTS` pixels, linear between."""
-    rows, columns = (max(2, round((side - 1) / KNOTS) + 1) for side in size)
-    outermost = torch.tensor([1 - 1 / size[1], 1 - 1 / size[0]]).to(stages[0][1])
-    knots = (lattice((columns, rows)).to(outermost) * outermost).reshape(1, rows, columns, 2)
-    moved = compose(stages, knots).permute(0, 3, 1, 2)
-    grid: Tensor = F.interpolate(moved, size, mode="bilinear", align_corners=True)
-    return grid.permute(0, 2, 3, 1)
