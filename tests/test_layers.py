@@ -11,6 +11,9 @@ PACKAGE = Path(cmsr.__file__).parent
 
 LAYERS = [
     ["cli"],
+    ["bench_commands"],
+    ["commands"],
+    ["progress"],
     ["server"],
     ["layout"],
     ["app"],
