@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -9,12 +10,14 @@ import numpy as np
 import pytest
 
 from cmsr.bench import results
+from cmsr.bench.cases import read_cases
 from cmsr.bench.comparison import Comparison
 from cmsr.bench.records import Record, Store
+from cmsr.bench.supervised import Known, folded
 from cmsr.bench.training import Training
 from cmsr.bench.weights_file import Weights
 from cmsr.cli import _parse, main
-from cmsr.errors import InputError
+from cmsr.errors import InputError, OptionError
 from cmsr.files import io
 from tests.batches import command_in
 from tests.conftest import render_pair
@@ -48,7 +51,7 @@ def test_bench_runs_records_and_goes_on(
     table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ("bench", table, "--methods", METHODS, "-o", tmp_path, "--seeds", "0,1")
-    assert run(*command, "--workers", 2) == 0
+    assert run(*command, "--workers", 2) == 1, "one pair is broken"
     content = json.loads((tmp_path / "results.json").read_text())
     schema = json.loads(results.SCHEMA.read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -63,17 +66,23 @@ def test_bench_runs_records_and_goes_on(
     failed = [r for r in records if r["error"]]
     assert {r["pair"] for r in failed} == {"broken"}
     printed = capsys.readouterr()
+    assert f"4 of {len(records)} runs failed; {tmp_path}/tables.md says why" in printed.err
     assert "made/blind bicubic seed 0: not scored" in printed.err
     assert "Run but not scored, for there is no truth: blind" in printed.out
     for name in ("tables.md", "speed-made.svg", "pictures/crops-made.png"):
         assert (tmp_path / name).stat().st_size > 100
+    assert (tmp_path / "pictures" / ".gitignore").read_text() == "*\n"
 
     one = by["bicubic", "two", 0]["key"]
     (tmp_path / "records" / f"{one}.json").unlink()
-    assert run(*command) == 0
+    renamed = table.with_name("renamed.csv")
+    renamed.write_text(table.read_text().replace("made,one", "ma/de,first"))
+    assert run(command[0], renamed, *command[2:]) == 1
     again = [line for line in capsys.readouterr().err.splitlines() if line.startswith("[")]
     assert sum("made/two bicubic" in line for line in again) == 1
     assert all("made/broken" in line for line in again if "made/two" not in line)
+    assert "| first | 2" in (tmp_path / "tables.md").read_text()
+    assert (tmp_path / "pictures" / "crops-ma_de.png").exists()
 
 
 def test_a_stop_keeps_what_was_done(
@@ -163,8 +172,10 @@ def test_training_goes_on_to_the_same_weights_and_tests_what_it_has_not_seen(
     assert resumed.tensors.keys() == whole.tensors.keys()
     for name, tensor in whole.tensors.items():
         np.testing.assert_array_equal(resumed.tensors[name].numpy(), tensor.numpy())
-    scenes = [scenes for (scenes,) in resumed.held_out]
-    assert [resumed.unseen_by(scene) for scene in scenes] == [0, 1]
+    assert [resumed.unseen_by(scene) for scene in resumed.held_out] == [0, 1]
+    with pytest.raises(InputError, match="every fold"):
+        resumed.unseen_by([scenes[0] for scenes in resumed.held_out])
+    assert (tmp_path / "djf.svg").stat().st_size > 100
     assert run(*command, "--quiet") == 0
     records = json.loads((tmp_path / "out" / "results.json").read_text())["records"]
     assert [r["error"] for r in records] == [None, None]
@@ -188,10 +199,25 @@ def test_a_file_that_is_no_weights_is_refused(tmp_path: Path) -> None:
         Weights.read(tmp_path / "djf.safetensors")
 
 
+def test_what_shows_one_scene_is_held_out_together(table: Path, tmp_path: Path) -> None:
+    one, two = (Known.of(case, 4) for case in read_cases(table, [], ["one", "two"]))
+    twin = replace(one, scene=("another guide", one.scene[1]))
+    assert [len(held) for held in folded([one, two, twin], 2)] in ([1, 2], [2, 1])
+    with pytest.raises(OptionError, match="show 1 scenes only"):
+        folded([one, twin], 2)
+
+
 def test_training_needs_truths(table: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="made/blind: training needs a guide and a truth"):
         Training(method="djf", table=table, out=tmp_path / "w.safetensors").run()
     assert not (tmp_path / "w.safetensors").exists()
+    truth = io.read(table.with_name("one_truth.png")).data[0].astype(np.float32)
+    truth[3, 4] = np.nan
+    io.write(table.with_name("one_truth.tif"), truth)
+    holes = table.with_name("holes.csv")
+    holes.write_text(table.read_text().replace("one_truth.png", "one_truth.tif"))
+    with pytest.raises(InputError, match="made/one: training needs a truth without holes"):
+        Training(method="djf", table=holes, out=tmp_path / "w.safetensors").run()
 
 
 def test_the_ablations_are_drawn(

@@ -48,8 +48,25 @@ def test_content_is_known_again_under_another_name(folder: Path) -> None:
         )
     )
     assert one.content == two.content != other.content
-    assert one.scene == two.scene == other.scene
+    assert one.scene == two.scene
+    assert set(one.scene) & set(other.scene), "the guide is the same"
     assert (one.label, other.true_image()) == ("a/x", None)
+
+
+def test_pages_of_a_file_are_not_the_same_content(folder: Path) -> None:
+    one, two = read_cases(
+        table(folder, "a,x,target.png:1,guide.png,,", "a,y,target.png:2,guide.png,,")
+    )
+    assert one.content != two.content
+
+
+def test_the_scale_is_the_ratio_where_no_guide_gives_it(folder: Path) -> None:
+    alone, guided = read_cases(
+        table(folder, "a,x,target.png,,truth.png,3", "a,y,target.png,guide.png,truth.png,3")
+    )
+    config = Config(invalid=0.0)
+    assert alone.adapted(config) == Config(invalid=0.0, ratio=3.0)
+    assert guided.adapted(config) is config
 
 
 def test_a_selection_keeps_what_it_names(folder: Path) -> None:

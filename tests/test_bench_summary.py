@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from cmsr.bench import tables
@@ -31,8 +32,22 @@ def test_summaries_weigh_pairs_alike_and_rank_within_each() -> None:
     assert good.gain == pytest.approx((4 + 10 - 1) / 3)
     assert good.worst == -1
     assert good.over_seeds == pytest.approx(1)
-    assert (plain.over_pairs, plain.over_seeds) == (0, 0)
+    assert good.over_pairs == pytest.approx(np.std([24, 30, 19], ddof=1))
+    assert plain.over_pairs == 0
+    assert math.isnan(plain.over_seeds), "one seed has no spread"
     assert (good.rank, plain.rank) == (pytest.approx(4 / 3), pytest.approx(5 / 3))
+
+
+def test_a_method_that_misses_pairs_comes_last_and_says_so() -> None:
+    table = tables.means(summaries([*RECORDS, record("lucky", "y", 40.0)]))
+    assert "| `lucky`, 1 of 3 pairs | 40.00 ± – / – |" in table
+    assert table.index("`plain`") < table.index("`lucky`")
+
+
+def test_the_truth_itself_is_best() -> None:
+    perfect, good = summaries([record("perfect", "x", None, rmse=0.0, scored=True),
+                               record("good", "x", 60.0)])  # fmt: skip
+    assert (perfect.psnr, perfect.wins, good.wins) == (math.inf, 1, 0)
 
 
 def test_equals_share_the_better_place() -> None:
@@ -64,6 +79,7 @@ def test_findings_of_a_sweep_are_paired_with_p_0() -> None:
         for pair, level in (("x", 20.0), ("y", 40.0))
         for seed in range(3)
     ]
+    sweep.append(record("cmsr-paper:p=0.6", "z", 90.0))
     text = tables.findings(sweep)
     assert "Best at p = 0.3" in text
     assert "p = 0.3: 0.500 ± 0.000 dB above p = 0" in text

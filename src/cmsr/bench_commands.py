@@ -11,7 +11,7 @@ from typing import Any, Literal
 from tyro.conf import Positional
 
 from cmsr.commands import Out
-from cmsr.errors import OptionError
+from cmsr.errors import OptionError, RunError
 from cmsr.progress import progress_bar
 
 
@@ -26,7 +26,8 @@ class Bench:
     """What to compare, or all; METHOD:OPTION=VALUE changes an option of `cmsr upscale`."""
 
     ablation: Literal["p", "align"] | None = None
-    """Compare the published network for p = 0 to 1, or methods by how freely they align."""
+    """Instead of methods: the published network for p = 0 to 1, or cmsr and it by how freely they
+    align, beside bicubic interpolation."""
 
     out: Out = Path("cmsr-bench")
     """Folder for records, results.json, tables, plots; run again, it goes on where it stopped."""
@@ -80,6 +81,9 @@ class Bench:
         records = work.run(None if self.quiet else _tell)
         if not self.quiet:
             print(tables.report(records))
+        failed = sum(record["error"] is not None for record in records)
+        if failed:
+            raise RunError(f"{failed} of {len(records)} runs failed; {self.out}/tables.md says why")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -131,7 +135,8 @@ class BenchTrain:
 
 def _tell(done: int, total: int, record: dict[str, Any]) -> None:
     """Print a line for a run that ended."""
-    reached = "not scored" if record["psnr"] is None else f"{record['psnr']:.2f} dB"
+    psnr = "no error at all" if record["psnr"] is None else f"{record['psnr']:.2f} dB"
+    reached = psnr if record["scored"] else "not scored"
     seconds = f", {record['seconds']:.1f} s" if record["seconds"] is not None else ""
     what = f"{record['dataset']}/{record['pair']} {record['method']} seed {record['seed']}"
     print(f"[{done}/{total}] {what}: {record['error'] or reached}{seconds}", file=sys.stderr)

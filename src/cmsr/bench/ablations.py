@@ -18,4 +18,5 @@ def methods_of(ablation: Ablation) -> list[str]:
     """Return what an ablation compares, as `cmsr.bench.variants.Variant.of` reads it."""
     if ablation == "p":
         return [f"cmsr-paper:align=off:p={p:g}" for p in P_VALUES]
-    return [f"{method}:align={align}" for method in ("cmsr-paper", "cmsr") for align in FREEDOM]
+    aligned = [f"{method}:align={align}" for method in ("cmsr", "cmsr-paper") for align in FREEDOM]
+    return ["bicubic", *aligned]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -54,17 +54,23 @@ class Case:
         """Hash of all its files and its scale: the same pair under any name."""
         digest = hashlib.sha256(repr(self.scale).encode())
         for path in (self.target, self.guide, self.truth):
-            digest.update(b"none" if path is None else hashlib.sha256(_bytes(path)).digest())
+            digest.update(b"none" if path is None else _digest(path))
         return digest.hexdigest()
 
     @cached_property
-    def scene(self) -> str:
-        """Hash of the guide, or of what else there is: one scene, however it was reduced."""
-        shown = self.guide or self.truth or self.target
-        return "none" if shown is None else hashlib.sha256(_bytes(shown)).hexdigest()
+    def scene(self) -> tuple[str, ...]:
+        """Hashes of the images that tell the scene: two pairs that share one show the same."""
+        shown = self.guide, self.truth or self.target
+        return tuple(_digest(path).hex() for path in shown if path)
+
+    def adapted(self, config: Config) -> Config:
+        """Return options whose ratio is the scale, where no guide gives it."""
+        if self.guide is not None or self.scale is None:
+            return config
+        return replace(config, ratio=self.scale)
 
     def inputs(self, config: Config) -> Inputs:
-        """Read target and guide, as `cmsr.upscale` would.
+        """Read target and guide, as `cmsr.upscale` would with options that are `adapted`.
 
         Raises
         ------
@@ -72,8 +78,6 @@ class Case:
             If one cannot be read.
         """
         if self.target is not None:
-            if self.guide is None:
-                config = Config.of(config.preset, ratio=self.scale)
             return read_pair(self.target, self.guide, config)
         truth = self.true_image()
         if truth is None or self.scale is None:
@@ -87,8 +91,18 @@ class Case:
         return None if self.truth is None else io.read(self.truth)
 
 
-def _bytes(path: Path) -> bytes:
-    return io.locate(path)[0].read_bytes()
+def _digest(path: Path) -> bytes:
+    """Hash what a path names: a file, or all in a folder, and which part of it."""
+    place, part = io.locate(path)
+    if place.is_dir():
+        names = sorted(file for file in place.rglob("*") if file.is_file())
+        digest = hashlib.sha256()
+        for file in names:
+            digest.update(str(file.relative_to(place)).encode() + _digest(file))
+    else:
+        with place.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256")
+    return hashlib.sha256(digest.digest() + part.encode()).digest() if part else digest.digest()
 
 
 def reduced(truth: Raster, scale: float, name: str) -> Raster:

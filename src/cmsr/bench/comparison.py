@@ -71,7 +71,7 @@ class Comparison:
         try:
             run_all(runs, store, self.workers, told)
         finally:
-            records = [record for run in runs if (record := store.record(run.key))]
+            records = store.of(runs)
             write_results(self.out / "results.json", records)
         write_all(self.out, runs, store, sweeps_p=_sweeps_p(chosen))
         return records
@@ -79,7 +79,7 @@ class Comparison:
     def _runs(self, chosen: Sequence[Variant], cases: Sequence[Case]) -> list[Run]:
         folder = self.weights or self.out / "weights"
         weights = {
-            variant.label: weight_file(variant.method.name, folder, self.table)
+            variant.label: weight_file(variant.method.name, folder, self.table, self.datasets)
             for variant in chosen
             if variant.method.run is None
         }
@@ -96,7 +96,7 @@ class Comparison:
         if not self.report or not variant.method.own:
             return None
         if case.target is not None:
-            out, config = Path(f"{Path(case.name).name}.tif"), variant.config(seed)
+            out, config = Path(f"{Path(case.name).name}.tif"), case.adapted(variant.config(seed))
             return upscale_command(case.target, case.guide, out, config, threads=1)
         words = ["cmsr", "bench", self.table, "--methods", variant.label, "--pairs", case.name]
         words += ["--dataset", case.dataset] if case.dataset else []

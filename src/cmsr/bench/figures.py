@@ -18,7 +18,7 @@ from cmsr.imaging import imaging_of, named_kernel
 from cmsr.pair import Pair
 
 PICTURES = "pictures"
-"""Folder for what shows images of the data sets; the rest may be published."""
+"""Folder for what shows images of the data sets, which git ignores; the rest may be published."""
 
 ROWS = 6
 """Pairs of a data set that are drawn, at most."""
@@ -29,9 +29,10 @@ P_SHOWN = (0.0, 0.3, 0.6)
 
 def write_all(out: Path, runs: Sequence[Run], store: Store, *, sweeps_p: bool) -> None:
     """Write tables and plots, and pictures into a folder of their own."""
-    records = [record for run in runs if (record := store.record(run.key))]
+    records = store.of(runs)
     write_text(out / "tables.md", tables.report(records))
     (out / PICTURES).mkdir(exist_ok=True)
+    write_text(out / PICTURES / ".gitignore", "*\n")
     for run in runs:
         _page(out / PICTURES, run, store)
     found = summaries(records)
@@ -44,8 +45,8 @@ def write_all(out: Path, runs: Sequence[Run], store: Store, *, sweeps_p: bool) -
     for dataset in unique(run.case.dataset for run in runs):
         here = [run for run in runs if run.case.dataset == dataset]
         if sweeps_p:
-            here = [run for run in here if run.variant.options.get("p") in P_SHOWN]
             _schemes(out, here[0].case)
+            here = [run for run in here if run.variant.options.get("p") in P_SHOWN]
         strips = [strip for case in _first(here) if (strip := _strip(case, here, store))]
         if strips:
             crops.draw(out / PICTURES / _name("crops", dataset, ".png"), strips)
@@ -62,8 +63,10 @@ def _page(folder: Path, run: Run, store: Store) -> None:
     if run.report is None or not store.done(run.key, page=True):
         return
     ending = f"-{run.case.name}-{run.variant.label}-seed-{run.seed}.html"
-    name = re.sub(r"[^\w.=-]", "_", _name("report", run.case.dataset, ending))
-    write_text(folder / name, store.page(run.key).read_text(encoding="utf-8"))
+    write_text(
+        folder / _name("report", run.case.dataset, ending),
+        store.page(run.key).read_text(encoding="utf-8"),
+    )
 
 
 def _p(out: Path, dataset: str, records: Sequence[Record]) -> None:
@@ -72,9 +75,12 @@ def _p(out: Path, dataset: str, records: Sequence[Record]) -> None:
 
 
 def _schemes(out: Path, case: Case) -> None:
-    config = Config()
-    inputs = case.inputs(config)
-    pair = Pair.of(inputs.target, inputs.guide, config.ratio)
+    config = case.adapted(Config())
+    try:
+        inputs = case.inputs(config)
+        pair = Pair.of(inputs.target, inputs.guide, config.ratio)
+    except CmsrError:
+        return
     kernel = imaging_of(pair, named_kernel(config.kernel)).kernel
     schemes.draw(out / PICTURES / _name("schemes", case.name, ".png"), pair, kernel)
     write_text(out / _name("schemes", case.name, ".md"), schemes.scales(pair, kernel))
@@ -91,7 +97,7 @@ def _strip(case: Case, runs: Sequence[Run], store: Store) -> crops.Strip | None:
         if run.case is case and store.done(run.key):
             shown.setdefault(run.variant.label, run)
     try:
-        inputs, truth = case.inputs(Config()), case.true_image()
+        inputs, truth = case.inputs(case.adapted(Config())), case.true_image()
     except CmsrError:
         return None
     images = []
@@ -108,4 +114,6 @@ def _strip(case: Case, runs: Sequence[Run], store: Store) -> crops.Strip | None:
 
 
 def _name(kind: str, dataset: str, ending: str) -> str:
-    return f"{kind}-{dataset}{ending}" if dataset else f"{kind}{ending}"
+    """Return the name of a file, whatever the data set is called."""
+    name = f"{kind}-{dataset}{ending}" if dataset else f"{kind}{ending}"
+    return re.sub(r"[^\w.=-]", "_", name)

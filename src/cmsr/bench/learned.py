@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -16,8 +18,10 @@ from cmsr.errors import InputError
 from cmsr.pair import Pair
 
 
-def weight_file(method: str, folder: Path, table: Path) -> Path:
+def weight_file(method: str, folder: Path, table: Path, datasets: Sequence[str] = ()) -> Path:
     """Return the weights of a method in a folder.
+
+    ``table`` and ``datasets`` say what it would be trained on.
 
     Raises
     ------
@@ -26,14 +30,16 @@ def weight_file(method: str, folder: Path, table: Path) -> Path:
     """
     path = folder / f"{method}.safetensors"
     if not path.is_file():
+        words = ["cmsr", "bench", "train", method, table, "-o", path]
+        words += ["--dataset", ",".join(datasets)] if datasets else []
         raise InputError(
-            f"{path}: no such weights; make them with "
-            f"`cmsr bench train {method} {table} -o {path}`, or name their folder by --weights"
+            f"{path}: no such weights; make them with `{shlex.join(map(str, words))}` "
+            "(the folder must exist), or name their folder by --weights"
         )
     return path
 
 
-def upscaler(method: str, path: Path, scene: str) -> Upscaler:
+def upscaler(method: str, path: Path, scene: Sequence[str]) -> Upscaler:
     """Return a trained method, by the fold that has not seen the scene.
 
     Raises

@@ -46,7 +46,8 @@ RECIPES = {
     "vtsrcnn": Recipe(Generator, steps=600, batch=4, side=20, rate=1e-3),
     "vtsrgan": Recipe(Generator, steps=600, batch=4, side=20, rate=1e-3, adversarial_from=0.7),
 }
-"""The trained methods. Steps are few: a fold takes minutes on one core of a processor."""
+"""The trained methods. All of it is chosen here: their papers' steps take days, these minutes of
+one core. The adversary comes in late, when there is something to tell from the truth."""
 
 ADVERSARIAL = 1e-3
 """Weight of the adversarial loss beside the mean squared error, as in SRGAN."""

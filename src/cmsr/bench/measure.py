@@ -37,10 +37,7 @@ def blank_record(run: Run, origin: dict[str, Any]) -> Record:
     ``origin`` holds ``commit`` and ``machine``.
     """
     return {
-        "method": run.variant.label,
-        "dataset": run.case.dataset,
-        "pair": run.case.name,
-        "seed": run.seed,
+        **run.labels,
         "key": run.key,
         "scored": False,
         "error": None,
@@ -50,6 +47,7 @@ def blank_record(run: Run, origin: dict[str, Any]) -> Record:
         "ratio": None,
         "kernel": None,
         "threads": 1,
+        "weights": run.weights_hash,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
         **origin,
@@ -72,7 +70,7 @@ def measure(run: Run, origin: dict[str, Any]) -> Measured:
     """
     record = blank_record(run, origin)
     try:
-        config = run.variant.config(run.seed)
+        config = run.case.adapted(run.variant.config(run.seed))
         inputs = run.case.inputs(config)
         truth = run.case.true_image()
         started = time.perf_counter()
@@ -81,9 +79,9 @@ def measure(run: Run, origin: dict[str, Any]) -> Measured:
         record["peak_memory_mb"] = round(peak_memory_mb())
         image = image_of(made)
         record |= _facts(image, inputs, config)
+        page = render(made, run.report) if run.report and isinstance(made, Result) else None
         if truth is not None:
             record |= _scores(image, inputs, truth)
-        page = render(made, run.report) if run.report and isinstance(made, Result) else None
     except CmsrError as error:
         return Measured({**record, "error": str(error)})
     except Exception as error:

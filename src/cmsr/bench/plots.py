@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cmsr.bench.records import Record
-from cmsr.bench.summary import Summary, mean_and_error, swept
+from cmsr.bench.summary import Summary, complete, mean_and_error, swept
 from cmsr.files.atomic import replacing
 
 _STYLE: Any = {
@@ -71,10 +71,13 @@ def sweep(path: Path, records: Sequence[Record], option: str) -> None:
     """Draw PSNR against an option: the mean over pairs and seeds, and each pair beside it.
 
     The bar is the standard error of the mean over seeds: the spread that another choice of seeds
-    would bring, with the pairs as they are.
+    would bring, with the pairs as they are. Pairs that lack a value are left out; nothing is drawn
+    where that leaves none.
     """
-    points = swept(records, option)
+    points = complete(swept(records, option))
     values = sorted(points)
+    if not all(points.values()):
+        return
     pairs = sorted({pair for at in points.values() for pair in at})
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(7.5, 3.4), layout="constrained")
@@ -94,6 +97,25 @@ def sweep(path: Path, records: Sequence[Record], option: str) -> None:
         right.legend(frameon=False)
         for axes in (left, right):
             axes.set_xlabel(option)
+        _save(figure, path)
+
+
+def curves(path: Path, folds: Sequence[Sequence[Sequence[float]]]) -> None:
+    """Draw how each fold's gain over bicubic on pairs that it has not seen grew with training.
+
+    ``folds`` holds points (step, training loss, PSNR, that of bicubic interpolation).
+    """
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(5, 3), layout="constrained")
+        axes = figure.add_subplot()
+        for index, points in enumerate(folds):
+            if points:
+                steps, _, psnr, plain = np.array(points).T
+                axes.plot(steps, psnr - plain, "o-", markersize=3, label=f"fold {index + 1}")
+        axes.axhline(0, color="0.6", linewidth=0.8)
+        axes.set_xlabel("step")
+        axes.set_ylabel("gain over bicubic, held-out pairs (dB)")
+        axes.legend(frameon=False)
         _save(figure, path)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -47,13 +48,26 @@ class Run:
             "method": [method.name, version, {**method.options, **self.variant.options}],
             "pair": self.case.content,
             "seed": self.seed if method.seeded else None,
-            "weights": None if self.weights is None else _hash_of(self.weights),
+            "weights": self.weights_hash,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
+    @property
+    def weights_hash(self) -> str | None:
+        """SHA-256 of the file of a trained method."""
+        if self.weights is None:
+            return None
+        return hashlib.sha256(self.weights.read_bytes()).hexdigest()
 
-def _hash_of(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    @property
+    def labels(self) -> Record:
+        """What its record is called by; another table may have other names for the same run."""
+        return {
+            "method": self.variant.label,
+            "dataset": self.case.dataset,
+            "pair": self.case.name,
+            "seed": self.seed,
+        }
 
 
 class Store:
@@ -83,13 +97,17 @@ class Store:
             record = json.loads((self.folder / f"{key}.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return record if isinstance(record, dict) else None
+        return record if isinstance(record, dict) and "error" in record else None
+
+    def of(self, runs: Iterable[Run]) -> list[Record]:
+        """Return the records of those runs that were begun, by the names that they have now."""
+        return [{**record, **run.labels} for run in runs if (record := self.record(run.key))]
 
     def done(self, key: str, *, page: bool = False) -> bool:
         """Tell whether a run was done, with its page; one that failed is to be tried again."""
         record = self.record(key)
         whole = not page or self.page(key).is_file()
-        return record is not None and record.get("error") is None and whole
+        return record is not None and record["error"] is None and whole
 
     def page(self, key: str) -> Path:
         """Return where the page on a run is, if it has one."""
@@ -100,7 +118,7 @@ class Store:
         try:
             with np.load(self.folder / f"{key}.npz", allow_pickle=False) as arrays:
                 return np.asarray(arrays["image"])
-        except (OSError, ValueError, KeyError):
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile):
             return None
 
     def put(

@@ -49,7 +49,7 @@ def run_all(runs: Sequence[Run], store: Store, workers: int, told: Told | None =
         while waiting or running:
             while waiting and len(running) < workers:
                 key, run = waiting.pop()
-                process = context.Process(target=_work, args=(run, store, origin))
+                process = context.Process(target=_work, args=(key, run, store, origin))
                 process.start()
                 running[process.sentinel] = key, run, process
             for ready in wait(list(running)):
@@ -72,15 +72,16 @@ def _context() -> multiprocessing.context.ForkServerContext:
     return context
 
 
-def _work(run: Run, store: Store, origin: dict[str, Any]) -> None:
-    """Do one run in this process, which ends with it."""
+def _work(key: str, run: Run, store: Store, origin: dict[str, Any]) -> None:
+    """Do one run in this process, which ends with it; keep it under the key it was asked for."""
     import torch
 
     from cmsr.bench.measure import measure
 
     torch.set_num_threads(1)
     with suppress(KeyboardInterrupt):
-        store.put(run.key, *measure(run, origin))
+        record, image, page = measure(run, origin)
+        store.put(key, {**record, "key": key}, image, page)
 
 
 def _result(

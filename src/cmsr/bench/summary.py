@@ -26,9 +26,11 @@ class Summary:
         seconds of one core, MB.
     worst : float
         Lowest gain of any run.
+    of_pairs : int
+        Pairs of the data set that any method was scored on.
     over_pairs, over_seeds : float
         Standard deviation of PSNR between pairs; and between seeds, in the quadratic mean over
-        pairs.
+        pairs; NaN where there was one.
     rank : float
         Mean place by PSNR among the methods that were scored on the pair; 1 is best.
     wins : int
@@ -52,6 +54,7 @@ class Summary:
     over_seeds: float
     rank: float
     wins: int
+    of_pairs: int
 
 
 def summaries(records: Sequence[Record]) -> list[Summary]:
@@ -59,20 +62,26 @@ def summaries(records: Sequence[Record]) -> list[Summary]:
     found = []
     for dataset in unique(record["dataset"] for record in records):
         ours = [record for record in records if record["dataset"] == dataset]
-        places = _places(ours)
+        places, scored = _places(ours), {r["pair"] for r in ours if r["scored"]}
         for method in unique(record["method"] for record in ours):
             rows = [record for record in ours if record["method"] == method]
             if any(record["scored"] for record in rows):
-                found.append(_summary(method, dataset, rows, places[method]))
+                found.append(_summary(method, dataset, rows, places[method], len(scored)))
     return found
 
 
 def by_pair(records: Iterable[Record], figure: str = "psnr") -> dict[str, dict[str, list[float]]]:
-    """Return a figure by method and pair, one value a seed; what was not scored is left out."""
+    """Return a figure by method and pair, one value a seed; what was not scored is left out.
+
+    The PSNR of an image that is the truth itself is infinite.
+    """
     table: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
-        if record["scored"] and record[figure] is not None:
-            table[record["method"]][record["pair"]].append(record[figure])
+        value = record[figure]
+        if figure == "psnr" and record["scored"] and record["rmse"] == 0:
+            value = math.inf
+        if record["scored"] and value is not None:
+            table[record["method"]][record["pair"]].append(value)
     return table
 
 
@@ -87,6 +96,15 @@ def swept(records: Sequence[Record], option: str) -> dict[float, dict[str, list[
     return found
 
 
+def complete(points: dict[float, dict[str, list[float]]]) -> dict[float, dict[str, list[float]]]:
+    """Keep of what `swept` returns the pairs that have every value, so that means compare."""
+    everywhere = set.intersection(*(set(pairs) for pairs in points.values())) if points else set()
+    return {
+        value: {pair: psnr for pair, psnr in pairs.items() if pair in everywhere}
+        for value, pairs in points.items()
+    }
+
+
 def mean_and_error(pairs: dict[str, list[float]]) -> tuple[float, float]:
     """Mean over pairs and seeds, and its standard error as seeds vary and pairs do not."""
     variances = [float(np.var(v, ddof=1)) / len(v) if len(v) > 1 else 0.0 for v in pairs.values()]
@@ -99,7 +117,9 @@ def unique(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _summary(method: str, dataset: str, rows: Sequence[Record], places: list[int]) -> Summary:
+def _summary(
+    method: str, dataset: str, rows: Sequence[Record], places: list[int], of_pairs: int
+) -> Summary:
     scored = [record for record in rows if record["scored"]]
     psnr = [values for pairs in by_pair(scored).values() for values in pairs.values()]
 
@@ -121,17 +141,25 @@ def _summary(method: str, dataset: str, rows: Sequence[Record], places: list[int
         seconds=mean("seconds"),
         memory=mean("peak_memory_mb"),
         worst=min((r["gain"] for r in scored if r["gain"] is not None), default=float("nan")),
-        over_pairs=float(np.std([np.mean(values) for values in psnr])) if psnr else float("nan"),
+        over_pairs=_deviation([float(np.mean(values)) for values in psnr]),
         over_seeds=_over_seeds(psnr),
         rank=float(np.mean(places)) if places else float("nan"),
         wins=places.count(1),
+        of_pairs=of_pairs,
     )
 
 
 def _over_seeds(psnr: Sequence[Sequence[float]]) -> float:
-    """Quadratic mean over pairs of the unbiased deviation over seeds; 0 with one seed."""
-    variances = [np.var(values, ddof=1) for values in psnr if len(values) > 1]
-    return float(np.sqrt(np.mean(variances))) if variances else 0.0
+    """Quadratic mean over pairs of the deviation over seeds; NaN with one seed."""
+    several = [_deviation(values) for values in psnr if len(values) > 1]
+    return float(np.sqrt(np.mean(np.square(several)))) if several else math.nan
+
+
+def _deviation(values: Sequence[float]) -> float:
+    """Unbiased standard deviation; NaN of a single value, and where one is infinite."""
+    if len(values) < 2 or not np.isfinite(values).all():
+        return math.nan
+    return float(np.std(values, ddof=1))
 
 
 def _places(records: Sequence[Record]) -> dict[str, list[int]]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from cmsr.bench.cases import Case
 from cmsr.config import Config
 from cmsr.degrade import resampler, shape_of
-from cmsr.errors import InputError
+from cmsr.errors import InputError, OptionError
 from cmsr.pair import Pair
 from cmsr.published.examples import turn
 
@@ -24,8 +24,10 @@ class Known:
 
     Attributes
     ----------
-    name, scene : str
-        For messages, and to recognise the pair by.
+    name : str
+        For messages.
+    scene : tuple of str
+        To recognise it by, see `Case.scene`.
     target : Tensor, shape (1, 1, h, w)
     guide : Tensor, shape (1, 3, scale · h, scale · w)
     truth : Tensor, shape (1, 1, scale · h, scale · w)
@@ -34,7 +36,7 @@ class Known:
     """
 
     name: str
-    scene: str
+    scene: tuple[str, ...]
     target: Tensor
     guide: Tensor
     truth: Tensor
@@ -47,11 +49,14 @@ class Known:
         Raises
         ------
         InputError
-            If it has no truth, guide or usable target, more than one channel, or another ratio.
+            If it has no truth without holes, no guide or usable target, more than one channel, or
+            another ratio.
         """
         inputs, truth = case.inputs(Config()), case.true_image()
         if truth is None or inputs.guide is None:
             raise InputError(f"{case.label}: training needs a guide and a truth")
+        if not truth.valid.all():
+            raise InputError(f"{case.label}: training needs a truth without holes")
         pair = Pair.of(inputs.target, inputs.guide)
         if len(truth.data) != 1 or pair.target.shape[1] != 1 or pair.blank:
             raise InputError(f"{case.label}: training needs a target of one channel, not constant")
@@ -100,6 +105,23 @@ def batch(
     return torch.cat(targets), torch.cat(guides), torch.cat(truths)
 
 
-def fold_of(index: int, count: int, folds: int) -> int:
-    """Return which fold tests the pair at ``index`` of ``count``: neighbours stay together."""
-    return index * folds // count
+def folded(known: Sequence[Known], folds: int) -> list[list[Known]]:
+    """Deal pairs to folds: neighbours stay together, and so do all that show one scene.
+
+    Raises
+    ------
+    OptionError
+        If there are fewer scenes than folds.
+    """
+    scenes: list[list[Known]] = []
+    for pair in known:
+        same = [group for group in scenes if any(set(pair.scene) & set(k.scene) for k in group)]
+        joined = [k for group in same for k in group]
+        scenes = [group for group in scenes if group not in same]
+        scenes.append([*joined, pair])
+    if len(scenes) < folds:
+        raise OptionError(f"folds is {folds}; these pairs show {len(scenes)} scenes only")
+    dealt: list[list[Known]] = [[] for _ in range(folds)]
+    for index, group in enumerate(scenes):
+        dealt[index * folds // len(scenes)] += group
+    return dealt

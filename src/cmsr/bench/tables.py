@@ -11,6 +11,7 @@ from cmsr.bench.records import Record
 from cmsr.bench.summary import (
     Summary,
     by_pair,
+    complete,
     mean_and_error,
     summaries,
     swept,
@@ -37,7 +38,7 @@ def report(records: Sequence[Record]) -> str:
 
 
 def means(found: Sequence[Summary]) -> str:
-    """Return a row for each method, best first.
+    """Return a row for each method, best first, those that miss pairs last.
 
     PSNR is the mean ± the standard deviation between pairs / between seeds; gain is over bicubic
     interpolation, ``worst`` its least value; consistency the RMS by which the result, reduced
@@ -45,8 +46,9 @@ def means(found: Sequence[Summary]) -> str:
     """
     rows = [
         (
-            f"`{s.method}`",
-            f"{s.psnr:.2f} ± {s.over_pairs:.2f} / {s.over_seeds:.2f}",
+            f"`{s.method}`"
+            + ("" if s.pairs == s.of_pairs else f", {s.pairs} of {s.of_pairs} pairs"),
+            f"{s.psnr:.2f} ± {_short(s.over_pairs, '.2f')} / {_short(s.over_seeds, '.2f')}",
             f"{s.gain:+.2f}",
             f"{s.worst:+.2f}",
             f"{s.ssim:.4f}",
@@ -57,7 +59,7 @@ def means(found: Sequence[Summary]) -> str:
             _short(s.seconds),
             f"{s.memory:.0f}",
         )
-        for s in sorted(found, key=lambda s: -s.psnr)
+        for s in sorted(found, key=lambda s: (-s.pairs, -s.psnr))
     ]
     return _table(_HEAD, rows)
 
@@ -80,8 +82,13 @@ def per_pair(records: Sequence[Record]) -> str:
 
 
 def findings(records: Sequence[Record]) -> str:
-    """Say of a sweep of p which value is best, and whether any below one half beats none at all."""
-    points = swept(records, "p")
+    """Say of a sweep of p which value is best, and whether any below one half beats none at all.
+
+    Pairs that lack a value count for none.
+    """
+    points = complete(swept(records, "p"))
+    if not any(points.values()):
+        return "No pair was scored at every value of p.\n"
     values = sorted(points)
     rows = [(f"{p:g}", *(f"{x:.3f}" for x in mean_and_error(points[p]))) for p in values]
     lines = [_table(("p", "PSNR (dB)", "standard error"), rows)]
@@ -121,7 +128,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows)) + "\n"
 
 
-def _short(value: float) -> str:
+def _short(value: float, form: str = ".3g") -> str:
     if math.isnan(value):
         return "–"
-    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+    return f"{value:{form}}" if value < 1000 else f"{value:.0f}"

@@ -10,14 +10,15 @@ import numpy as np
 import torch
 from torch import nn
 
+from cmsr.bench import plots
 from cmsr.bench.cases import Case, read_cases
 from cmsr.bench.learners import RECIPES, Learner
 from cmsr.bench.provenance import commit, machine, versions
-from cmsr.bench.supervised import Known, batch, fold_of
+from cmsr.bench.supervised import Known, batch, folded
 from cmsr.bench.weights_file import Weights
 from cmsr.config import Config
 from cmsr.degrade import resampler, shape_of
-from cmsr.errors import InputError, OptionError
+from cmsr.errors import InputError, OptionError, OutputError
 from cmsr.files import io
 from cmsr.published.train import Progress
 
@@ -39,7 +40,7 @@ class Training:
     table : Path
         PAIRS.csv; every pair needs a guide and a truth.
     out : Path
-        The weight file; one that is unfinished is gone on with.
+        The weight file; one that is unfinished is gone on with. The plot has its name and .svg.
     datasets : sequence of str
         Which to keep of the table; empty for all.
     folds : int
@@ -60,7 +61,7 @@ class Training:
     seed: int = 0
 
     def run(self, progress: Progress | None = None) -> Weights:
-        """Train every fold and write it as it grows.
+        """Train every fold; write it, and a plot of the validation beside it, as it grows.
 
         The weights of the last step are kept, whatever the validation says: the curve is for
         people, no choice is made by it.
@@ -79,6 +80,8 @@ class Training:
             )
         io.check_output(self.out, inputs=[self.table], overwrite=True)
         scale = _scale_of(cases)
+        if not self.out.exists() and self._plot.exists():
+            raise OutputError(f"{self._plot}: exists; the validation is drawn there, remove it")
         known = [Known.of(case, scale) for case in cases]
         weights = self._begun(known, scale)
         torch.set_flush_denormal(True)
@@ -86,11 +89,14 @@ class Training:
             self._train(fold, known, weights, progress)
         return weights
 
+    @property
+    def _plot(self) -> Path:
+        return self.out.with_suffix(".svg")
+
     def _begun(self, known: Sequence[Known], scale: int) -> Weights:
         """Return what the file holds of this training, or an empty one."""
-        held_out: list[list[str]] = [[] for _ in range(self.folds)]
-        for index, pair in enumerate(known):
-            held_out[fold_of(index, len(known), self.folds)].append(pair.scene)
+        dealt = folded(known, self.folds)
+        held_out = [list(dict.fromkeys(h for k in held for h in k.scene)) for held in dealt]
         steps = self.steps or RECIPES[self.method].steps
         fresh = Weights(self.method, scale, self.seed, steps, self.folds, held_out)
         fresh.curves, fresh.done = [[] for _ in held_out], [0] * self.folds
@@ -109,8 +115,9 @@ class Training:
     def _train(
         self, fold: int, known: Sequence[Known], weights: Weights, progress: Progress | None
     ) -> None:
-        held = [k for k in known if k.scene in weights.held_out[fold]]
-        seen = [k for k in known if k.scene not in weights.held_out[fold]]
+        hashes = set(weights.held_out[fold])
+        held = [k for k in known if not hashes.isdisjoint(k.scene)]
+        seen = [k for k in known if hashes.isdisjoint(k.scene)]
         recipe, steps = RECIPES[self.method], weights.steps
         learner, first = Learner(recipe, weights.scale, self.seed), weights.done[fold]
         if first == steps:
@@ -132,6 +139,7 @@ class Training:
                 weights.done[fold] = done
                 weights.replace_fold(fold, learner.state(finished=done == steps))
                 weights.write(self.out)
+                plots.curves(self._plot, weights.curves)
                 losses.clear()
 
 

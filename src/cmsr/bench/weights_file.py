@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -18,6 +19,8 @@ _KEY = "cmsr-bench"
 _LARGEST = 2**30
 """Largest file read, in bytes."""
 
+_LARGEST_SCALE = 64
+
 
 @dataclass
 class Weights:
@@ -31,7 +34,7 @@ class Weights:
     seed, steps, folds : int
         How they were trained.
     held_out : list of lists of str
-        For each fold, the scenes (`Case.scene`) that its network has not seen.
+        For each fold, hashes (`Case.scene`) of what its network alone has not seen.
     curves : list of lists
         For each fold, points (step, training loss, PSNR on the held-out pairs, that of bicubic
         interpolation).
@@ -69,12 +72,19 @@ class Weights:
         kept = {k: v for k, v in self.tensors.items() if not k.startswith(f"{fold}/")}
         self.tensors = kept | {f"{fold}/{k}": v for k, v in tensors.items()}
 
-    def unseen_by(self, scene: str) -> int:
-        """Return the fold whose network has not seen a scene.
+    def unseen_by(self, scene: Sequence[str]) -> int:
+        """Return the fold whose network has seen nothing of a scene (`Case.scene`).
 
         A scene that no fold held out was in no training at all: the first is as good as any.
+
+        Raises
+        ------
+        InputError
+            If parts of it were held out by different folds, so that every network knows some.
         """
-        held = [fold for fold, scenes in enumerate(self.held_out) if scene in scenes]
+        held = [fold for fold, known in enumerate(self.held_out) if {*scene} & {*known}]
+        if len(held) > 1:
+            raise InputError("every fold of the weights has seen a part of this scene")
         return held[0] if held else 0
 
     def write(self, path: Path) -> None:
@@ -105,6 +115,9 @@ class Weights:
             with safe_open(path, framework="pt") as file:
                 facts = json.loads((file.metadata() or {})[_KEY])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return cls(**facts, tensors=tensors)
+            found = cls(**facts, tensors=tensors)
+            if not 2 <= found.scale <= _LARGEST_SCALE:
+                raise ValueError(found.scale)
+            return found
         except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
             raise InputError(f"{path}: is no weight file of `cmsr bench train`") from error
