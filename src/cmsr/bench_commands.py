@@ -97,8 +97,8 @@ class BenchTrain:
     """PAIRS.csv; every pair needs a guide and a truth."""
 
     out: Out
-    """The weights (.safetensors); an unfinished file is gone on with. How the gain on held-out pairs
-    grew is drawn beside it, as .svg."""
+    """The weights (.safetensors); an unfinished file is gone on with. How the gain on held-out
+    pairs grew is drawn beside it, as .svg."""
 
     dataset: tuple[str, ...] = ()
     """Data sets of the table to keep."""
