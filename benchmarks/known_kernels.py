@@ -22,11 +22,11 @@ import numpy as np
 
 import cmsr
 from cmsr.bench.cases import read_cases
+from cmsr.camera.imaging import imaging_of
 from cmsr.config import Config
 from cmsr.degrade import weights
 from cmsr.files.inputs import read_pair
 from cmsr.files.raster import from_array
-from cmsr.imaging import imaging_of
 from cmsr.metrics import evaluate
 from cmsr.pair import Pair
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 import cmsr
+from cmsr.camera.imaging import Imaging
 from cmsr.closed_form import solve
 from cmsr.config import Config
 from cmsr.degrade import project, resampler
 from cmsr.files import io
-from cmsr.imaging import Imaging
 from cmsr.local_linear import blur, estimate, smooth, whiten
 from cmsr.pair import Pair
 from cmsr.priors.guided import EdgeVariation, GuidedFilter, box_mean

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 import cmsr
+from cmsr.camera.kernel_file import read_kernel
 from cmsr.cli import main
 from cmsr.degrade import ResamplerSum, resampler
 from cmsr.errors import InputError, OptionError
 from cmsr.files import io
-from cmsr.kernel_file import read_kernel
 from cmsr.point_spread import MAX_SIDE, PointSpread
 from tests.conftest import SyntheticPair
 

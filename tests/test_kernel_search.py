@@ -5,9 +5,9 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
+from cmsr.camera.kernel_search import STANDARD, find_kernel
 from cmsr.degrade import weights
 from cmsr.files import io
-from cmsr.kernel_search import STANDARD, find_kernel
 
 HIGH, LOW, RATIO = (256, 320), (64, 80), (4.0, 4.0)
 NAMES = ("bicubic", "bicubic-plain", "bilinear", "bilinear-plain", "box", "nearest",

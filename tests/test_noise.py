@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cmsr
+from cmsr.camera.noise import noise_level
 from cmsr.degrade import resampler
 from cmsr.files import io
-from cmsr.noise import noise_level
 from tests.conftest import SyntheticPair, render_pair, smooth_field
 
 SHAPE = (64, 80)

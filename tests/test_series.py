@@ -69,7 +69,7 @@ def nothing_anew(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("searched anew")
 
     monkeypatch.setattr(alignment, "search", refuse)
-    monkeypatch.setattr("cmsr.imaging.find_kernel", refuse)
+    monkeypatch.setattr("cmsr.camera.imaging.find_kernel", refuse)
 
 
 @pytest.mark.parametrize("aside", [0, ASIDE])

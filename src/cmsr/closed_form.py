@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from cmsr.camera.imaging import Imaging
 from cmsr.config import Config
-from cmsr.imaging import Imaging
 from cmsr.local_linear import whiten
 from cmsr.measurement import Measurement, measurements
 from cmsr.pair import Pair

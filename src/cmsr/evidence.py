@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from cmsr.camera.imaging import Imaging
 from cmsr.degrade import Kernel, resampler, shape_of
 from cmsr.files.raster import Raster
-from cmsr.imaging import Imaging
 from cmsr.pair import Pair
 from cmsr.solution import Solution
 from cmsr.warps.alignment import Alignment

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from cmsr.camera.imaging import Imaging
 from cmsr.degrade import CONSISTENCY, Resampler, project, resampler, shape_of
-from cmsr.imaging import Imaging
 from cmsr.local_linear import estimate, witnessed
 from cmsr.pair import Pair
 from cmsr.priors.sparse import Schedule, denoise

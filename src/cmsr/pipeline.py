@@ -12,12 +12,12 @@ import numpy.typing as npt
 import torch
 
 from cmsr import closed_form, series
+from cmsr.camera.imaging import Imaging, imaging_of, named_kernel
 from cmsr.config import Config
 from cmsr.degrade import Kernel
 from cmsr.errors import OptionError
 from cmsr.evidence import Evidence, picture
 from cmsr.files.inputs import Source, check_size, read_pair, read_segments
-from cmsr.imaging import Imaging, imaging_of, named_kernel
 from cmsr.pair import Pair
 from cmsr.parallel import no_denormals
 from cmsr.published import two_branch

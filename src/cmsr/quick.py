@@ -14,8 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from cmsr.camera.imaging import Imaging
 from cmsr.degrade import resampler
-from cmsr.imaging import Imaging
 from cmsr.local_linear import detail_of, level_of, mixing_of, uncorrelated
 from cmsr.measurement import Level, Measurement, measurements
 from cmsr.pair import Pair

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from cmsr import closed_form
+from cmsr.camera.imaging import imaging_of, named_kernel
 from cmsr.config import Config
 from cmsr.degrade import Shape, shape_of
 from cmsr.errors import InputError
 from cmsr.files import io
 from cmsr.files.inputs import Source, read_pair, read_segments
 from cmsr.files.raster import fitted
-from cmsr.imaging import imaging_of, named_kernel
 from cmsr.pair import Pair
 from cmsr.pictures import Rgb, colour, enlarge
 from cmsr.segment_map import draw_segments

@@ -19,11 +19,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from cmsr.camera.imaging import Imaging, named_kernel
 from cmsr.closed_form import FILTER_ROUNDS, Judge, Solved, held_out_rounds, joined
 from cmsr.config import Config
 from cmsr.degrade import Kernel, shape_of
 from cmsr.errors import CmsrError
-from cmsr.imaging import Imaging, named_kernel
 from cmsr.measurement import Measurement, measurements
 from cmsr.pair import Pair
 from cmsr.solution import Solution

@@ -21,6 +21,7 @@ from rasterio.windows import Window
 from torch import Tensor
 
 from cmsr import quick
+from cmsr.camera.imaging import Imaging, imaging_of, named_kernel
 from cmsr.closed_form import aligned
 from cmsr.config import Config
 from cmsr.degrade import resampler
@@ -30,7 +31,6 @@ from cmsr.files.atomic import replacing
 from cmsr.files.inputs import Source, gigabytes, read_guide
 from cmsr.files.raster import Raster
 from cmsr.files.raster_io import Grid
-from cmsr.imaging import Imaging, imaging_of, named_kernel
 from cmsr.pair import Pair, guide_span, guide_tensor
 from cmsr.parallel import no_denormals, together
 from cmsr.published.train import Progress

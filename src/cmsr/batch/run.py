@@ -128,8 +128,8 @@ def _begun(total: int, planned: Plan, journal: Journal, watch: Watch) -> Tally:
 
 def _checked(config: Config) -> Config:
     """Find out before any work what is wrong with the options; name files as workers can."""
-    from cmsr.imaging import named_kernel
-    from cmsr.kernel_file import is_kernel_file
+    from cmsr.camera.imaging import named_kernel
+    from cmsr.camera.kernel_file import is_kernel_file
 
     named_kernel(config.kernel)
     if is_kernel_file(config.kernel):

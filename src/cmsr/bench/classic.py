@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cmsr.camera.imaging import imaging_of, named_kernel
 from cmsr.config import Config
 from cmsr.degrade import Resampler, back_project, resampler, shape_of
 from cmsr.files.raster import Raster, fill_holes, fitted
-from cmsr.imaging import imaging_of, named_kernel
 from cmsr.pair import Pair
 from cmsr.priors.guided import GuidedFilter
 from cmsr.priors.sparse import total_variation

@@ -11,10 +11,10 @@ from cmsr.bench.cases import Case
 from cmsr.bench.classic import bicubic
 from cmsr.bench.records import Record, Run, Store
 from cmsr.bench.summary import summaries, unique
+from cmsr.camera.imaging import imaging_of, named_kernel
 from cmsr.config import Config
 from cmsr.errors import CmsrError
 from cmsr.files.atomic import replacing
-from cmsr.imaging import imaging_of, named_kernel
 from cmsr.pair import Pair
 
 PICTURES = "pictures"

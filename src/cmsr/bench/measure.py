@@ -16,12 +16,12 @@ from cmsr.bench.learned import upscaler
 from cmsr.bench.methods import Image, image_of
 from cmsr.bench.provenance import versions
 from cmsr.bench.records import Record, Run
+from cmsr.camera.imaging import imaging_of, named_kernel
 from cmsr.config import Config
 from cmsr.degrade import resampler
 from cmsr.errors import CmsrError, InputError
 from cmsr.files.inputs import Inputs
 from cmsr.files.raster import Raster, from_array
-from cmsr.imaging import imaging_of, named_kernel
 from cmsr.metrics import evaluate
 from cmsr.pair import Pair
 from cmsr.pipeline import Result

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from cmsr.bench import classic
 from cmsr.bench.pixtransform import ITERATIONS, pixtransform
+from cmsr.camera.imaging import imaging_of, named_kernel
 from cmsr.config import Config
 from cmsr.errors import InputError
 from cmsr.files.inputs import Inputs
-from cmsr.imaging import imaging_of, named_kernel
 from cmsr.pair import Pair
 from cmsr.pipeline import Result, upscale
 from cmsr.published import two_branch

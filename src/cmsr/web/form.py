@@ -10,9 +10,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import gradio as gr
 from docstring_parser import parse_from_object
 
+from cmsr.camera.kernel_file import is_kernel_file
 from cmsr.config import PRESETS, Config
 from cmsr.errors import OptionError
-from cmsr.kernel_file import is_kernel_file
 
 FIRST = ("preset", "seed", "kernel", "align", "ratio")
 """Options shown at once; the others wait behind a heading."""

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cmsr.camera.imaging import imaging_of, named_kernel
 from cmsr.config import Config
 from cmsr.demo.scene import render
 from cmsr.errors import CmsrError
 from cmsr.files import inputs, io
 from cmsr.files.raster import Raster
-from cmsr.imaging import imaging_of, named_kernel
 from cmsr.job import Job
 from cmsr.pair import Pair
 from cmsr.published.train import Progress

@@ -24,9 +24,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from cmsr.camera.kernel_from_guide import (
+    TOP_LEFT,
+    UNEVEN,
+    Blocks,
+    Offset,
+    Placement,
+    standard_errors,
+)
+from cmsr.camera.kernel_from_target import Edges, Spectra, transfer
 from cmsr.degrade import PHASES, weights
-from cmsr.kernel_from_guide import TOP_LEFT, UNEVEN, Blocks, Offset, Placement, standard_errors
-from cmsr.kernel_from_target import Edges, Spectra, transfer
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cmsr.compression import compression_error
+from cmsr.camera.compression import compression_error
+from cmsr.camera.kernel_file import is_kernel_file, read_kernel
+from cmsr.camera.kernel_search import STANDARD, Finding, find_kernel
+from cmsr.camera.noise import noise_level
 from cmsr.degrade import Kernel, check_kernel, resampler, shape_of
-from cmsr.kernel_file import is_kernel_file, read_kernel
-from cmsr.kernel_search import STANDARD, Finding, find_kernel
-from cmsr.noise import noise_level
 from cmsr.pair import Pair
 
 WHITE_SHARE = 0.7

@@ -1,0 +1,1 @@
+"""What the camera did to the scene before anyone saw it: its kernel, its noise, its compression."""
