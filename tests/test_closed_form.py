@@ -8,15 +8,15 @@ import torch
 
 import cmsr
 from cmsr.camera.imaging import Imaging
-from cmsr.closed_form import solve
 from cmsr.config import Config
+from cmsr.default.closed_form import solve
+from cmsr.default.local_linear import blur, estimate, smooth, whiten
+from cmsr.default.trust import hide, image_trust, region_weights
 from cmsr.degrade import project, resampler
 from cmsr.files import io
-from cmsr.local_linear import blur, estimate, smooth, whiten
 from cmsr.pair import Pair
 from cmsr.priors.guided import EdgeVariation, GuidedFilter, box_mean
 from cmsr.priors.sparse import divergence, gradient_x, gradient_y, threshold_blocks, total_variation
-from cmsr.trust import hide, image_trust, region_weights
 from cmsr.warps.refine import refine
 from cmsr.warps.warp import Affine, displacement, identity_grid, sample
 from tests.conftest import SyntheticPair, render_pair, smooth_field

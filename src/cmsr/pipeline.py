@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cmsr import closed_form, series
+from cmsr import series
 from cmsr.camera.imaging import Imaging, imaging_of, named_kernel
 from cmsr.config import Config
+from cmsr.default import closed_form
 from cmsr.degrade import Kernel
 from cmsr.errors import OptionError
 from cmsr.evidence import Evidence, picture

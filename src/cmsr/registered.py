@@ -12,9 +12,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from cmsr import closed_form
 from cmsr.camera.imaging import imaging_of, named_kernel
 from cmsr.config import Config
+from cmsr.default import closed_form
 from cmsr.degrade import Shape, shape_of
 from cmsr.errors import InputError
 from cmsr.files import io

@@ -20,15 +20,15 @@ import torch
 import torch.nn.functional as F
 
 from cmsr.camera.imaging import Imaging, named_kernel
-from cmsr.closed_form import FILTER_ROUNDS, Judge, Solved, held_out_rounds, joined
 from cmsr.config import Config
+from cmsr.default.closed_form import FILTER_ROUNDS, Judge, Solved, held_out_rounds, joined
+from cmsr.default.measurement import Measurement, measurements
+from cmsr.default.trial import Trial, alone
+from cmsr.default.trust import LEAST_TRUST, Finding
 from cmsr.degrade import Kernel, shape_of
 from cmsr.errors import CmsrError
-from cmsr.measurement import Measurement, measurements
 from cmsr.pair import Pair
 from cmsr.solution import Solution
-from cmsr.trial import Trial, alone
-from cmsr.trust import LEAST_TRUST, Finding
 from cmsr.warps.alignment import LEAST_GAIN_DB
 from cmsr.warps.follow import Place, follow, nudged
 

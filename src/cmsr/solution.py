@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from cmsr.trust import Finding
+from cmsr.default.trust import Finding
 from cmsr.warps.alignment import Alignment
 
 

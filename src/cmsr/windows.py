@@ -20,10 +20,12 @@ import torch
 from rasterio.windows import Window
 from torch import Tensor
 
-from cmsr import quick
 from cmsr.camera.imaging import Imaging, imaging_of, named_kernel
-from cmsr.closed_form import aligned
 from cmsr.config import Config
+from cmsr.default import quick
+from cmsr.default.closed_form import aligned
+from cmsr.default.trial import FINENESS
+from cmsr.default.trust import hide
 from cmsr.degrade import resampler
 from cmsr.errors import OptionError, OutputError
 from cmsr.files import io, raster_output
@@ -35,8 +37,6 @@ from cmsr.pair import Pair, guide_span, guide_tensor
 from cmsr.parallel import no_denormals, together
 from cmsr.published.train import Progress
 from cmsr.tiles import Box, Plan, Strip, Tile
-from cmsr.trial import FINENESS
-from cmsr.trust import hide
 from cmsr.warps.alignment import Alignment
 from cmsr.warps.warp import Size, sample
 

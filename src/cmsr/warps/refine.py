@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from cmsr.default.local_linear import energy, whiten
 from cmsr.degrade import Resampler, shape_of
-from cmsr.local_linear import energy, whiten
 from cmsr.warps.freeform import FreeForm
 from cmsr.warps.similarity import descend
 from cmsr.warps.warp import Size, identity_grid, sample

@@ -14,13 +14,21 @@ from functools import partial as bound
 import torch
 from torch import Tensor
 
+from cmsr.default.local_linear import whiten
+from cmsr.default.measurement import Measurement
+from cmsr.default.trust import (
+    DECOY,
+    Finding,
+    error_db,
+    hide,
+    image_trust,
+    mixture_trust,
+    region_weights,
+)
 from cmsr.degrade import Resampler, Shape, resampler, shape_of
-from cmsr.local_linear import whiten
-from cmsr.measurement import Measurement
 from cmsr.parallel import together
 from cmsr.priors.guided import EdgeVariation, GuidedFilter
 from cmsr.priors.sparse import Schedule
-from cmsr.trust import DECOY, Finding, error_db, hide, image_trust, mixture_trust, region_weights
 
 GUIDE_FREE = bound(Schedule, first=0.3, last=0.02, variation=0.004, power=0.5)
 STEP_CONTRAST = 0.06

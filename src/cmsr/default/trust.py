@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cmsr.local_linear import blur
+from cmsr.default.local_linear import blur
 
 HELD_OUT = 0.2
 """Share of the measured pixels that is hidden."""
@@ -53,7 +53,7 @@ class Finding(NamedTuple):
         By how many dB better hidden pixels are predicted with the guide than without, and with a
         guide displaced on purpose.
     straightness : float
-        `cmsr.measurement.Measurement.straightness`.
+        `cmsr.default.measurement.Measurement.straightness`.
     """
 
     gain: float

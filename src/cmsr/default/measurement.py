@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from cmsr.camera.imaging import Imaging
+from cmsr.default.local_linear import estimate, witnessed
 from cmsr.degrade import CONSISTENCY, Resampler, project, resampler, shape_of
-from cmsr.local_linear import estimate, witnessed
 from cmsr.pair import Pair
 from cmsr.priors.sparse import Schedule, denoise
 from cmsr.priors.wedgelets import Wedgelets

@@ -15,13 +15,9 @@ import torch
 from torch import Tensor
 
 from cmsr.camera.imaging import Imaging
-from cmsr.degrade import resampler
-from cmsr.local_linear import detail_of, level_of, mixing_of, uncorrelated
-from cmsr.measurement import Level, Measurement, measurements
-from cmsr.pair import Pair
-from cmsr.priors.guided import GuidedFilter
-from cmsr.priors.sparse import total_variation
-from cmsr.trust import (
+from cmsr.default.local_linear import detail_of, level_of, mixing_of, uncorrelated
+from cmsr.default.measurement import Level, Measurement, measurements
+from cmsr.default.trust import (
     DECOY,
     LEAST_TRUST,
     error_db,
@@ -29,6 +25,10 @@ from cmsr.trust import (
     mixture_trust,
     region_weights,
 )
+from cmsr.degrade import resampler
+from cmsr.pair import Pair
+from cmsr.priors.guided import GuidedFilter
+from cmsr.priors.sparse import total_variation
 
 VARIATIONS = (0.016, 0.013, 0.01, 0.007, 0.004)
 """Weights of total variation, round by round, in units of the data."""

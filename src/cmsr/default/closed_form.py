@@ -10,13 +10,13 @@ from torch import Tensor
 
 from cmsr.camera.imaging import Imaging
 from cmsr.config import Config
-from cmsr.local_linear import whiten
-from cmsr.measurement import Measurement, measurements
+from cmsr.default.local_linear import whiten
+from cmsr.default.measurement import Measurement, measurements
+from cmsr.default.trial import Trial, alone, coarsened, with_hidden
+from cmsr.default.trust import LEAST_TRUST, Finding, error_db
 from cmsr.pair import Pair
 from cmsr.parallel import both
 from cmsr.solution import Solution
-from cmsr.trial import Trial, alone, coarsened, with_hidden
-from cmsr.trust import LEAST_TRUST, Finding, error_db
 from cmsr.warps.alignment import Alignment, Tear, align
 from cmsr.warps.refine import refine
 from cmsr.warps.superpixels import superpixels
