@@ -12,9 +12,11 @@ import pytest
 from cmsr.bench import results
 from cmsr.bench.cases import read_cases
 from cmsr.bench.comparison import Comparison
-from cmsr.bench.records import Record, Store
+from cmsr.bench.records import Record, Run, Store
+from cmsr.bench.runner import _result
 from cmsr.bench.supervised import Known, folded
 from cmsr.bench.training import Training
+from cmsr.bench.variants import Variant
 from cmsr.bench.weights_file import Weights
 from cmsr.cli import _parse, main
 from cmsr.errors import InputError, OptionError
@@ -145,6 +147,20 @@ def test_a_torn_record_is_none(tmp_path: Path) -> None:
     assert not store.done("a")
     assert store.record("b") is None
     assert store.image("b") is None
+
+
+def test_a_process_that_dies_leaves_what_was_done(table: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path / "records")
+    new, old = (
+        Run(Variant.of("bicubic"), case, 0) for case in read_cases(table, [], ["one", "two"])
+    )
+    good = {"error": None, "psnr": 30.0}
+    store.put(old.key, good)
+    for one in (new, old):
+        told = _result(store, one.key, one, -9, {"commit": None, "machine": {}})
+        assert "killed by signal 9" in told["error"]
+    assert "killed by signal 9" in store.record(new.key)["error"]  # type: ignore[index]
+    assert store.record(old.key) == good
 
 
 def test_training_goes_on_to_the_same_weights_and_tests_what_it_has_not_seen(

@@ -87,13 +87,18 @@ def _work(key: str, run: Run, store: Store, origin: dict[str, Any]) -> None:
 def _result(
     store: Store, key: str, run: Run, exit_code: int | None, origin: dict[str, Any]
 ) -> Record:
-    """Return the record that a process left; where it died, one that says so."""
+    """Return the record that a process left; where it died, one that says so.
+
+    What an earlier process has left in the store stays there.
+    """
     from cmsr.bench.measure import blank_record
 
     record = store.record(key)
     if exit_code == 0 and record is not None:
         return record
+    done = store.done(key)
     cause = f"killed by signal {-exit_code}" if exit_code and exit_code < 0 else f"code {exit_code}"
     record = {**blank_record(run, origin), "error": f"the process ended without a result ({cause})"}
-    store.put(key, record)
+    if not done:
+        store.put(key, record)
     return record
