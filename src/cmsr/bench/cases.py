@@ -70,13 +70,14 @@ class Case:
         return replace(config, ratio=self.scale)
 
     def inputs(self, config: Config) -> Inputs:
-        """Read target and guide, as `cmsr.upscale` would with options that are `adapted`.
+        """Read target and guide, as `cmsr.upscale` would.
 
         Raises
         ------
         InputError
             If one cannot be read.
         """
+        config = self.adapted(config)
         if self.target is not None:
             return read_pair(self.target, self.guide, config)
         truth = self.true_image()

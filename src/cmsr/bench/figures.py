@@ -97,7 +97,7 @@ def _strip(case: Case, runs: Sequence[Run], store: Store) -> crops.Strip | None:
         if run.case is case and store.done(run.key):
             shown.setdefault(run.variant.label, run)
     try:
-        inputs, truth = case.inputs(case.adapted(Config())), case.true_image()
+        inputs, truth = case.inputs(Config()), case.true_image()
     except CmsrError:
         return None
     images = []

@@ -77,10 +77,11 @@ def by_pair(records: Iterable[Record], figure: str = "psnr") -> dict[str, dict[s
     """
     table: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
-        value = record[figure]
-        if figure == "psnr" and record["scored"] and record["rmse"] == 0:
-            value = math.inf
-        if record["scored"] and value is not None:
+        if not record["scored"]:
+            continue
+        exact = figure == "psnr" and record["rmse"] == 0
+        value = math.inf if exact else record[figure]
+        if value is not None:
             table[record["method"]][record["pair"]].append(value)
     return table
 

@@ -115,10 +115,13 @@ def folded(known: Sequence[Known], folds: int) -> list[list[Known]]:
     """
     scenes: list[list[Known]] = []
     for pair in known:
-        same = [group for group in scenes if any(set(pair.scene) & set(k.scene) for k in group)]
-        joined = [k for group in same for k in group]
-        scenes = [group for group in scenes if group not in same]
-        scenes.append([*joined, pair])
+        joined, others = [pair], list[list[Known]]()
+        for group in scenes:
+            if any({*pair.scene} & {*k.scene} for k in group):
+                joined = [*group, *joined]
+            else:
+                others.append(group)
+        scenes = [*others, joined]
     if len(scenes) < folds:
         raise OptionError(f"folds is {folds}; these pairs show {len(scenes)} scenes only")
     dealt: list[list[Known]] = [[] for _ in range(folds)]
