@@ -21,14 +21,14 @@ from typing import NamedTuple
 import numpy as np
 
 import cmsr
-from cmsr.bench.cases import read_cases
-from cmsr.camera.imaging import imaging_of
 from cmsr.config import Config
-from cmsr.degrade import weights
-from cmsr.files.inputs import read_pair
-from cmsr.files.raster import from_array
+from cmsr.io.inputs import read_pair
+from cmsr.io.raster import from_array
 from cmsr.metrics import evaluate
+from cmsr.operators.resampling import weights
 from cmsr.pair import Pair
+from cmsr.sensor.imaging import imaging_of
+from cmsr_bench.cases import read_cases
 
 KERNELS = (
     "bicubic", "bicubic-plain", "bilinear", "bilinear-plain", "box", "nearest",

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 
 import cmsr
-from cmsr.files import io
-from cmsr.warps.cpab import Cpab
-from cmsr.warps.warp import (
+from cmsr.io import image_files
+from cmsr.registration.cpab import Cpab
+from cmsr.registration.transforms import (
     Affine,
     Motion,
     Size,
@@ -93,7 +93,7 @@ def pairs(table: Path, dataset: str) -> list[tuple[str, np.ndarray, np.ndarray, 
     """Read name, target, guide (H, W, 3) and truth of one data set."""
     with table.open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["dataset"] == dataset]
-    read = lambda row, key: io.read(table.parent / row[key]).data  # noqa: E731
+    read = lambda row, key: image_files.read(table.parent / row[key]).data  # noqa: E731
     return [
         (row["name"], read(row, "target")[0], np.moveaxis(read(row, "guide"), 0, -1),
          read(row, "truth")[0])

@@ -15,21 +15,21 @@ from pathlib import Path
 import numpy as np
 from known_warps import MOTIONS, moved_guide
 
-from cmsr.bench.cases import Case, read_cases
-from cmsr.files import io
+from cmsr.io import image_files
+from cmsr_bench.cases import Case, read_cases
 
 
 def rows(case: Case, seeds: int, out: Path) -> list[list[object]]:
     """Write the moved guides of one pair, and return what the table says of them."""
     if case.target is None or case.guide is None or case.truth is None:
         raise SystemExit(f"{case.label}: needs a target, a guide and a truth")
-    guide = np.moveaxis(io.read(case.guide).data, 0, -1)
+    guide = np.moveaxis(image_files.read(case.guide).data, 0, -1)
     found: list[list[object]] = []
     for kind, motion in MOTIONS.items():
         for seed in range(seeds):
             name = f"{case.name}_{seed}"
             path = out / f"{kind}_{name}.png"
-            io.write(path, moved_guide(guide, motion(seed, guide.shape[:2])))
+            image_files.write(path, moved_guide(guide, motion(seed, guide.shape[:2])))
             files = (case.target.resolve(), path.name, case.truth.resolve())
             found.append([f"warped_{kind}", name, *files])
     return found

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 import cmsr
-from cmsr.degrade import resampler
-from cmsr.demo.scene import render
-from cmsr.files.io import from_array
+from cmsr.app.demo.scene import render
+from cmsr.io.image_files import from_array
+from cmsr.operators.resampling import resampler
 from cmsr.pictures import Panel, colour, enlarge, side_by_side
 
 OUT = Path(__file__).parent / "tutorial"

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 import cmsr
-from cmsr.degrade import resampler
-from cmsr.demo.scene import render
-from cmsr.files.io import from_array
+from cmsr.app.demo.scene import render
+from cmsr.io.image_files import from_array
+from cmsr.operators.resampling import resampler
 
 scene = render(seed=1, height=120, width=160)
 truth = from_array(scene.truth, "truth")

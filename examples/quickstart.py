@@ -7,21 +7,21 @@ import sys
 from pathlib import Path
 
 import cmsr
-from cmsr.demo.scene import render
-from cmsr.files import io
-from cmsr.report import page
+from cmsr.app.demo.scene import render
+from cmsr.app.report import page
+from cmsr.io import image_files
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else "out")
 folder.mkdir(parents=True, exist_ok=True)
 
 # A rendered street stands for your two files: a thermal image and a photo, 4 times as large.
 scene = render(seed=0, height=120, width=160)
-io.write(folder / "thermal.tif", scene.target)
-io.write(folder / "photo.png", scene.guide)
+image_files.write(folder / "thermal.tif", scene.target)
+image_files.write(folder / "photo.png", scene.guide)
 
 result = cmsr.upscale(folder / "thermal.tif", folder / "photo.png", preset="fast", seed=0)
 
-io.write(folder / "sharp.tif", result.image)
+image_files.write(folder / "sharp.tif", result.image)
 page.write(folder / "report.html", result)
 height, width = result.image.shape
 print(f"{width} × {height} pixels, the photo's mean weight is {result.guide_weight.mean():.2f}")

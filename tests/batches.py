@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from cmsr.batch.clusters import Crew
-from cmsr.batch.run import Batch
-from cmsr.batch.watch import Tally, Watch
+from cmsr.app.batch.clusters import Crew
+from cmsr.app.batch.run import Batch
+from cmsr.app.batch.watch import Tally, Watch
 from cmsr.config import Config
-from cmsr.files import io
+from cmsr.io import image_files
 from tests.conftest import render_pair
 
 QUICK = ["--preset", "fast", "--align", "off", "--kernel", "bicubic"]
@@ -30,8 +30,8 @@ def make_table(folder: Path, count: int, shape: tuple[int, int] = (48, 64)) -> P
     lines = ["name,target,guide"]
     for index in range(count):
         pair = render_pair(shape, low, seed=index)
-        io.write(folder / f"t{index}.png", (200 * pair.target).astype(np.uint8))
-        io.write(folder / f"g{index}.png", pair.guide)
+        image_files.write(folder / f"t{index}.png", (200 * pair.target).astype(np.uint8))
+        image_files.write(folder / f"g{index}.png", pair.guide)
         lines.append(f"p{index:02},t{index}.png,g{index}.png")
     table = folder / "pairs.csv"
     table.write_text("\n".join(lines) + "\n")
@@ -61,7 +61,7 @@ def batch(
 
 def command(*arguments: object) -> subprocess.Popen[str]:
     """Start `cmsr batch` as a process of its own, in a process group of its own."""
-    code = "import sys; from cmsr.cli import main; sys.exit(main())"
+    code = "import sys; from cmsr.app.cli import main; sys.exit(main())"
     words = [sys.executable, "-c", code, "batch", *map(str, arguments), *QUICK]
     return subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True

@@ -17,8 +17,8 @@ import pytest
 import torch
 from hypothesis import settings
 
-from cmsr.degrade import resampler
-from cmsr.files import io
+from cmsr.io import image_files
+from cmsr.operators.resampling import resampler
 
 # The same cases at every run; `pytest --hypothesis-profile=explore` looks for new ones.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
@@ -94,9 +94,11 @@ def web_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     celsius = {"scales": [0.01], "offsets": [-273.15], "units": ["°C"]}
     for prefix, pair in (("large_", render_pair((384, 512), (96, 128))), ("", render_pair())):
         target = np.rint(29000 + 1500 * pair.target).astype(np.uint16)
-        io.write(path / f"{prefix}t.tif", target, like=io.from_array(target, "t", **celsius))
-        io.write(path / f"{prefix}g.png", pair.guide)
-    io.write_pages(path / "pages.tif", [(target, None, None), (target[::-1], None, None)])
+        image_files.write(
+            path / f"{prefix}t.tif", target, like=image_files.from_array(target, "t", **celsius)
+        )
+        image_files.write(path / f"{prefix}g.png", pair.guide)
+    image_files.write_pages(path / "pages.tif", [(target, None, None), (target[::-1], None, None)])
     (path / "broken.png").write_bytes(b"")
     (path / "text.tif").write_bytes(b"not an image")
     return path
@@ -109,7 +111,7 @@ def web_url() -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    code = "import sys; from cmsr.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from cmsr.app.cli import main; sys.exit(main(sys.argv[1:]))"
     limits = ["--max-upload", "1", "--max-pixels", "200000"]
     command = [sys.executable, "-c", code, "web", "--port", str(port), *limits]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:

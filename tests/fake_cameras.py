@@ -6,7 +6,7 @@ import struct
 import numpy as np
 from PIL import Image
 
-from cmsr.files import planck
+from cmsr.thermal import planck
 from tests.test_planck import SENSOR
 
 SCENE = planck.Scene(

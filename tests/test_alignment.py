@@ -11,17 +11,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import cmsr
-from cmsr.cli import main
+from cmsr.app.cli import main
 from cmsr.config import Config
-from cmsr.files import io
+from cmsr.io import image_files
 from cmsr.pair import Pair
-from cmsr.published.train import train
-from cmsr.warps.alignment import Alignment, recognised, trouble
-from cmsr.warps.chain import WarpChain
-from cmsr.warps.cpab import Cpab
-from cmsr.warps.deform import deform
-from cmsr.warps.freeform import FreeForm
-from cmsr.warps.warp import Affine, compose, displacement, identity_grid, sample
+from cmsr.registration.alignment import Alignment, recognised, trouble
+from cmsr.registration.chain import WarpChain
+from cmsr.registration.cpab import Cpab
+from cmsr.registration.deformation import deform
+from cmsr.registration.free_form import FreeForm
+from cmsr.registration.transforms import Affine, compose, displacement, identity_grid, sample
+from cmsr.two_branch.train import train
 from tests.test_register import scene
 
 SIZE = (192, 256)
@@ -151,7 +151,7 @@ def test_the_chain_learns_from_the_reconstruction() -> None:
     truth = F.interpolate(field, (96, 128), mode="bicubic")[0]
     shifted = torch.roll(truth, 2, dims=-1).expand(3, -1, -1)
     target, guide = as_arrays(F.avg_pool2d(truth, 4), shifted)
-    pair = Pair.of(io.from_array(target, "target"), io.from_array(guide, "guide"))
+    pair = Pair.of(image_files.from_array(target, "target"), image_files.from_array(guide, "guide"))
     config = Config.of("paper", iterations=250, learning_rate=1e-3, p=0.0, align="affine")
     fit = train(pair, "bicubic", config)
     assert fit.chain is not None
@@ -171,18 +171,18 @@ def test_a_fold_in_the_learned_chain_is_refused() -> None:
 def test_the_command_writes_everything_and_nothing_twice(
     tmp_path: Path, turned: tuple[np.ndarray, np.ndarray, Tensor], capsys: pytest.CaptureFixture
 ) -> None:
-    io.write(tmp_path / "target.tif", turned[0])
-    io.write(tmp_path / "guide.png", turned[1])
+    image_files.write(tmp_path / "target.tif", turned[0])
+    image_files.write(tmp_path / "guide.png", turned[1])
     command = ["align", *(str(tmp_path / name) for name in ("target.tif", "guide.png"))]
     extras = {"--field": "field.tif", "--mask": "mask.png", "--overlay": "look.png"}
     options = [part for pair in extras.items() for part in (pair[0], str(tmp_path / pair[1]))]
     out = str(tmp_path / "moved.png")
     assert main([*command, "-o", out, *options, "--json", str(tmp_path / "a.json")]) == 0
     found = cmsr.align(tmp_path / "target.tif", tmp_path / "guide.png")
-    field = io.read(tmp_path / "field.tif").data
+    field = image_files.read(tmp_path / "field.tif").data
     assert np.array_equal(np.moveaxis(field, 0, -1), found.displacement)
-    assert np.array_equal(io.read(tmp_path / "mask.png").data[0] > 0, found.valid)
-    assert io.read(tmp_path / "look.png").data.shape == (3, *SIZE)
+    assert np.array_equal(image_files.read(tmp_path / "mask.png").data[0] > 0, found.valid)
+    assert image_files.read(tmp_path / "look.png").data.shape == (3, *SIZE)
     facts = json.loads((tmp_path / "a.json").read_text())
     assert facts["alignment"]["confidence"] > 0.5
     capsys.readouterr()

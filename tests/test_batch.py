@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmsr.batch import clusters, lock, storage
-from cmsr.batch.plan import read_table
-from cmsr.cli import main
+from cmsr.app.batch import clusters, lock, storage
+from cmsr.app.batch.plan import read_table
+from cmsr.app.cli import main
 from cmsr.errors import InputError
 from tests.batches import QUICK, all_recorded, batch, make_table, results, rows
 

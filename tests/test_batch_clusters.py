@@ -6,10 +6,10 @@ from pathlib import Path
 import dask
 import pytest
 
-from cmsr.batch import clusters
-from cmsr.batch.clusters import Crew
-from cmsr.batch.run import Batch
-from cmsr.batch.watch import Watch
+from cmsr.app.batch import clusters
+from cmsr.app.batch.clusters import Crew
+from cmsr.app.batch.run import Batch
+from cmsr.app.batch.watch import Watch
 from cmsr.config import Config
 from cmsr.errors import OptionError
 from tests.batches import all_recorded, events, make_table

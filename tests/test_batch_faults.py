@@ -13,10 +13,10 @@ import psutil
 import pytest
 from distributed import Client
 
-from cmsr.batch.clusters import Crew
-from cmsr.batch.run import Batch
-from cmsr.batch.watch import Tally, Watch
-from cmsr.cli import main
+from cmsr.app.batch.clusters import Crew
+from cmsr.app.batch.run import Batch
+from cmsr.app.batch.watch import Tally, Watch
+from cmsr.app.cli import main
 from cmsr.config import Config
 from cmsr.errors import RunError
 from tests.batches import QUICK, all_recorded, batch, command, events, make_table, results

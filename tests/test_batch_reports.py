@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from cmsr.batch import storage
-from cmsr.cli import _parse, main
+from cmsr.app.batch import storage
+from cmsr.app.cli import _parse, main
 from tests.batches import QUICK, all_recorded, batch, command_in, events, make_table, results
 
 

@@ -10,9 +10,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 from PIL import Image
 
-from cmsr.batch import lock, storage
-from cmsr.batch.watch import Tally
-from cmsr.cli import main
+from cmsr.app.batch import lock, storage
+from cmsr.app.batch.watch import Tally
+from cmsr.app.cli import main
 from tests.batches import QUICK, batch, make_table, results
 
 

@@ -9,18 +9,18 @@ import jsonschema
 import numpy as np
 import pytest
 
-from cmsr.bench import results
-from cmsr.bench.cases import read_cases
-from cmsr.bench.comparison import Comparison
-from cmsr.bench.records import Record, Run, Store
-from cmsr.bench.runner import _result
-from cmsr.bench.supervised import Known, folded
-from cmsr.bench.training import Training
-from cmsr.bench.variants import Variant
-from cmsr.bench.weights_file import Weights
-from cmsr.cli import _parse, main
+from cmsr.app.cli import _parse, main
 from cmsr.errors import InputError, OptionError
-from cmsr.files import io
+from cmsr.io import image_files
+from cmsr_bench import results
+from cmsr_bench.cases import read_cases
+from cmsr_bench.comparison import Comparison
+from cmsr_bench.records import Record, Run, Store
+from cmsr_bench.runner import _result
+from cmsr_bench.supervised import Known, folded
+from cmsr_bench.training import Training
+from cmsr_bench.variants import Variant
+from cmsr_bench.weights_file import Weights
 from tests.batches import command_in
 from tests.conftest import render_pair
 
@@ -33,9 +33,11 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, name in enumerate(("one", "two", "blind", "broken")):
         pair = render_pair((48, 64), (12, 16), seed)
         guide = pair.guide[:6, :8] if name == "broken" else pair.guide
-        io.write(folder / f"{name}_target.png", (250 * pair.target).clip(0, 255).astype(np.uint8))
-        io.write(folder / f"{name}_guide.png", guide)
-        io.write(folder / f"{name}_truth.png", (250 * pair.truth).astype(np.uint8))
+        image_files.write(
+            folder / f"{name}_target.png", (250 * pair.target).clip(0, 255).astype(np.uint8)
+        )
+        image_files.write(folder / f"{name}_guide.png", guide)
+        image_files.write(folder / f"{name}_truth.png", (250 * pair.truth).astype(np.uint8))
         truth = "" if name == "blind" else f"{name}_truth.png"
         rows.append(f"made,{name},{name}_target.png,{name}_guide.png,{truth},4")
     (folder / "pairs.csv").write_text("\n".join(rows))
@@ -130,7 +132,7 @@ def test_every_run_of_ours_has_a_page_that_says_how_to_get_the_same_image(
     monkeypatch.chdir(tmp_path)
     assert run(*words, "--quiet") == 0
     [npz] = [page.with_suffix(".npz") for page in stamps if "one_target.png" in page.read_text()]
-    assert np.array_equal(io.read(tmp_path / "one.tif").data, np.load(npz)["image"])
+    assert np.array_equal(image_files.read(tmp_path / "one.tif").data, np.load(npz)["image"])
 
     again = _parse(
         shlex.split(command_in(pages[f"report-made-no_target-{ending}"].read_text()))[1:]
@@ -227,9 +229,9 @@ def test_training_needs_truths(table: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="made/blind: training needs a guide and a truth"):
         Training(method="djf", table=table, out=tmp_path / "w.safetensors").run()
     assert not (tmp_path / "w.safetensors").exists()
-    truth = io.read(table.with_name("one_truth.png")).data[0].astype(np.float32)
+    truth = image_files.read(table.with_name("one_truth.png")).data[0].astype(np.float32)
     truth[3, 4] = np.nan
-    io.write(table.with_name("one_truth.tif"), truth)
+    image_files.write(table.with_name("one_truth.tif"), truth)
     holes = table.with_name("holes.csv")
     holes.write_text(table.read_text().replace("one_truth.png", "one_truth.tif"))
     with pytest.raises(InputError, match="made/one: training needs a truth without holes"):

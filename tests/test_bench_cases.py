@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from cmsr.bench.cases import Case, read_cases
 from cmsr.config import Config
-from cmsr.degrade import resampler
 from cmsr.errors import InputError, OptionError
-from cmsr.files import io
+from cmsr.io import image_files
+from cmsr.operators.resampling import resampler
+from cmsr_bench.cases import Case, read_cases
 from tests.conftest import SyntheticPair
 
 HEADER = "dataset,name,target,guide,truth,scale\n"
@@ -24,15 +24,15 @@ def table(folder: Path, *rows: str, header: str = HEADER) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path, pair: SyntheticPair) -> Path:
-    io.write(tmp_path / "target.png", (200 * pair.target).astype(np.uint8))
-    io.write(tmp_path / "guide.png", pair.guide)
-    io.write(tmp_path / "truth.png", (200 * pair.truth).astype(np.uint8))
+    image_files.write(tmp_path / "target.png", (200 * pair.target).astype(np.uint8))
+    image_files.write(tmp_path / "guide.png", pair.guide)
+    image_files.write(tmp_path / "truth.png", (200 * pair.truth).astype(np.uint8))
     return tmp_path
 
 
 def test_a_missing_target_is_the_truth_reduced_and_rounded(folder: Path) -> None:
     (case,) = read_cases(table(folder, "a,x,,guide.png,truth.png,4"))
-    truth = io.read(folder / "truth.png").data
+    truth = image_files.read(folder / "truth.png").data
     reduced = resampler((96, 128), (24, 32))(torch.from_numpy(truth.astype(np.float32)))
     expected = np.clip(np.rint(reduced.numpy()), 0, 255)
     np.testing.assert_array_equal(case.inputs(Config()).target.data, expected)

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from cmsr.bench.classic import bicubic
-from cmsr.bench.djf import Djf
-from cmsr.bench.learners import RECIPES, Learner
-from cmsr.bench.methods import METHODS, Image, image_of
-from cmsr.bench.provenance import code_version
-from cmsr.bench.variants import Variant, variants
-from cmsr.bench.vtsr import Generator
-from cmsr.degrade import resampler
 from cmsr.errors import InputError, OptionError
-from cmsr.files.inputs import Inputs
-from cmsr.files.raster import from_array
+from cmsr.io.inputs import Inputs
+from cmsr.io.raster import from_array
+from cmsr.operators.resampling import resampler
+from cmsr_bench.classic import bicubic
+from cmsr_bench.djf import Djf
+from cmsr_bench.learners import RECIPES, Learner
+from cmsr_bench.methods import METHODS, Image, image_of
+from cmsr_bench.provenance import code_version
+from cmsr_bench.variants import Variant, variants
+from cmsr_bench.vtsr import Generator
 from tests.conftest import SyntheticPair, render_pair
 
 UNTRAINED = [name for name, method in METHODS.items() if method.run is not None]
@@ -158,7 +158,7 @@ def test_code_version_counts_code_alone(tmp_path: Path, monkeypatch: pytest.Monk
         "b.py": "one = 1\n",
         "c.py": "from cmsr.a import two\n",
     }
-    monkeypatch.setattr("cmsr.bench.provenance.PACKAGE", package)
+    monkeypatch.setattr("cmsr_bench.provenance.SOURCES", tmp_path)
 
     def version(**changed: str) -> str:
         for name, text in (files | {f"{k}.py": v for k, v in changed.items()}).items():

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from cmsr.bench import tables
-from cmsr.bench.records import Record
-from cmsr.bench.summary import mean_and_error, summaries
+from cmsr_bench import tables
+from cmsr_bench.records import Record
+from cmsr_bench.summary import mean_and_error, summaries
 
 
 def record(method: str, pair: str, psnr: float | None, seed: int = 0, **other: object) -> Record:

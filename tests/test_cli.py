@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmsr.cli import main
-from cmsr.files import io
+from cmsr.app.cli import main
+from cmsr.io import image_files
 from tests.conftest import SyntheticPair
 
 QUICK = ["--preset", "paper", "--iterations", "3", "--no-ensemble"]
@@ -16,9 +16,9 @@ QUICK = ["--preset", "paper", "--iterations", "3", "--no-ensemble"]
 @pytest.fixture
 def files(tmp_path: Path, pair: SyntheticPair) -> dict[str, Path]:
     paths = {name: tmp_path / f"{name}.png" for name in ("target", "guide", "truth")}
-    io.write(paths["target"], (200 * pair.target).astype(np.uint8))
-    io.write(paths["guide"], pair.guide)
-    io.write(paths["truth"], (200 * pair.truth).astype(np.uint8))
+    image_files.write(paths["target"], (200 * pair.target).astype(np.uint8))
+    image_files.write(paths["guide"], pair.guide)
+    image_files.write(paths["truth"], (200 * pair.truth).astype(np.uint8))
     return paths
 
 
@@ -31,7 +31,7 @@ def test_upscale_evaluate_info(
 ) -> None:
     out, facts = tmp_path / "out.png", tmp_path / "facts.json"
     assert run("upscale", files["target"], files["guide"], "-o", out, "--json", facts, *QUICK) == 0
-    assert io.read(out).data.shape == (1, 96, 128)
+    assert image_files.read(out).data.shape == (1, 96, 128)
     record = json.loads(facts.read_text())
     assert record["ratio"] == [4.0, 4.0]
     assert {"seconds", "peak_memory_mb", "kernel", "noise", "alignment", "versions", "seed"} <= set(
@@ -62,7 +62,7 @@ def test_same_command_same_bytes(files: dict[str, Path], tmp_path: Path) -> None
 def test_without_a_guide(files: dict[str, Path], tmp_path: Path) -> None:
     options = ["--ratio", "2.5", "--iterations-guide-free", "2", *QUICK]
     assert run("upscale", files["target"], "-o", tmp_path / "out.png", *options) == 0
-    assert io.read(tmp_path / "out.png").shape == (60, 80)
+    assert image_files.read(tmp_path / "out.png").shape == (60, 80)
 
 
 def bad_inputs() -> dict[str, tuple[list[str], str]]:
@@ -98,7 +98,7 @@ def test_bad_input(
 ) -> None:
     text, pixel = tmp_path / "text.png", tmp_path / "pixel.png"
     text.write_text("hello")
-    io.write(pixel, np.zeros((1, 1), np.uint8))
+    image_files.write(pixel, np.zeros((1, 1), np.uint8))
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     arguments, message = bad_inputs()[case]
     names = {**files, "folder": tmp_path, "out": tmp_path / "out.png", "text": text, "pixel": pixel}
@@ -114,16 +114,16 @@ def test_notes_are_said(
     files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     constant = tmp_path / "constant.png"
-    io.write(constant, np.full((24, 32), 7, np.uint8))
+    image_files.write(constant, np.full((24, 32), 7, np.uint8))
     assert run("upscale", constant, files["guide"], "-o", tmp_path / "out.png") == 0
     assert "note: " in capsys.readouterr().err
-    assert (io.read(tmp_path / "out.png").data == 7).all()
+    assert (image_files.read(tmp_path / "out.png").data == 7).all()
 
 
 def test_overwrite_replaces_the_input(files: dict[str, Path]) -> None:
     options = ["-o", files["target"], "--overwrite", "--quiet", *QUICK]
     assert run("upscale", files["target"], files["guide"], *options) == 0
-    assert io.read(files["target"]).shape == (96, 128)
+    assert image_files.read(files["target"]).shape == (96, 128)
 
 
 def test_no_command_and_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,7 +138,7 @@ def test_an_interrupt_leaves_no_file(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cmsr.published.two_branch.train", interrupted)
+    monkeypatch.setattr("cmsr.two_branch.solve.train", interrupted)
     before = sorted(tmp_path.iterdir())
     out = tmp_path / "out.png"
     assert run("upscale", files["target"], files["guide"], "-o", out, *QUICK) == 130
@@ -150,4 +150,4 @@ def test_real_pairs_run(data: Path, real_pairs, tmp_path: Path, dataset: str) ->
     row = next(iter(real_pairs(dataset)))
     out = tmp_path / "out.png"
     assert run("upscale", data / row["target"], data / row["guide"], "-o", out, *QUICK) == 0
-    assert io.read(out).shape == io.read(data / row["guide"]).shape
+    assert image_files.read(out).shape == image_files.read(data / row["guide"]).shape

@@ -7,18 +7,24 @@ import pytest
 import torch
 
 import cmsr
-from cmsr.camera.imaging import Imaging
 from cmsr.config import Config
-from cmsr.default.closed_form import solve
-from cmsr.default.local_linear import blur, estimate, smooth, whiten
-from cmsr.default.trust import hide, image_trust, region_weights
-from cmsr.degrade import project, resampler
-from cmsr.files import io
+from cmsr.guided.held_out import hide, image_trust, region_weights
+from cmsr.guided.linear_model import blur, estimate, smooth, whiten
+from cmsr.guided.solve import solve
+from cmsr.io import image_files
+from cmsr.operators.resampling import project, resampler
 from cmsr.pair import Pair
-from cmsr.priors.guided import EdgeVariation, GuidedFilter, box_mean
-from cmsr.priors.sparse import divergence, gradient_x, gradient_y, threshold_blocks, total_variation
-from cmsr.warps.refine import refine
-from cmsr.warps.warp import Affine, displacement, identity_grid, sample
+from cmsr.priors.guide_edges import EdgeVariation, GuidedFilter, box_mean
+from cmsr.priors.sparse_blocks import (
+    divergence,
+    gradient_x,
+    gradient_y,
+    threshold_blocks,
+    total_variation,
+)
+from cmsr.registration.refinement import refine
+from cmsr.registration.transforms import Affine, displacement, identity_grid, sample
+from cmsr.sensor.imaging import Imaging
 from tests.conftest import SyntheticPair, render_pair, smooth_field
 
 HIGH, LOW = (96, 128), (24, 32)
@@ -178,7 +184,9 @@ def test_units_do_not_matter(pair: SyntheticPair) -> None:
 
 
 def test_solution_is_consistent_and_says_where_the_guide_counted(pair: SyntheticPair) -> None:
-    prepared = Pair.of(io.from_array(pair.target, "target"), io.from_array(pair.guide, "guide"))
+    prepared = Pair.of(
+        image_files.from_array(pair.target, "target"), image_files.from_array(pair.guide, "guide")
+    )
     solution = solve(prepared, Imaging("bicubic", (0.0,)), Config.of("default"))
     assert solution.guide_weight.shape == prepared.shape
     assert 0 <= solution.guide_weight.min() <= solution.guide_weight.max() <= 1

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import cmsr
-from cmsr.camera.compression import compression_error
+from cmsr.sensor.jpeg_error import compression_error
 from tests.conftest import render_pair, smooth_field
 
 SHAPE = (128, 160)

@@ -6,8 +6,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmsr.degrade import Resampler, back_project, check_kernel, project, resampler, weights
 from cmsr.errors import OptionError
+from cmsr.operators.resampling import (
+    Resampler,
+    back_project,
+    check_kernel,
+    project,
+    resampler,
+    weights,
+)
 from tests.conftest import smooth_field
 
 KERNELS = [

@@ -8,8 +8,9 @@ import rasterio
 
 from cmsr.config import Config
 from cmsr.errors import InputError
-from cmsr.files import flir, inputs, io
-from cmsr.files.planck import observed
+from cmsr.io import image_files, inputs
+from cmsr.thermal import flir
+from cmsr.thermal.planck import observed
 from tests.conftest import smooth_field
 from tests.fake_cameras import SCENE, dji_file, flir_file, jpeg
 from tests.test_planck import SENSOR
@@ -143,7 +144,7 @@ def test_counts_of_dji_stay_counts_and_say_why(tmp_path: Path) -> None:
     assert np.array_equal(target.data[0], counts)
     assert guide is None
     assert "Thermal SDK" in notes[0]
-    assert io.read(tmp_path / "a.jpg").data.shape[0] == 3
+    assert image_files.read(tmp_path / "a.jpg").data.shape[0] == 3
 
 
 def test_the_real_dji_file(data: Path) -> None:

@@ -12,9 +12,9 @@ from rasterio.warp import transform as to_crs
 
 from cmsr.config import Config
 from cmsr.errors import InputError
-from cmsr.files import inputs, io
-from cmsr.files.geo import overlap
-from cmsr.files.raster_io import Grid
+from cmsr.io import image_files, inputs
+from cmsr.io.geo import overlap
+from cmsr.io.raster_io import Grid
 
 UTM = CRS.from_epsg(32632)
 EAST, NORTH = 500_000.0, 5_700_000.0
@@ -93,7 +93,7 @@ def test_the_result_lies_where_the_target_did(tmp_path: Path) -> None:
     target_path = write(tmp_path / "target.tif", TARGET, 1)
     guide_path = write(tmp_path / "guide.tif", GUIDES["smaller"], 3)
     target, guide, _ = inputs.read_pair(target_path, guide_path, Config())
-    io.write(tmp_path / "out.tif", np.zeros(guide.shape, "f4"), like=target)
+    image_files.write(tmp_path / "out.tif", np.zeros(guide.shape, "f4"), like=target)
     with rasterio.open(tmp_path / "out.tif") as result:
         assert result.crs == UTM
         assert result.transform.almost_equals(from_origin(EAST + 24, NORTH - 20, 1, 1), 1e-6)
@@ -104,7 +104,7 @@ def test_one_area_is_left_as_it_is(tmp_path: Path) -> None:
     assert overlap(TARGET, same, ("t", "g")) is None
     guide = write(tmp_path / "g.tif", same, 3, "uint8")
     _, read, notes = inputs.read_pair(write(tmp_path / "t.tif", TARGET, 1), guide, Config())
-    assert np.array_equal(read.data, io.read(guide).data)
+    assert np.array_equal(read.data, image_files.read(guide).data)
     assert not notes
 
 

@@ -20,11 +20,11 @@ import rasterio.shutil
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cmsr.cli import main
+from cmsr.app.cli import main
+from cmsr.app.job import Job
 from cmsr.config import Config
 from cmsr.errors import CmsrError, InputError, OutputError
-from cmsr.files import io
-from cmsr.job import Job
+from cmsr.io import image_files
 from tests.conftest import render_pair
 from tests.fake_cameras import dji_file, flir_file
 from tests.test_flir import COUNTS
@@ -85,8 +85,8 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> Seeds:
         "f.exr": pair.target.astype(np.float32),
         "g.png": pair.guide,
     }.items():
-        io.write(folder / name, image)
-    io.write_pages(folder / "h.tif", [(grey, None, None)] * 2)
+        image_files.write(folder / name, image)
+    image_files.write_pages(folder / "h.tif", [(grey, None, None)] * 2)
     np.savez_compressed(folder / "i.npz", a=pair.target)
     photo = np.random.default_rng(0).integers(0, 255, (24, 32, 3), dtype=np.uint8)
     (folder / "j.jpg").write_bytes(flir_file(COUNTS[:12, :16], photo))
@@ -170,7 +170,7 @@ def test_mutated_files(
         assert refused.strip()
         assert sorted(folder.iterdir()) == before
     else:
-        assert io.read(out).valid.size
+        assert image_files.read(out).valid.size
         assert sorted(folder.iterdir()) == sorted([*before, out])
     shutil.rmtree(folder)
 
@@ -256,7 +256,7 @@ def test_a_decompression_bomb_allocates_nothing(tmp_path: Path) -> None:
     memory = peak_mb()
     for name in ("bomb.npz", "bomb.png"):
         with pytest.raises(InputError, match="too many"):
-            io.read(tmp_path / name)
+            image_files.read(tmp_path / name)
     assert peak_mb() - memory < 100
 
 
@@ -276,7 +276,7 @@ def test_names_of_any_kind(tmp_path: Path, seeds: Seeds, name: str) -> None:
     (tmp_path / name).write_bytes(seeds["a.png"]["."])
     out = tmp_path / f"out {name}"
     assert run("upscale", tmp_path / name, "-o", out, "--ratio", 2, *QUICK)[0] == 0
-    assert io.read(out).shape == (24, 32)
+    assert image_files.read(out).shape == (24, 32)
 
 
 def test_links_pipes_and_folders(tmp_path: Path) -> None:
@@ -290,9 +290,9 @@ def test_links_pipes_and_folders(tmp_path: Path) -> None:
         ".": "is a folder",
     }.items():
         with pytest.raises(InputError, match=message):
-            io.read(tmp_path / name)
+            image_files.read(tmp_path / name)
     with pytest.raises(OutputError, match="exists already"):
-        io.check_output(tmp_path / "loop.png")
+        image_files.check_output(tmp_path / "loop.png")
 
 
 @pytest.mark.parametrize("ending", [".tif", ".png", ".npy", ".exr", ".jpg"])
@@ -301,14 +301,14 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, ending: str) -> None:
     code = f"""
 import resource, signal, sys
 import numpy as np
-from cmsr.files import io
+from cmsr.io import image_files
 from cmsr.errors import OutputError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 kind = np.float32 if {ending!r} in (".tif", ".npy", ".exr") else np.uint8
 image = (255 * np.random.default_rng(0).random((200, 200))).astype(kind)
 try:
-    io.write(sys.argv[1], image)
+    image_files.write(sys.argv[1], image)
 except OutputError as error:
     print(error)
 """
@@ -322,13 +322,13 @@ except OutputError as error:
 
 def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     pair = render_pair((160, 160), (40, 40))
-    io.write(tmp_path / "t.tif", pair.target.astype(np.float32))
-    io.write(tmp_path / "g.png", pair.guide)
+    image_files.write(tmp_path / "t.tif", pair.target.astype(np.float32))
+    image_files.write(tmp_path / "g.png", pair.guide)
     before = sorted(tmp_path.iterdir())
     code = """
 import sys
-from cmsr import job
-from cmsr.cli import main
+from cmsr.app import job
+from cmsr.app.cli import main
 upscale = job.Job._upscale
 job.Job._upscale = lambda *given: print("begun", flush=True) or upscale(*given)
 sys.exit(main(sys.argv[1:]))

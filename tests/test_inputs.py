@@ -9,10 +9,10 @@ import rasterio.shutil
 from PIL import Image
 
 import cmsr
-from cmsr.cli import main
+from cmsr.app.cli import main
 from cmsr.config import Config
 from cmsr.errors import InputError
-from cmsr.files import inputs, io
+from cmsr.io import image_files, inputs
 from tests.conftest import SyntheticPair, smooth_field
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
@@ -36,11 +36,11 @@ def test_zeros_of_a_depth_map_stay_holes_and_nothing_else_becomes_one(
     tmp_path: Path, pair: SyntheticPair, ending: str
 ) -> None:
     depth = depth_map().astype(np.float32 if ending == ".exr" else np.uint16)
-    io.write(tmp_path / f"depth{ending}", depth)
-    io.write(tmp_path / "guide.png", pair.guide)
+    image_files.write(tmp_path / f"depth{ending}", depth)
+    image_files.write(tmp_path / "guide.png", pair.guide)
     files = [tmp_path / f"depth{ending}", tmp_path / "guide.png", "-o", tmp_path / f"out{ending}"]
     assert run("upscale", *files, *QUICK) == 0
-    result = io.read(tmp_path / f"out{ending}").data[0]
+    result = image_files.read(tmp_path / f"out{ending}").data[0]
     assert result.dtype == depth.dtype
     assert np.array_equal(result == 0, (depth == 0).repeat(4, 0).repeat(4, 1))
 
@@ -83,13 +83,13 @@ def test_no_real_image_of_values_is_taken_for_one_with_holes(data, real_pairs) -
 
 def test_bands_are_chosen_and_come_out_together(tmp_path: Path, pair: SyntheticPair) -> None:
     bands = np.stack([pair.target * k for k in range(1, 6)], axis=-1).astype(np.float32)
-    io.write(tmp_path / "t.tif", bands)
-    io.write(tmp_path / "g.png", pair.guide)
+    image_files.write(tmp_path / "t.tif", bands)
+    image_files.write(tmp_path / "g.png", pair.guide)
     common = ["upscale", tmp_path / "t.tif", tmp_path / "g.png", *QUICK]
     assert run(*common, "-o", tmp_path / "all.tif") == 0
-    assert io.read(tmp_path / "all.tif").data.shape == (5, 96, 128)
+    assert image_files.read(tmp_path / "all.tif").data.shape == (5, 96, 128)
     assert run(*common, "-o", tmp_path / "two.tif", "--bands", "4,1") == 0
-    two = io.read(tmp_path / "two.tif").data
+    two = image_files.read(tmp_path / "two.tif").data
     assert two[0].mean() == pytest.approx(4 * two[1].mean(), rel=1e-3)
     assert run(*common, "-o", tmp_path / "no.tif", "--bands", "7") == 2
 
@@ -97,26 +97,30 @@ def test_bands_are_chosen_and_come_out_together(tmp_path: Path, pair: SyntheticP
 def test_every_page_gives_a_page(tmp_path: Path, pair: SyntheticPair) -> None:
     pages = [Image.fromarray((pair.target * k).astype(np.uint16)) for k in (9000, 30000, 60000)]
     pages[0].save(tmp_path / "t.tif", save_all=True, append_images=pages[1:])
-    io.write(tmp_path / "g.png", pair.guide)
+    image_files.write(tmp_path / "g.png", pair.guide)
     out, facts = tmp_path / "o.tif", tmp_path / "o.json"
     assert run("upscale", tmp_path / "t.tif", tmp_path / "g.png", "-o", out, *QUICK) == 0
     for number, page in enumerate(pages, start=1):
-        result = io.read(f"{out}:{number}").data[0]
+        result = image_files.read(f"{out}:{number}").data[0]
         assert result.dtype == np.uint16
         assert result.shape == (96, 128)
         assert result.mean() == pytest.approx(np.asarray(page).mean(), rel=1e-3)
     second = [f"{tmp_path / 't.tif'}:2", tmp_path / "g.png", "-o", tmp_path / "2.tif"]
     assert run("upscale", *second, "--json", facts, *QUICK) == 0
-    assert np.array_equal(io.read(tmp_path / "2.tif").data, io.read(f"{out}:2").data)
+    assert np.array_equal(
+        image_files.read(tmp_path / "2.tif").data, image_files.read(f"{out}:2").data
+    )
     assert run("upscale", *second[:2], "-o", out, "--overwrite", "--bands", "2", *QUICK) == 2
 
 
 @pytest.fixture
 def two_variables(tmp_path: Path, pair: SyntheticPair) -> Path:
-    io.write(tmp_path / "s.tif", np.stack([pair.target, -pair.target], -1).astype(np.float32))
+    image_files.write(
+        tmp_path / "s.tif", np.stack([pair.target, -pair.target], -1).astype(np.float32)
+    )
     rasterio.shutil.copy(tmp_path / "s.tif", tmp_path / "a.nc", driver="netCDF", FORMAT="NC4")
     (tmp_path / "a.h5").write_bytes((tmp_path / "a.nc").read_bytes())
-    io.write(tmp_path / "one.tif", pair.target.astype(np.float32))
+    image_files.write(tmp_path / "one.tif", pair.target.astype(np.float32))
     rasterio.shutil.copy(tmp_path / "one.tif", tmp_path / "a.zarr", driver="Zarr")
     np.savez(tmp_path / "a.npz", Band1=pair.target, Band2=-pair.target)
     return tmp_path
@@ -133,9 +137,9 @@ def test_variables_of_scientific_files(two_variables: Path, pair: SyntheticPair,
 @pytest.mark.parametrize("name", ["a.nc", "a.h5", "a.npz"])
 def test_a_file_of_several_variables_names_them(two_variables: Path, name: str) -> None:
     with pytest.raises(InputError, match=r"FILE:NAME|Band1, Band2"):
-        io.read(two_variables / name)
+        image_files.read(two_variables / name)
     with pytest.raises(InputError):
-        io.read(f"{two_variables / name}:nothing")
+        image_files.read(f"{two_variables / name}:nothing")
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int32", "float32", "float64"])
@@ -164,8 +168,10 @@ def test_scale_offset_unit_tags_and_colours_are_carried_over(tmp_path: Path) -> 
         file.set_band_description(1, "temperature")
         file.update_tags(CAMERA="one")
         file.update_tags(1, wavelength="10 um")
-    raster = io.read(tmp_path / "a.tif")
-    io.write(tmp_path / "b.tif", np.repeat(np.repeat(raster.data[0], 2, 0), 2, 1), like=raster)
+    raster = image_files.read(tmp_path / "a.tif")
+    image_files.write(
+        tmp_path / "b.tif", np.repeat(np.repeat(raster.data[0], 2, 0), 2, 1), like=raster
+    )
     with rasterio.open(tmp_path / "b.tif") as file:
         assert (file.scales, file.offsets) == ((0.01,), (-273.15,))
         assert file.units == ("degree_Celsius",)
@@ -177,9 +183,9 @@ def test_scale_offset_unit_tags_and_colours_are_carried_over(tmp_path: Path) -> 
 
 def test_a_cog_is_read_and_a_large_output_is_tiled(tmp_path: Path) -> None:
     image = (60_000 * smooth_field((600, 700), 1)).astype(np.uint16)
-    io.write(tmp_path / "a.tif", image)
+    image_files.write(tmp_path / "a.tif", image)
     rasterio.shutil.copy(tmp_path / "a.tif", tmp_path / "cog.tif", driver="COG")
-    assert np.array_equal(io.read(tmp_path / "cog.tif").data[0], image)
+    assert np.array_equal(image_files.read(tmp_path / "cog.tif").data[0], image)
     with rasterio.open(tmp_path / "a.tif") as file:
         assert file.profile["tiled"]
         assert file.profile["compress"] == "deflate"
@@ -190,7 +196,7 @@ def test_a_photo_taken_upright_stands_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(photo).save(tmp_path / "a.jpg", exif=exif, quality=100)
-    upright = io.read(tmp_path / "a.jpg").data.astype(int)
+    upright = image_files.read(tmp_path / "a.jpg").data.astype(int)
     assert np.abs(upright - np.rot90(photo, -1).transpose(2, 0, 1)).max() <= 3
 
 
@@ -199,4 +205,4 @@ def test_a_paletted_guide_has_its_colours(tmp_path: Path) -> None:
     paletted = photo.quantize(16)
     paletted.save(tmp_path / "a.png")
     expected = np.asarray(paletted.convert("RGB")).transpose(2, 0, 1)
-    assert np.array_equal(io.read(tmp_path / "a.png").data, expected)
+    assert np.array_equal(image_files.read(tmp_path / "a.png").data, expected)

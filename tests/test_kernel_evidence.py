@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from cmsr.camera.kernel_from_guide import Blocks, standard_errors
-from cmsr.camera.kernel_from_target import Edges, Spectra, transfer
-from cmsr.degrade import weights
+from cmsr.operators.resampling import weights
+from cmsr.sensor.kernel_from_guide import Blocks, standard_errors
+from cmsr.sensor.kernel_from_target import Edges, Spectra, transfer
 
 KERNELS = ("bicubic", "bicubic-plain", "bilinear", "box", "nearest", "gaussian:2")
 SIDE = 64

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 import cmsr
-from cmsr.camera.kernel_file import read_kernel
-from cmsr.cli import main
-from cmsr.degrade import ResamplerSum, resampler
+from cmsr.app.cli import main
 from cmsr.errors import InputError, OptionError
-from cmsr.files import io
-from cmsr.point_spread import MAX_SIDE, PointSpread
+from cmsr.io import image_files
+from cmsr.operators.point_spread import MAX_SIDE, PointSpread
+from cmsr.operators.resampling import ResamplerSum, resampler
+from cmsr.sensor.kernel_file import read_kernel
 from tests.conftest import SyntheticPair
 
 HIGH, LOW = (84, 120), (21, 30)
@@ -25,7 +25,7 @@ def write(path: Path, array: np.ndarray) -> str:
     elif path.suffix in (".csv", ".txt"):
         np.savetxt(path, array, delimiter="," if path.suffix == ".csv" else " ")
     else:
-        io.write(path, array.astype(np.float32))
+        image_files.write(path, array.astype(np.float32))
     return str(path)
 
 
@@ -70,7 +70,7 @@ def test_text_that_holds_no_array_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_the_command_line_refuses_in_one_line(tmp_path: Path, pair: SyntheticPair, capsys) -> None:
     target, kernel = tmp_path / "t.tif", write(tmp_path / "k.npy", -np.ones((3, 3)))
-    io.write(target, pair.target.astype(np.float32))
+    image_files.write(target, pair.target.astype(np.float32))
     options = ["--ratio", "4", "-o", str(tmp_path / "o.tif"), "--kernel"]
     for name in (kernel, str(tmp_path / "missing.npy")):
         assert main(["upscale", str(target), *options, name]) == 2

@@ -5,9 +5,9 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
-from cmsr.camera.kernel_search import STANDARD, find_kernel
-from cmsr.degrade import weights
-from cmsr.files import io
+from cmsr.io import image_files
+from cmsr.operators.resampling import weights
+from cmsr.sensor.kernel_search import STANDARD, find_kernel
 
 HIGH, LOW, RATIO = (256, 320), (64, 80), (4.0, 4.0)
 NAMES = ("bicubic", "bicubic-plain", "bilinear", "bilinear-plain", "box", "nearest",
@@ -126,11 +126,11 @@ def test_too_little_to_tell_gives_the_standard(shape: tuple[int, int]) -> None:
 
 def real(data, row: dict[str, str], use_target: bool) -> tuple[np.ndarray, np.ndarray, float]:
     """Target (h, w) in [0, 1], guide, and the level of its rounding."""
-    guide = io.read(data / row["guide"]).data[:3] / 255
+    guide = image_files.read(data / row["guide"]).data[:3] / 255
     if use_target:
-        y = io.read(data / row["target"]).data[0].astype(float)
+        y = image_files.read(data / row["target"]).data[0].astype(float)
     else:
-        truth = io.read(data / row["truth"]).data[0].astype(float)
+        truth = image_files.read(data / row["truth"]).data[0].astype(float)
         y = 255 * reduced(truth / 255, STANDARD, tuple(round(n / 4) for n in truth.shape))
     return (y - y.min()) / np.ptp(y), guide, 0.3 / np.ptp(y)
 

@@ -100,7 +100,7 @@ def test_imports_run_downward() -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom cmsr.cli import main\n"
+        "import sys\nfrom cmsr.app.cli import main\n"
         "try: main(['upscale', '--help'])\nexcept SystemExit: pass\n"
         "print(sorted({'torch', 'numpy', 'rasterio', 'matplotlib'} & set(sys.modules)))"
     )

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from cmsr.errors import InputError
-from cmsr.files import io
+from cmsr.io import image_files
 from cmsr.metrics import evaluate
 
 
-def raster(values: np.ndarray) -> io.Raster:
-    return io.from_array(values, "image")
+def raster(values: np.ndarray) -> image_files.Raster:
+    return image_files.from_array(values, "image")
 
 
 def test_known_error() -> None:

@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from cmsr.config import Config
-from cmsr.degrade import weights
 from cmsr.errors import InputError
-from cmsr.files import inputs, io
-from cmsr.files.native import enlarged_from, reduced
+from cmsr.io import image_files, inputs
+from cmsr.operators.resampling import weights
+from cmsr.sensor.enlargement import enlarged_from, reduced
 from tests.conftest import smooth_field
 
 RNG = np.random.default_rng(0)
@@ -32,12 +32,12 @@ def enlarged(image: np.ndarray, factor: float, kernel: str) -> np.ndarray:
 def test_an_enlarged_image_is_noticed(dtype: str, kernel: str, factor: float) -> None:
     large = enlarged(sensor_image(), factor, kernel)
     stored = large if dtype == "float32" else np.rint(large)
-    assert enlarged_from(io.from_array(stored.astype(dtype), "target")) == (60, 80)
+    assert enlarged_from(image_files.from_array(stored.astype(dtype), "target")) == (60, 80)
 
 
 def test_a_large_enlarged_image_is_noticed_from_its_middle() -> None:
     large = np.rint(enlarged(sensor_image((330, 420)), 2, "bilinear")).astype(np.uint16)
-    assert enlarged_from(io.from_array(large, "target")) == (330, 420)
+    assert enlarged_from(image_files.from_array(large, "target")) == (330, 420)
 
 
 def photo(shape: tuple[int, int] = (120, 160), seed: int = 5) -> Image.Image:
@@ -65,7 +65,7 @@ def test_traces_of_interpolation_are_found(kernel: str, factor: float, change: s
     if change == "compressed":
         large.save(buffer := io_module.BytesIO(), "JPEG", quality=97)
         large = Image.open(buffer)
-    height, width = enlarged_from(io.from_array(np.asarray(large), "target"))
+    height, width = enlarged_from(image_files.from_array(np.asarray(large), "target"))
     assert height == pytest.approx(large.height / factor, abs=1)
     assert width == pytest.approx(large.width / factor, abs=1)
 
@@ -78,35 +78,35 @@ def test_reduced_and_compressed_images_are_native(factor: float, quality: int | 
         if quality:
             image.save(buffer := io_module.BytesIO(), "JPEG", quality=quality)
             image = Image.open(buffer)
-        assert enlarged_from(io.from_array(np.asarray(image), "target")) is None
+        assert enlarged_from(image_files.from_array(np.asarray(image), "target")) is None
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 def test_a_native_image_is_left_alone(dtype: str) -> None:
     image = sensor_image()
     image = (image - 15_900) / 6 if dtype == "uint8" else image
-    assert enlarged_from(io.from_array(image.astype(dtype), "target")) is None
+    assert enlarged_from(image_files.from_array(image.astype(dtype), "target")) is None
 
 
 @pytest.mark.parametrize(("kernel", "factor"), [("nearest", 2), ("bilinear", 3), ("bicubic", 2)])
 def test_the_native_image_comes_back(kernel: str, factor: int) -> None:
     native = np.rint(sensor_image()).astype(np.uint16)
     large = np.rint(enlarged(native, factor, kernel)).astype(np.uint16)
-    back = reduced(io.from_array(large, "target"), (60, 80)).data[0]
+    back = reduced(image_files.from_array(large, "target"), (60, 80)).data[0]
     assert np.abs(back.astype(int) - native).max() <= 2
 
 
 def test_holes_come_along() -> None:
     large = enlarged(sensor_image(), 2, "bilinear").astype(np.float32)
     large[20:40, 30:50] = np.nan
-    back = reduced(io.from_array(large, "target"), (60, 80))
+    back = reduced(image_files.from_array(large, "target"), (60, 80))
     assert (~back.valid).sum() == 100
     assert np.isfinite(back.data[0][back.valid]).all()
 
 
 def test_a_native_size_must_be_smaller() -> None:
     with pytest.raises(InputError, match="native size cannot be 90 × 60"):
-        reduced(io.from_array(sensor_image(), "target"), (60, 90))
+        reduced(image_files.from_array(sensor_image(), "target"), (60, 90))
 
 
 def test_the_option_and_the_note() -> None:
@@ -128,4 +128,4 @@ def test_the_option_and_the_note() -> None:
 def test_real_images_raise_no_alarm(data, real_pairs, dataset: str, column: str) -> None:
     for row in real_pairs(dataset):
         if row[column]:
-            assert enlarged_from(io.read(data / row[column])) is None, row[column]
+            assert enlarged_from(image_files.read(data / row[column])) is None, row[column]

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cmsr
-from cmsr.camera.noise import noise_level
-from cmsr.degrade import resampler
-from cmsr.files import io
+from cmsr.io import image_files
+from cmsr.operators.resampling import resampler
+from cmsr.sensor.noise import noise_level
 from tests.conftest import SyntheticPair, render_pair, smooth_field
 
 SHAPE = (64, 80)
@@ -99,5 +99,5 @@ def test_real_targets_are_taken_for_clean(data, real_pairs) -> None:
     """They were made by reducing, which leaves rounding only."""
     for dataset in ("epfl_nir", "ulb17_thermal", "middlebury_depth"):
         for row in real_pairs(dataset):
-            y = io.read(data / row["target"]).data[0]
+            y = image_files.read(data / row["target"]).data[0]
             assert noise_level(y, np.ones(y.shape)) < 0.5, row["name"]

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from cmsr.errors import InputError, OptionError
-from cmsr.files import io
+from cmsr.io import image_files
 from cmsr.pair import Pair
 
 RNG = np.random.default_rng(0)
@@ -14,11 +14,11 @@ RNG = np.random.default_rng(0)
 def pair_of(
     target: np.ndarray, guide: np.ndarray | None = None, ratio: float | None = None
 ) -> Pair:
-    raster = None if guide is None else io.from_array(guide, "guide")
-    return Pair.of(io.from_array(target, "target"), raster, ratio)
+    raster = None if guide is None else image_files.from_array(guide, "guide")
+    return Pair.of(image_files.from_array(target, "target"), raster, ratio)
 
 
-@pytest.mark.parametrize("dtype", io.DTYPES)
+@pytest.mark.parametrize("dtype", image_files.DTYPES)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_normalising_is_undone_in_every_type(dtype: str, channels: int) -> None:
     high = 200 if dtype == "uint8" else 100

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from cmsr.degrade import weights
-from cmsr.files.parallax import displacement
+from cmsr.operators.resampling import weights
+from cmsr.thermal.parallax import displacement
 from tests.conftest import render_pair, smooth_field
 
 BOX = np.array([60.0, 80.0, 300.0, 400.0])

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 import cmsr
-from cmsr.degrade import resampler
 from cmsr.errors import InputError
+from cmsr.operators.resampling import resampler
 from tests.conftest import SyntheticPair, render_pair
 
 QUICK = {"preset": "paper", "iterations": 4, "iterations_guide_free": 4, "ensemble": False}

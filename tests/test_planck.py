@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmsr.errors import InputError
-from cmsr.files import planck
+from cmsr.thermal import planck
 
 SENSOR = planck.Sensor(
     r1=16951.797,

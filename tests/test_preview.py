@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cmsr.cli import main
+from cmsr.app.cli import main
 from cmsr.errors import OptionError, OutputError
-from cmsr.files import io, preview
+from cmsr.io import image_files, preview
 from cmsr.pictures import colour
 
 
@@ -29,7 +29,7 @@ def test_a_preview_is_an_8_bit_png_of_the_image_and_a_bar(tmp_path: Path) -> Non
 
 def test_the_bar_is_in_the_files_own_unit() -> None:
     counts = np.full((4, 4), 29_315, np.uint16)
-    like = io.from_array(counts, "t", scales=[0.01], offsets=[-273.15], units=["°C"])
+    like = image_files.from_array(counts, "t", scales=[0.01], offsets=[-273.15], units=["°C"])
     values, unit = preview._physical(counts, np.ones((4, 4), bool), like)
     assert unit == "°C"
     assert np.allclose(values, 20)
@@ -56,11 +56,11 @@ def test_other_endings_and_unknown_maps_are_refused_before_any_work(tmp_path: Pa
 
 
 def test_the_option(tmp_path: Path) -> None:
-    io.write(tmp_path / "t.png", np.eye(16, dtype=np.uint8) * 200)
+    image_files.write(tmp_path / "t.png", np.eye(16, dtype=np.uint8) * 200)
     files = [str(tmp_path / "t.png"), "-o", str(tmp_path / "o.png"), "--ratio", "2", "--quiet"]
     shown = ["--preview", str(tmp_path / "p.png"), "--colour-map", "viridis"]
     quick = ["--preset", "paper", "--iterations-guide-free", "1", "--no-ensemble"]
     assert main(["upscale", *files, *shown, *quick]) == 0
     with Image.open(tmp_path / "p.png") as picture:
         assert picture.width > 32
-    assert io.read(tmp_path / "o.png").shape == (32, 32)
+    assert image_files.read(tmp_path / "o.png").shape == (32, 32)

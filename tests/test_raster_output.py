@@ -13,15 +13,15 @@ import rasterio.shutil
 from rasterio.transform import from_origin
 
 from cmsr.errors import OutputError
-from cmsr.files import io, raster_output
-from cmsr.files.atomic import replacing
+from cmsr.io import image_files, raster_output
+from cmsr.io.atomic import replacing
 from tests.conftest import smooth_field
 
 LARGE = (600, 700)
 PLACE = {"crs": "EPSG:32632", "transform": from_origin(5e5, 5.7e6, 2, 2)}
 
 
-def target(folder: Path, driver: str, dtype: str = "float32") -> io.Raster:
+def target(folder: Path, driver: str, dtype: str = "float32") -> image_files.Raster:
     """Write a georeferenced image that says much of itself; return it as it is read."""
     image = (1000 * smooth_field((300, 350), 1)).astype(dtype)
     size = {"height": 300, "width": 350, "count": 1, "dtype": dtype, "nodata": 7}
@@ -32,22 +32,22 @@ def target(folder: Path, driver: str, dtype: str = "float32") -> io.Raster:
         file.scales, file.offsets = (0.01,), (250.0,)
         file.update_tags(sensor="X1")
     rasterio.shutil.copy(folder / "plain.tif", folder / "t.tif", driver=driver)
-    return io.read(folder / "t.tif")
+    return image_files.read(folder / "t.tif")
 
 
-def result(raster: io.Raster) -> np.ndarray:
+def result(raster: image_files.Raster) -> np.ndarray:
     return (1000 * smooth_field(LARGE, 2)).astype(raster.data.dtype)
 
 
-def by_rows(path: Path, image: np.ndarray, like: io.Raster) -> None:
+def by_rows(path: Path, image: np.ndarray, like: image_files.Raster) -> None:
     valid = np.ones(LARGE, bool)
     with replacing(path) as temporary, raster_output.by_rows(temporary, like, LARGE) as write:
         for first in range(0, LARGE[0], 250):
             write(first, image[None, first : first + 250], valid[first : first + 250])
 
 
-def at_once(path: Path, image: np.ndarray, like: io.Raster) -> None:
-    io.write(path, image, like=like)
+def at_once(path: Path, image: np.ndarray, like: image_files.Raster) -> None:
+    image_files.write(path, image, like=like)
 
 
 def place_of(file: rasterio.DatasetReader, part: str, overview: int | None = None) -> int:

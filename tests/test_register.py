@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cmsr.files import io
-from cmsr.warps.register import Registration, search
-from cmsr.warps.similarity import climb, explained
-from cmsr.warps.warp import Affine, Size, compose, displacement, identity_grid, sample
+from cmsr.io import image_files
+from cmsr.registration.coarse_search import Registration, search
+from cmsr.registration.similarity import climb, explained
+from cmsr.registration.transforms import Affine, Size, compose, displacement, identity_grid, sample
 
 SIZE = (192, 256)
 
@@ -204,7 +204,7 @@ RealPairs = Callable[[str], Iterator[dict[str, str]]]
 def load(data: Path, row: dict[str, str]) -> tuple[Tensor, Tensor]:
     """Read a pair as (1, h, w) and (3, H, W)."""
     target, guide = (
-        torch.from_numpy(io.read(data / row[key]).data.astype(np.float32))
+        torch.from_numpy(image_files.read(data / row[key]).data.astype(np.float32))
         for key in ("target", "guide")
     )
     return target[:1], guide[:3]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import rasterio
 
-from cmsr.cli import main
+from cmsr.app.cli import main
 from cmsr.config import Config
-from cmsr.files import inputs, io
+from cmsr.io import image_files, inputs
 from tests.fake_cameras import flir_file
 from tests.test_flir import COUNTS
 from tests.test_geo import GUIDES, TARGET, UTM, write
@@ -24,14 +24,14 @@ def test_a_radiometric_jpeg_is_a_pair(tmp_path: Path, capsys: pytest.CaptureFixt
     assert run(tmp_path / "a.jpg", "-o", tmp_path / "o.png") == 0
     assert "note: " in capsys.readouterr().err
     _, cut, _ = inputs.read_pair(tmp_path / "a.jpg", None, Config())
-    assert io.read(tmp_path / "o.png").data.shape == cut.data.shape == (3, 120, 160)
+    assert image_files.read(tmp_path / "o.png").data.shape == cut.data.shape == (3, 120, 160)
 
 
 def test_without_a_photo_it_says_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a.jpg").write_bytes(flir_file(COUNTS))
-    io.write(tmp_path / "b.png", COUNTS)
+    image_files.write(tmp_path / "b.png", COUNTS)
     for name in ("a.jpg", "b.png"):
         assert run(tmp_path / name, "-o", tmp_path / "o.png") == 2
         said = capsys.readouterr().err
@@ -53,7 +53,7 @@ def test_images_on_differing_grids_are_laid_on_the_targets(tmp_path: Path) -> No
 
 
 def test_holes_of_the_target_have_no_say(tmp_path: Path) -> None:
-    plain = io.read(write(tmp_path / "t.tif", TARGET, 1)).data[0]
+    plain = image_files.read(write(tmp_path / "t.tif", TARGET, 1)).data[0]
     guide = write(tmp_path / "g.tif", GUIDES["smaller"], 3)
     holes = np.indices(plain.shape).sum(axis=0) % 7 == 0
     moved = []
@@ -63,5 +63,5 @@ def test_holes_of_the_target_have_no_say(tmp_path: Path) -> None:
         with rasterio.open(tmp_path / f"{name}.tif", "w", **profile) as file:
             file.write(np.where(holes, hole, plain).astype("f4"), 1)
         assert run(tmp_path / f"{name}.tif", guide, "-o", tmp_path / f"o{name}.tif") == 0
-        moved.append(io.read(tmp_path / f"o{name}.tif").data)
+        moved.append(image_files.read(tmp_path / f"o{name}.tif").data)
     assert np.array_equal(*moved)

@@ -18,17 +18,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import cmsr
-from cmsr.cli import _parse, main
+from cmsr.app.cli import _parse, main
+from cmsr.app.report import page
+from cmsr.app.report.chart import HEIGHT, WIDTH, histogram, kernel_chart, training_chart
+from cmsr.app.report.command import upscale_command
+from cmsr.app.report.contents import contents_of
+from cmsr.app.report.image import painted, photo
+from cmsr.app.report.residual import Residual, neighbour_correlation
+from cmsr.app.report.scale import LEVELS, Scale
 from cmsr.config import Config
-from cmsr.degrade import resampler
-from cmsr.files import io
-from cmsr.report import page
-from cmsr.report.chart import HEIGHT, WIDTH, histogram, kernel_chart, training_chart
-from cmsr.report.command import upscale_command
-from cmsr.report.contents import contents_of
-from cmsr.report.image import painted, photo
-from cmsr.report.residual import Residual, neighbour_correlation
-from cmsr.report.scale import LEVELS, Scale
+from cmsr.io import image_files
+from cmsr.operators.resampling import resampler
 from tests.browser import clean_page
 from tests.conftest import render_pair
 
@@ -39,7 +39,9 @@ KELVIN = {"scales": [0.01], "offsets": [-273.15], "units": ["°C"]}
 def shown(**options: Any) -> cmsr.Result:
     """A result in °C, stored as hundredths of a kelvin, with a hole."""
     pair = render_pair()
-    target = io.from_array(np.rint(29000 + 1500 * pair.target).astype(np.uint16), "t.tif", **KELVIN)
+    target = image_files.from_array(
+        np.rint(29000 + 1500 * pair.target).astype(np.uint16), "t.tif", **KELVIN
+    )
     target.valid[3:5, 4:7] = False
     return cmsr.upscale(target, pair.guide, **{"preset": "fast", **options})
 
@@ -246,8 +248,8 @@ def test_a_notebook_shows_before_and_after() -> None:
 
 @pytest.fixture
 def files(tmp_path: Path, pair: Any) -> list[str]:
-    io.write(tmp_path / "t.png", (200 * pair.target).astype(np.uint8))
-    io.write(tmp_path / "g.png", pair.guide)
+    image_files.write(tmp_path / "t.png", (200 * pair.target).astype(np.uint8))
+    image_files.write(tmp_path / "g.png", pair.guide)
     return [str(tmp_path / "t.png"), str(tmp_path / "g.png"), "-o", str(tmp_path / "o.tif")]
 
 
@@ -283,7 +285,7 @@ def test_a_report_that_cannot_be(
 def test_a_report_of_what_is_too_large_is_refused(
     files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    io.write(tmp_path / "large.png", np.zeros((400, 400, 3), np.uint8))
+    image_files.write(tmp_path / "large.png", np.zeros((400, 400, 3), np.uint8))
     arguments = [
         "upscale",
         files[0],

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from cmsr.demo.scene import NOISE_KELVIN, PSF_SIGMA, Scene, render
+from cmsr.app.demo.scene import NOISE_KELVIN, PSF_SIGMA, Scene, render
 
 HEIGHT, WIDTH, RATIO = 240, 320, 4
 

@@ -11,24 +11,24 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import cmsr
-from cmsr.cli import main
+from cmsr.app.cli import main
+from cmsr.app.report.segmented import segmented
 from cmsr.config import Config
-from cmsr.degrade import resampler, shape_of
 from cmsr.errors import OptionError
-from cmsr.files import io
-from cmsr.report.segmented import segmented
-from cmsr.segment_map import draw_segments
-from cmsr.warps.alignment import Alignment
-from cmsr.warps.belief import propagate
-from cmsr.warps.bending import fitted
-from cmsr.warps.freeform import FreeForm
-from cmsr.warps.matching import REACH, matched, worth_matching
-from cmsr.warps.piecewise import Segments
-from cmsr.warps.residual_field import kept, residual_field
-from cmsr.warps.superpixels import numbered, superpixels
-from cmsr.warps.tearing import torn
-from cmsr.warps.view import View
-from cmsr.warps.warp import Affine, Stages, compose, displacement, identity_grid
+from cmsr.io import image_files
+from cmsr.operators.resampling import resampler, shape_of
+from cmsr.registration.alignment import Alignment
+from cmsr.registration.belief_propagation import propagate
+from cmsr.registration.free_form import FreeForm
+from cmsr.registration.layer_refinement import fitted
+from cmsr.registration.layered_motion import torn
+from cmsr.registration.matching import REACH, matched, worth_matching
+from cmsr.registration.residual_field import kept, residual_field
+from cmsr.registration.segment_map import draw_segments
+from cmsr.registration.segments import Segments
+from cmsr.registration.superpixels import numbered, superpixels
+from cmsr.registration.transforms import Affine, Stages, compose, displacement, identity_grid
+from cmsr.registration.view import View
 from tests.conftest import smooth_field
 
 SIZE = (192, 256)
@@ -310,14 +310,14 @@ def test_the_command_moves_objects(tmp_path: Path, layered: Layered) -> None:
         str(tmp_path / name) for name in ("t.tif", "g.png", "s.png", "o.png", "f.npz", "m.png")
     ]
     target, guide, mask, out, field, shown = names
-    io.write(Path(target), layered.target.numpy())
-    io.write(Path(guide), layered.guide)
-    io.write(Path(mask), layered.there.astype(np.uint8) * 40)
+    image_files.write(Path(target), layered.target.numpy())
+    image_files.write(Path(guide), layered.guide)
+    image_files.write(Path(mask), layered.there.astype(np.uint8) * 40)
     options = ["--align", "segments", "--segments", mask, "--field", field, "--mask", shown]
     assert main(["align", target, guide, "-o", out, *options]) == 0
     moved = np.load(field)["displacement"]
     assert np.median(layered.off(moved)[layered.visible]) <= 1
-    assert (io.read(Path(shown)).data[0] == 0)[~layered.visible].mean() >= 0.9
+    assert (image_files.read(Path(shown)).data[0] == 0)[~layered.visible].mean() >= 0.9
 
 
 @pytest.mark.parametrize(
@@ -336,9 +336,9 @@ def test_a_bad_mask_is_one_clear_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     target, guide, labels, out = (tmp_path / name for name in ("t.tif", "g.png", "s.tif", "o.tif"))
-    io.write(target, layered.target.numpy())
-    io.write(guide, layered.guide)
-    io.write(labels, mask)
+    image_files.write(target, layered.target.numpy())
+    image_files.write(guide, layered.guide)
+    image_files.write(labels, mask)
     command = ["upscale", str(target), str(guide), "-o", str(out), "--segments", str(labels)]
     assert main(command) == 2
     said = capsys.readouterr().err

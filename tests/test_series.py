@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from cmsr import Result, pipeline, upscale
-from cmsr.degrade import resampler
-from cmsr.files import io
+from cmsr.io import image_files
+from cmsr.operators.resampling import resampler
+from cmsr.registration import alignment
 from cmsr.series import alike
-from cmsr.warps import alignment
 from tests.batches import batch, results
 from tests.conftest import render_pair
 
@@ -69,7 +69,7 @@ def nothing_anew(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("searched anew")
 
     monkeypatch.setattr(alignment, "search", refuse)
-    monkeypatch.setattr("cmsr.camera.imaging.find_kernel", refuse)
+    monkeypatch.setattr("cmsr.sensor.imaging.find_kernel", refuse)
 
 
 @pytest.mark.parametrize("aside", [0, ASIDE])
@@ -165,8 +165,8 @@ def test_a_series_taken_up_gives_the_same(tmp_path: Path) -> None:
     lines = ["name,target,guide"]
     for time in range(4):
         each = frame(4 * time, 60 + 8 * time)
-        io.write(tmp_path / f"t{time}.tif", each.target)
-        io.write(tmp_path / f"g{time}.png", each.guide)
+        image_files.write(tmp_path / f"t{time}.tif", each.target)
+        image_files.write(tmp_path / f"g{time}.png", each.guide)
         lines.append(f"f{time},t{time}.tif,g{time}.png")
     table.write_text("\n".join(lines) + "\n")
     assert batch(table, out, series=True, align="affine").done == 4

@@ -5,16 +5,18 @@ import pytest
 import torch
 
 from cmsr.config import Config
-from cmsr.files import io
+from cmsr.io import image_files
 from cmsr.pair import Pair
-from cmsr.published.examples import Example
-from cmsr.published.network import TwoBranch, masked_l1
-from cmsr.published.train import PlateauRate, new_fit, reconstruction_error, reenlarged, train
+from cmsr.two_branch.examples import Example
+from cmsr.two_branch.network import TwoBranch, masked_l1
+from cmsr.two_branch.train import PlateauRate, new_fit, reconstruction_error, reenlarged, train
 from tests.conftest import SyntheticPair, render_pair
 
 
 def as_pair(scene: SyntheticPair) -> Pair:
-    return Pair.of(io.from_array(scene.target, "target"), io.from_array(scene.guide, "guide"))
+    return Pair.of(
+        image_files.from_array(scene.target, "target"), image_files.from_array(scene.guide, "guide")
+    )
 
 
 def test_the_network_has_the_published_size_and_start() -> None:
@@ -85,7 +87,7 @@ def test_p_chooses_the_scheme(
         seen.append(tuple(example.label.shape[-2:]))
         return example.window(0, 0, (16, 16))
 
-    monkeypatch.setattr("cmsr.published.train.draw_patch", spy)
+    monkeypatch.setattr("cmsr.two_branch.train.draw_patch", spy)
     train(as_pair(pair), "bicubic", Config.of("paper", iterations=5, p=p))
     assert set(seen) == {(96, 128) if p else (24, 32)}
 

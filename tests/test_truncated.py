@@ -8,10 +8,10 @@ import pytest
 import rasterio.shutil
 from PIL import Image
 
-from cmsr.cli import main
+from cmsr.app.cli import main
 from cmsr.config import Config
 from cmsr.errors import InputError
-from cmsr.files import inputs, io
+from cmsr.io import image_files, inputs
 from tests.conftest import smooth_field
 from tests.fake_cameras import dji_file, flir_file
 from tests.test_flir import COUNTS
@@ -29,14 +29,14 @@ def by_pillow(image: np.ndarray, **options: object) -> Callable[[Path], None]:
 
 def by_gdal(driver: str, **options: object) -> Callable[[Path], None]:
     def write(path: Path) -> None:
-        io.write(path.with_name("source.tif"), FIELD)
+        image_files.write(path.with_name("source.tif"), FIELD)
         rasterio.shutil.copy(path.with_name("source.tif"), path, driver=driver, **options)
 
     return write
 
 
 def by_cmsr(image: np.ndarray) -> Callable[[Path], None]:
-    return lambda path: io.write(path, image)
+    return lambda path: image_files.write(path, image)
 
 
 WRITERS: dict[str, Callable[[Path], None]] = {
@@ -49,7 +49,9 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "restarts.jpg": by_pillow(COLOURS, restart_marker_blocks=2),
     "deflated.tif": by_cmsr(FIELD),
     "plain.tif": by_pillow(GREY),
-    "pages.tif": lambda path: io.write_pages(path, [(GREY, None, None), (255 - GREY, None, None)]),
+    "pages.tif": lambda path: image_files.write_pages(
+        path, [(GREY, None, None), (255 - GREY, None, None)]
+    ),
     "pages one by one.tif": by_pillow(
         GREY, save_all=True, append_images=[Image.fromarray(255 - GREY)]
     ),
@@ -105,7 +107,7 @@ def test_a_hole_in_a_sparse_tiff_is_no_missing_end(tmp_path: Path) -> None:
     ground = {"crs": "EPSG:32632", "transform": rasterio.Affine.scale(2, -2)}
     with rasterio.open(tmp_path / "a.tif", "w", **profile, **tiles, **ground) as dataset:
         dataset.write(tile, window=rasterio.windows.Window(0, 0, 64, 64))
-    raster = io.read(tmp_path / "a.tif")
+    raster = image_files.read(tmp_path / "a.tif")
     assert raster.valid.sum() == 64 * 64
     assert (raster.data[0][raster.valid] == 7).all()
 
@@ -113,7 +115,7 @@ def test_a_hole_in_a_sparse_tiff_is_no_missing_end(tmp_path: Path) -> None:
 def test_libraries_say_nothing_of_their_own(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    io.write(tmp_path / "a.exr", FIELD)
+    image_files.write(tmp_path / "a.exr", FIELD)
     (tmp_path / "b.exr").write_bytes((tmp_path / "a.exr").read_bytes()[:-9])
     assert main(["info", str(tmp_path / "b.exr")]) == 2
     out, err = capfd.readouterr()
@@ -125,7 +127,7 @@ def test_what_is_refused_is_called_as_the_user_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], where: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    io.write("a.png", GREY)
+    image_files.write("a.png", GREY)
     Path("cut.png").write_bytes(Path("a.png").read_bytes()[:222])
     Path("b.tif").write_text("no image")
     for name in ("cut.png", "b.tif"):

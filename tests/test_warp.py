@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from cmsr.warps.cpab import Cpab
-from cmsr.warps.warp import (
+from cmsr.registration.cpab import Cpab
+from cmsr.registration.transforms import (
     Affine,
     Size,
     ThinPlate,

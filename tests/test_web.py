@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmsr.cli import main
+from cmsr.app.cli import main
 from cmsr.config import PRESETS, Config
 from cmsr.errors import CmsrError, OptionError
-from cmsr.published.train import Progress
+from cmsr.two_branch.train import Progress
 from tests.browser import clean_page
 
 pytest.importorskip("gradio", reason="no gradio: pip install 'cmsr[web]'")
 
-from cmsr.web import form
-from cmsr.web.killable import StoppedError, Worker
-from cmsr.web.time_left import Estimate
+from cmsr.app.web import form
+from cmsr.app.web.killable import StoppedError, Worker
+from cmsr.app.web.time_left import Estimate
 
 PATIENCE = 120_000
 """Milliseconds that a busy machine may take."""

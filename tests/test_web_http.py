@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmsr.cli import main
-from cmsr.files import io
+from cmsr.app.cli import main
+from cmsr.io import image_files
 
 pytest.importorskip("gradio", reason="no gradio: pip install 'cmsr[web]'")
 
@@ -25,8 +25,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
-from cmsr.web import server
-from cmsr.web.private import Owners, PrivateFiles, visitor_of
+from cmsr.app.web import server
+from cmsr.app.web.private import Owners, PrivateFiles, visitor_of
 from tests.web_visitor import FAST, asked, fetched
 
 WEB = Path(__file__).parents[1] / "docs" / "WEB.md"
@@ -84,7 +84,7 @@ def test_what_is_wrong_is_told_as_by_the_command_line(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    io.write(web_folder / "many.png", np.zeros((500, 500), np.uint8))
+    image_files.write(web_folder / "many.png", np.zeros((500, 500), np.uint8))
     monkeypatch.chdir(web_folder)
     limit = ["--max-pixels", "200000"]
     assert main(["upscale", target, "-o", "never.tif", *limit, *words]) == 2

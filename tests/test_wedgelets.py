@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import cmsr
-from cmsr.degrade import resampler
+from cmsr.operators.resampling import resampler
 from cmsr.priors.wedgelets import Wedgelets
 from tests.conftest import smooth_field
 

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.transform import from_origin
 
-from cmsr import job, tiles, windows
+from cmsr import tiles, windows
+from cmsr.app import job
 from cmsr.config import Config
 from cmsr.errors import InputError, OptionError, OutputError
-from cmsr.files import io
+from cmsr.io import image_files
 from tests.conftest import render_pair
 
 LIKE: Any = SimpleNamespace(dtype=np.dtype(float), hole=None)
@@ -43,7 +44,7 @@ def test_windows_cover_everything_once_and_begin_where_pixels_do(
     assert np.allclose(weight, 1)
 
 
-def large_pair(folder: Path) -> tuple[io.Raster, np.ndarray]:
+def large_pair(folder: Path) -> tuple[image_files.Raster, np.ndarray]:
     """Write a georeferenced pair with a hole; return it."""
     pair = render_pair((640, 512), (160, 128), seed=4)
     image = pair.target.astype(np.float32)
@@ -55,14 +56,14 @@ def large_pair(folder: Path) -> tuple[io.Raster, np.ndarray]:
             folder / f"{name}.tif", "w", "GTiff", width, height, count, dtype=data.dtype, **place
         ) as file:
             file.write(data)
-    return io.read(folder / "t.tif"), pair.guide
+    return image_files.read(folder / "t.tif"), pair.guide
 
 
 def by_windows(folder: Path, side: int, monkeypatch: pytest.MonkeyPatch, **options: Any) -> dict:
     monkeypatch.setattr(windows, "SIDE", side)
     config = Config.of(align="off", **options)
     read = windows.reader(folder / "g.tif", config, None)
-    target = io.read(folder / "t.tif")
+    target = image_files.read(folder / "t.tif")
     out = folder / f"{side}.tif"
     return windows.upscale_to_file(target, read, (640, 512), out, config)
 
@@ -71,7 +72,7 @@ def test_windows_make_no_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     target, _ = large_pair(tmp_path)
     assert by_windows(tmp_path, 160, monkeypatch, kernel="bicubic")["windows"] == 9
     assert by_windows(tmp_path, 10_000, monkeypatch, kernel="bicubic")["windows"] == 1
-    tiled, whole = io.read(tmp_path / "160.tif"), io.read(tmp_path / "10000.tif")
+    tiled, whole = image_files.read(tmp_path / "160.tif"), image_files.read(tmp_path / "10000.tif")
     span = np.ptp(target.data[target.valid[None]])
     assert np.array_equal(tiled.valid, whole.valid)
     off = np.abs(tiled.data - whole.data)[0][whole.valid]
@@ -86,12 +87,12 @@ def test_the_guide_helps_in_windows_too(tmp_path: Path, monkeypatch: pytest.Monk
     large_pair(tmp_path)
     truth = render_pair((640, 512), (160, 128), seed=4).truth
     info = by_windows(tmp_path, 320, monkeypatch)
-    result = io.read(tmp_path / "320.tif")
+    result = image_files.read(tmp_path / "320.tif")
     errors = (result.data[0] - truth)[result.valid]
     free = windows.upscale_to_file(
-        io.read(tmp_path / "t.tif"), None, (640, 512), tmp_path / "free.tif", Config()
+        image_files.read(tmp_path / "t.tif"), None, (640, 512), tmp_path / "free.tif", Config()
     )
-    alone = (io.read(tmp_path / "free.tif").data[0] - truth)[result.valid]
+    alone = (image_files.read(tmp_path / "free.tif").data[0] - truth)[result.valid]
     assert info["guide_weight"] > 0.5 > free["guide_weight"]
     assert errors.std() < 0.6 * alone.std()
 
@@ -112,7 +113,7 @@ def test_a_command_works_by_windows_where_memory_is_short(tmp_path: Path, guide:
         config=config,
     ).run()
     assert facts[0]["windows"] >= 4
-    result = io.read(tmp_path / "o.tif")
+    result = image_files.read(tmp_path / "o.tif")
     assert result.shape == (640, 512)
     assert (~result.valid).sum() == 16 * 200
 

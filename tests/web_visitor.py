@@ -48,8 +48,8 @@ def _watch(pair: Path, place: Path) -> Iterator[tuple[str, object]]:
     from gradio.routes import App
     from starlette.testclient import TestClient
 
-    from cmsr.web import app, layout
-    from cmsr.web.private import Owners, PrivateFiles
+    from cmsr.app.web import app, layout
+    from cmsr.app.web.private import Owners, PrivateFiles
 
     app.Worker = _Here  # type: ignore[assignment, misc]
     for folder in (work, files):

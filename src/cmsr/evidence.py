@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cmsr.camera.imaging import Imaging
-from cmsr.degrade import Kernel, resampler, shape_of
-from cmsr.files.raster import Raster
+from cmsr.io.raster import Raster
+from cmsr.operators.resampling import Kernel, resampler, shape_of
 from cmsr.pair import Pair
+from cmsr.registration.alignment import Alignment
+from cmsr.sensor.imaging import Imaging
 from cmsr.solution import Solution
-from cmsr.warps.alignment import Alignment
 
 
 @dataclass(frozen=True)

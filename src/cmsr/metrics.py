@@ -8,7 +8,7 @@ import torch
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from cmsr.errors import InputError
-from cmsr.files.io import Raster
+from cmsr.io.image_files import Raster
 
 
 def evaluate(image: Raster, truth: Raster) -> dict[str, float]:

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from cmsr.degrade import resampler
 from cmsr.errors import InputError, OptionError
-from cmsr.files.raster import Raster, fill_holes, fitted
+from cmsr.io.raster import Raster, fill_holes, fitted
+from cmsr.operators.resampling import resampler
 
 MIN_SIDE = 4
 """Smallest height and width of a target, in pixels."""

@@ -12,18 +12,18 @@ import numpy.typing as npt
 import torch
 
 from cmsr import series
-from cmsr.camera.imaging import Imaging, imaging_of, named_kernel
 from cmsr.config import Config
-from cmsr.default import closed_form
-from cmsr.degrade import Kernel
 from cmsr.errors import OptionError
 from cmsr.evidence import Evidence, picture
-from cmsr.files.inputs import Source, check_size, read_pair, read_segments
+from cmsr.guided import solve as closed_form
+from cmsr.io.inputs import Source, check_size, read_pair, read_segments
+from cmsr.operators.resampling import Kernel
 from cmsr.pair import Pair
 from cmsr.parallel import no_denormals
-from cmsr.published import two_branch
-from cmsr.published.train import Progress
+from cmsr.sensor.imaging import Imaging, imaging_of, named_kernel
 from cmsr.solution import Solution
+from cmsr.two_branch import solve as two_branch
+from cmsr.two_branch.train import Progress
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Result:
 
     def _repr_html_(self) -> str | None:
         """Show before and after in a notebook."""
-        from cmsr.report.notebook import framed_slider
+        from cmsr.app.report.notebook import framed_slider
 
         if self.evidence is None:
             return None

@@ -12,19 +12,19 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from cmsr.camera.imaging import imaging_of, named_kernel
 from cmsr.config import Config
-from cmsr.default import closed_form
-from cmsr.degrade import Shape, shape_of
 from cmsr.errors import InputError
-from cmsr.files import io
-from cmsr.files.inputs import Source, read_pair, read_segments
-from cmsr.files.raster import fitted
+from cmsr.guided import solve
+from cmsr.io import image_files
+from cmsr.io.inputs import Source, read_pair, read_segments
+from cmsr.io.raster import fitted
+from cmsr.operators.resampling import Shape, shape_of
 from cmsr.pair import Pair
 from cmsr.pictures import Rgb, colour, enlarge
-from cmsr.segment_map import draw_segments
-from cmsr.warps.alignment import Alignment
-from cmsr.warps.warp import displacement, sample
+from cmsr.registration.alignment import Alignment
+from cmsr.registration.segment_map import draw_segments
+from cmsr.registration.transforms import displacement, sample
+from cmsr.sensor.imaging import imaging_of, named_kernel
 
 SQUARES = 8
 """Fields of the checkerboard along the longer side."""
@@ -57,7 +57,7 @@ class Registered:
 
 def read(
     target: Source, guide: Source | None, config: Config
-) -> tuple[io.Raster, io.Raster, list[str]]:
+) -> tuple[image_files.Raster, image_files.Raster, list[str]]:
     """Read a target, its guide, and what is to be known of them, as `upscale` does.
 
     Raises
@@ -102,7 +102,7 @@ def align(target: Source, guide: Source | None = None, **options: Any) -> Regist
     labels = read_segments(guide_raster, config)
     pair = Pair.of(target_raster, guide_raster, segments=labels)
     imaging = imaging_of(pair, named_kernel(config.kernel))
-    alignment = closed_form.aligned(pair, imaging, config)
+    alignment = solve.aligned(pair, imaging, config)
     moved = _moved(guide_raster, alignment)
     grid = alignment.grid()
     return Registered(
@@ -121,7 +121,7 @@ def align(target: Source, guide: Source | None = None, **options: Any) -> Regist
     )
 
 
-def write_field(path: Path, field: npt.NDArray[np.float32], like: io.Raster) -> None:
+def write_field(path: Path, field: npt.NDArray[np.float32], like: image_files.Raster) -> None:
     """Write a displacement field (H, W, 2): ``displacement`` in an .npz, or two bands of a .tif.
 
     Raises
@@ -130,12 +130,12 @@ def write_field(path: Path, field: npt.NDArray[np.float32], like: io.Raster) -> 
         If the file cannot be written; nothing is left behind.
     """
     if path.suffix.lower() == ".npz":
-        with io.replacing(path) as temporary:
+        with image_files.replacing(path) as temporary:
             np.savez_compressed(temporary, displacement=field)
         return
     georeference = {key: like.profile[key] for key in ("crs", "transform") if key in like.profile}
     names = {"descriptions": ["right, pixels", "down, pixels"]}
-    io.write(path, field, like=replace(like, alpha=False, profile=georeference | names))
+    image_files.write(path, field, like=replace(like, alpha=False, profile=georeference | names))
 
 
 def checkerboard(target: Tensor, moved: Tensor) -> Rgb:
@@ -154,7 +154,7 @@ def _fields(shape: Shape) -> npt.NDArray[np.bool_]:
     return np.asarray((rows + cols) % 2 == 0)
 
 
-def _moved(guide: io.Raster, alignment: Alignment) -> npt.NDArray[Any]:
+def _moved(guide: image_files.Raster, alignment: Alignment) -> npt.NDArray[Any]:
     """Move all bands of a guide (C, H, W), alpha last, in its own type."""
     if not alignment.stages:
         return guide.data

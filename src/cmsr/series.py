@@ -19,18 +19,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from cmsr.camera.imaging import Imaging, named_kernel
 from cmsr.config import Config
-from cmsr.default.closed_form import FILTER_ROUNDS, Judge, Solved, held_out_rounds, joined
-from cmsr.default.measurement import Measurement, measurements
-from cmsr.default.trial import Trial, alone
-from cmsr.default.trust import LEAST_TRUST, Finding
-from cmsr.degrade import Kernel, shape_of
 from cmsr.errors import CmsrError
+from cmsr.guided.candidates import Trial, alone
+from cmsr.guided.channel import Measurement, measurements
+from cmsr.guided.held_out import LEAST_TRUST, Finding
+from cmsr.guided.solve import FILTER_ROUNDS, Judge, Solved, held_out_rounds, joined
+from cmsr.operators.resampling import Kernel, shape_of
 from cmsr.pair import Pair
+from cmsr.registration.alignment import LEAST_GAIN_DB
+from cmsr.registration.tracking import Place, follow, nudged
+from cmsr.sensor.imaging import Imaging, named_kernel
 from cmsr.solution import Solution
-from cmsr.warps.alignment import LEAST_GAIN_DB
-from cmsr.warps.follow import Place, follow, nudged
 
 GLANCE = (6, 8)
 """Fields, down and across, by whose means two frames are compared."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from cmsr.default.trust import Finding
-from cmsr.warps.alignment import Alignment
+from cmsr.guided.held_out import Finding
+from cmsr.registration.alignment import Alignment
 
 
 @dataclass(frozen=True)

@@ -20,25 +20,25 @@ import torch
 from rasterio.windows import Window
 from torch import Tensor
 
-from cmsr.camera.imaging import Imaging, imaging_of, named_kernel
 from cmsr.config import Config
-from cmsr.default import quick
-from cmsr.default.closed_form import aligned
-from cmsr.default.trial import FINENESS
-from cmsr.default.trust import hide
-from cmsr.degrade import resampler
 from cmsr.errors import OptionError, OutputError
-from cmsr.files import io, raster_output
-from cmsr.files.atomic import replacing
-from cmsr.files.inputs import Source, gigabytes, read_guide
-from cmsr.files.raster import Raster
-from cmsr.files.raster_io import Grid
+from cmsr.guided import quick
+from cmsr.guided.candidates import FINENESS
+from cmsr.guided.held_out import hide
+from cmsr.guided.solve import aligned
+from cmsr.io import image_files, raster_output
+from cmsr.io.atomic import replacing
+from cmsr.io.inputs import Source, gigabytes, read_guide
+from cmsr.io.raster import Raster
+from cmsr.io.raster_io import Grid
+from cmsr.operators.resampling import resampler
 from cmsr.pair import Pair, guide_span, guide_tensor
 from cmsr.parallel import no_denormals, together
-from cmsr.published.train import Progress
+from cmsr.registration.alignment import Alignment
+from cmsr.registration.transforms import Size, sample
+from cmsr.sensor.imaging import Imaging, imaging_of, named_kernel
 from cmsr.tiles import Box, Plan, Strip, Tile
-from cmsr.warps.alignment import Alignment
-from cmsr.warps.warp import Size, sample
+from cmsr.two_branch.train import Progress
 
 SIDE = 640
 """Side of a window without its overlap, at most, in pixels of the result."""
@@ -297,8 +297,8 @@ def _batched(band: list[Tile]) -> Iterator[list[Tile]]:
 
 def reader(guide: Source, config: Config, grid: Grid | None) -> Callable[[Box], Raster]:
     """Return what reads boxes of a guide: from the file where that can be, else from memory."""
-    file = isinstance(guide, str | os.PathLike) and not io.is_array(guide)
-    if file and (grid is not None or not io.describe(str(guide)).oriented):
+    file = isinstance(guide, str | os.PathLike) and not image_files.is_array(guide)
+    if file and (grid is not None or not image_files.describe(str(guide)).oriented):
         return lambda box: read_guide(guide, config, grid=grid, window=_window(box))
     whole = read_guide(guide, config, grid=grid)
     return lambda box: part(whole, box)

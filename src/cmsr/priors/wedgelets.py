@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cmsr.degrade import Resampler, resampler, shape_of
+from cmsr.operators.resampling import Resampler, resampler, shape_of
 
 SIDE = 5
 """Side of a patch, in pixels of the target."""

@@ -1,0 +1,136 @@
+"""What must not change unawares: PSNR, kernel and guide weight of each preset on each pair.
+
+    python benchmarks/frozen.py PAIRS.csv                     # measure and print what differs
+    python benchmarks/frozen.py PAIRS.csv --write             # measure and replace the table
+
+The table lies beside this file, `frozen.csv`. Each pair with a truth is upscaled by one thread;
+PSNR is taken on the 8-bit scale over all pixels. Exit status 1 if a pair has lost more than
+``--tolerance`` dB or a mean has fallen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import multiprocessing
+import os
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import rasterio
+import torch
+
+import cmsr
+from cmsr.operators.resampling import resampler
+
+TABLE = Path(__file__).with_suffix(".csv")
+FIELDS = ("preset", "dataset", "name", "psnr", "kernel", "guide_weight", "seconds")
+
+
+def read(path: Path) -> np.ndarray:
+    """Read an image as (H, W), colours averaged, holes as their stored value."""
+    with rasterio.open(path) as file:
+        bands = file.read().astype(float)
+    return bands[:3].mean(0) if len(bands) >= 3 else bands[0]
+
+
+def target_of(folder: Path, row: dict[str, str], truth: np.ndarray) -> Path | np.ndarray:
+    """Return the target of a row; where it names none, the truth reduced by the standard kernel."""
+    if row["target"]:
+        return folder / row["target"]
+    low = tuple(round(n / float(row["scale"])) for n in truth.shape)
+    reduced = resampler(truth.shape, low)(torch.from_numpy(truth).float()).numpy()
+    return np.clip(np.rint(reduced), 0, 255).astype(np.uint8)
+
+
+def measured(task: tuple[str, Path, dict[str, str]]) -> dict[str, str]:
+    """Upscale one pair by one preset."""
+    preset, folder, row = task
+    truth = read(folder / row["truth"])
+    start = time.process_time()
+    result = cmsr.upscale(
+        target_of(folder, row, truth), folder / row["guide"], preset=preset, max_memory=16
+    )
+    seconds = time.process_time() - start
+    image = np.clip(np.asarray(result.image, float).reshape(*truth.shape, -1).mean(-1), 0, 255)
+    error = np.mean((image - truth) ** 2)
+    return {
+        "preset": preset,
+        "dataset": row["dataset"],
+        "name": row["name"],
+        "psnr": f"{10 * np.log10(255**2 / error):.3f}",
+        "kernel": str(result.info["kernel"]),
+        "guide_weight": f"{result.info['guide_weight']:.3f}",
+        "seconds": f"{seconds:.1f}",
+    }
+
+
+def key(row: dict[str, str]) -> tuple[str, str, str]:
+    """Return what names a row."""
+    return row["preset"], row["dataset"], row["name"]
+
+
+def differences(old: list[dict[str, str]], new: list[dict[str, str]], tolerance: float) -> int:
+    """Print what differs from the table; return how many pairs and means have fallen."""
+    before = {key(row): row for row in old}
+    means: dict[tuple[str, str], list[float]] = defaultdict(list)
+    fallen = 0
+    for row in new:
+        was = before.get(key(row))
+        if was is None:
+            continue
+        change = float(row["psnr"]) - float(was["psnr"])
+        means[key(row)[:2]].append(change)
+        worse = change < -tolerance
+        fallen += worse
+        same = row["kernel"] == was["kernel"]
+        if worse or not same or abs(change) > tolerance:
+            print(
+                f"{' '.join(key(row)):50s} {was['psnr']} -> {row['psnr']} ({change:+.3f} dB)  "
+                f"{was['kernel']} -> {row['kernel']}  "
+                f"weight {was['guide_weight']} -> {row['guide_weight']}"
+            )
+    for name, changes in means.items():
+        print(f"{' '.join(name):40s} n={len(changes):3d}  mean {np.mean(changes):+.4f} dB")
+        fallen += float(np.mean(changes)) < -0.005
+    return fallen
+
+
+def main() -> int:
+    """Measure, compare, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pairs", type=Path)
+    parser.add_argument("--presets", nargs="+", default=["default", "fast", "paper"])
+    parser.add_argument("--dataset", nargs="+", help="of all data sets, these only")
+    parser.add_argument("--every", type=int, default=1, help="take each n-th pair only")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--tolerance", type=float, default=0.05)
+    parser.add_argument("--write", action="store_true", help="replace the rows measured")
+    options = parser.parse_args()
+    with options.pairs.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["truth"]]
+    rows = [row for row in rows if not options.dataset or row["dataset"] in options.dataset]
+    folder = options.pairs.parent
+    tasks = [(preset, folder, row) for preset in options.presets for row in rows[:: options.every]]
+    old = list(csv.DictReader(TABLE.open(newline=""))) if TABLE.exists() else []
+    new = []
+    with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
+        for row in pool.imap(measured, tasks):
+            new.append(row)
+            print(*row.values(), file=sys.stderr, flush=True)
+            if options.write:
+                table = {**{key(r): r for r in old}, **{key(r): r for r in new}}
+                with TABLE.open("w", newline="") as file:
+                    writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
+                    writer.writeheader()
+                    writer.writerows(table.values())
+    return 1 if differences(old, new, options.tolerance) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""batch.jsonl: what happened, one JSON object a line, for machines."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from cmsr.app.batch import storage
+from cmsr.errors import InputError
+
+RENEWED = 30.0
+"""Seconds after which the journal in object storage is written anew: nothing is appended there."""
+
+
+class Journal:
+    """The journal of a folder of results; a run adds to what earlier runs wrote.
+
+    Parameters
+    ----------
+    url : str
+        Absolute path or URL.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._remote = storage.is_remote(url)
+        self._content = self._old() if self._remote else b""
+        self._written = 0.0
+
+    def _old(self) -> bytes:
+        with suppress(InputError):
+            return storage.read_bytes(self.url)
+        return b""
+
+    def add(self, event: str, **facts: Any) -> None:
+        """Add a line: when, what, and the facts."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = json.dumps({"time": now, "event": event, **facts}) + "\n"
+        if not self._remote:
+            with storage.named(self.url), open(self.url, "a", encoding="utf-8") as file:
+                file.write(line)
+            return
+        self._content += line.encode()
+        if time.monotonic() - self._written > RENEWED:
+            self.save()
+
+    def save(self) -> None:
+        """Make sure that all lines are in storage."""
+        if self._remote:
+            storage.write_bytes(self.url, self._content)
+            self._written = time.monotonic()
+
+
+@contextmanager
+def kept(url: str) -> Iterator[Journal]:
+    """Open a journal, and save it whatever happens."""
+    journal = Journal(url)
+    try:
+        yield journal
+    finally:
+        journal.save()

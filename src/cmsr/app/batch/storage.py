@@ -1,0 +1,305 @@
+"""Where files are: folders and object storage behind one face."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from cmsr.app.batch.task import Source
+from cmsr.errors import InputError, OptionError, OutputError
+
+OWN = ".batch"
+"""Folder, in the folder of results, of what a batch needs for itself."""
+
+_VERSIONS = ("ETag", "etag", "md5Hash", "crc32c", "LastModified", "last_modified", "created")
+"""What file systems say of an object's content, best first."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file that exists; see `Source.stamp`."""
+
+    size: int
+    stamp: str | None
+
+
+def is_remote(url: str) -> bool:
+    """Tell whether a name is a URL rather than a path."""
+    return "://" in url
+
+
+def absolute(url: str | os.PathLike[str]) -> str:
+    """Return a name that means the same everywhere: a URL, or an absolute path."""
+    text = os.fspath(url)
+    if text.startswith("file://"):
+        text = text.removeprefix("file://")
+    return text.rstrip("/") if is_remote(text) else os.path.abspath(text)
+
+
+def resolved(name: str, folder: str) -> str:
+    """Return an absolute name for one that is relative to ``folder``."""
+    if is_remote(name) or os.path.isabs(name):
+        return absolute(name)
+    return f"{folder}/{name}" if is_remote(folder) else os.path.abspath(os.path.join(folder, name))
+
+
+def parent(url: str) -> str:
+    """Return the folder that a name is in."""
+    return url.rpartition("/")[0] if is_remote(url) else os.path.dirname(url)
+
+
+def system(url: str) -> tuple[Any, str]:
+    """Return the file system of a URL, and the path in it.
+
+    Raises
+    ------
+    OptionError
+        If there is no such kind of storage, or the library for it is not installed.
+    """
+    try:
+        return fsspec.core.url_to_fs(url)  # type: ignore[no-any-return]
+    except ImportError as error:
+        raise OptionError(f"{url}: {error}; for s3:// install cmsr[s3]") from error
+    except ValueError as error:
+        raise OptionError(f"{url}: {error}") from error
+
+
+@contextmanager
+def named(url: str) -> Iterator[None]:
+    """Name the URL in whatever goes wrong with its storage.
+
+    Raises
+    ------
+    InputError
+        Where the storage refuses, or has no such thing.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(f"{url}: no such file or bucket") from error
+    except PermissionError as error:
+        raise InputError(
+            f"{url}: access denied ({_reason(error)}); check the credentials"
+        ) from error
+    except OSError as error:
+        raise InputError(f"{url}: cannot be reached ({_reason(error)})") from error
+    except Exception as error:
+        if type(error).__module__.split(".")[0] not in ("botocore", "aiohttp", "google", "gcsfs"):
+            raise
+        raise InputError(f"{url}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(getattr(error, "strerror", None) or error).split())
+
+
+@dataclass
+class Listing:
+    """What files there are; a folder of object storage is asked for once."""
+
+    _folders: dict[str, dict[str, Entry]] = field(default_factory=dict)
+
+    def entry(self, url: str) -> Entry | None:
+        """Return what is known of a file; None where there is none."""
+        if not is_remote(url):
+            return _local(url)
+        folder, _, name = url.rpartition("/")
+        if folder not in self._folders:
+            self._folders[folder] = _listed(folder)
+        return self._folders[folder].get(name)
+
+    def source(self, url: str) -> Source | None:
+        """Find the file that FILE or FILE:PART names; None where there is none."""
+        before, _, part = url.rpartition(":")
+        for file, member in ((url, ""), (before, part)):
+            entry = self.entry(file) if file else None
+            if entry is not None:
+                return Source(file, member, entry.stamp)
+        return None
+
+
+def _local(path: str) -> Entry | None:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    whole = not stat.S_ISDIR(status.st_mode)
+    return Entry(status.st_size, f"{status.st_size} {status.st_mtime_ns}" if whole else None)
+
+
+def _listed(folder: str) -> dict[str, Entry]:
+    fs, path = system(folder)
+    try:
+        with named(folder):
+            entries = fs.ls(path, detail=True, refresh=True)
+    except InputError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return {}
+        raise
+    return {entry["name"].rpartition("/")[2]: _entry(entry) for entry in entries}
+
+
+def _entry(facts: dict[str, Any]) -> Entry:
+    size = facts.get("size") or 0
+    versions = (str(facts[name]) for name in _VERSIONS if facts.get(name) is not None)
+    version = next(versions, None)
+    return Entry(size, version and f"{size} {version}")
+
+
+def read_bytes(url: str) -> bytes:
+    """Read a whole file.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    with named(url):
+        if not is_remote(url):
+            return Path(url).read_bytes()
+        fs, path = system(url)
+        return bytes(fs.cat_file(path))
+
+
+def write_bytes(url: str, content: bytes) -> None:
+    """Write a small file of a batch's own."""
+    with named(url):
+        if not is_remote(url):
+            Path(url).write_bytes(content)
+            return
+        fs, path = system(url)
+        fs.pipe_file(path, content)
+
+
+def fetch(url: str, folder: Path) -> Path:
+    """Return a local file with the content of ``url``: itself, or a copy in ``folder``.
+
+    Raises
+    ------
+    InputError
+        If it cannot be fetched.
+    """
+    if not is_remote(url):
+        return Path(url)
+    fs, path = system(url)
+    copy = folder / secrets.token_hex(4) / url.rpartition("/")[2]
+    copy.parent.mkdir()
+    with named(url):
+        fs.get_file(path, str(copy))
+    return copy
+
+
+class Results:
+    """The folder of results, as a worker sees it.
+
+    Parameters
+    ----------
+    url : str
+        Absolute path or URL.
+    run : str
+        Only the run that holds the folder may publish.
+    """
+
+    def __init__(self, url: str, run: str) -> None:
+        self.url, self.run = url, run
+        self.own = f"{url}/{OWN}"
+        self.staging = Path(self.own, run)
+
+    @contextmanager
+    def workspace(self, scratch: Path) -> Iterator[Path]:
+        """Hand out an empty folder for what is not yet to be seen.
+
+        It lies where publishing is a rename, or in ``scratch`` where publishing is an upload.
+        """
+        home = scratch if is_remote(self.url) else self.staging
+        folder = home / secrets.token_hex(8)
+        self._check_held()
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def record(self, name: str) -> bytes | None:
+        """Return the record of a pair whose output is there too, if there is one."""
+        try:
+            return read_bytes(f"{self.url}/{name}.json")
+        except InputError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return None
+            raise
+
+    def size(self, name: str) -> int | None:
+        """Return the bytes of a file of the folder; None where it is missing."""
+        fs, path = system(f"{self.url}/{name}")
+        try:
+            with named(self.url):
+                return int(fs.info(path)["size"])
+        except InputError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return None
+            raise
+
+    def publish(
+        self, name: str, record: Path, outputs: Sequence[Path] = (), outdated: Sequence[str] = ()
+    ) -> None:
+        """Let the files of a pair appear; the record is never there without what it tells of.
+
+        Parameters
+        ----------
+        name : str
+            Of the pair.
+        record : Path
+            File in the workspace.
+        outputs : sequence of Path
+            What else there is of the pair; without any, what is there stays.
+        outdated : sequence of str
+            Endings of files of an earlier run that go, if there are outputs.
+
+        Raises
+        ------
+        OutputError
+            If the storage refuses, or another run holds the folder now.
+        """
+        self._check_held()
+        place = f"{self.url}/{name}.json"
+        try:
+            if outputs:
+                for ending in (*outdated, ".json"):
+                    self._remove(f"{self.url}/{name}{ending}")
+                for output in outputs:
+                    self._put(output, f"{self.url}/{name}{output.suffix}")
+            self._put(record, place)
+        except OSError as error:
+            raise OutputError(f"{place}: cannot be written ({_reason(error)})") from error
+
+    def _put(self, file: Path, place: str) -> None:
+        if is_remote(place):
+            fs, path = system(place)
+            fs.put_file(str(file), path)
+        else:
+            Path(place).parent.mkdir(parents=True, exist_ok=True)
+            file.replace(place)
+
+    def _remove(self, place: str) -> None:
+        fs, path = system(place)
+        if fs.exists(path):
+            fs.rm_file(path)
+
+    def _check_held(self) -> None:
+        """Refuse to go on where the run has ended or another one holds the folder."""
+        if is_remote(self.url):
+            held = read_bytes(f"{self.own}/lock").decode().split()[:1] == [self.run]
+        else:
+            held = self.staging.is_dir()
+        if not held:
+            raise OutputError(f"{self.url}: this run holds the folder no longer")

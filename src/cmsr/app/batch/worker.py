@@ -1,0 +1,225 @@
+"""One pair, from its files to its published result; whoever calls it, it knows of no scheduler."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import platform
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from markupsafe import escape
+
+from cmsr.app import record
+from cmsr.app.batch.receipt import Receipt
+from cmsr.app.batch.storage import Results, fetch, is_remote, named
+from cmsr.app.batch.task import Outcome, Settings, Start, Task
+from cmsr.app.job import Job
+from cmsr.app.report.command import upscale_command
+from cmsr.errors import CmsrError
+
+_FOUND = ("kernel", "alignment", "series")
+"""What a frame of a series takes over from the record of the one before."""
+
+_HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+"""Refusals to write that every other pair would meet as well."""
+
+
+def process(task: Task, settings: Settings, previous: Start | None = None) -> Outcome:
+    """Work on one pair; whatever goes wrong with it is told, not raised.
+
+    Parameters
+    ----------
+    task : Task
+        The pair.
+    settings : Settings
+        What is the same for all pairs.
+    previous : Start, optional
+        What was found in the frame before, in a series.
+    """
+    started = time.perf_counter()
+    torch.set_num_threads(settings.threads)
+    try:
+        with tempfile.TemporaryDirectory(prefix="cmsr-") as scratch:
+            outcome = _publish(task, settings, previous, Path(scratch))
+    except CmsrError as error:
+        fatal = getattr(error.__cause__, "errno", None) in _HOPELESS
+        outcome = Outcome(task.name, "failed", error=str(error), fatal=fatal)
+    except Exception as error:
+        told = f"{task.target.file}: {type(error).__name__}: {error}"
+        outcome = Outcome(task.name, "failed", error=told)
+    this = psutil.Process()
+    return replace(
+        outcome,
+        seconds=time.perf_counter() - started,
+        worker=f"{platform.node()}:{this.pid}",
+        memory_mb=this.memory_info().rss / 2**20,
+        error=" ".join(outcome.error.split()),
+    )
+
+
+def _publish(task: Task, settings: Settings, previous: Start | None, scratch: Path) -> Outcome:
+    """Compute and publish a result, unless an earlier run has made this very one."""
+    results = Results(settings.out, settings.run)
+    files = [fetch(source.file, scratch) for source in task.sources]
+    key = _key(task, files, settings, previous)
+    earlier = _earlier(results, task.name)
+    unchanged = earlier is not None and _holds(earlier[1], key, results, task, settings)
+    with results.workspace(scratch) as folder:
+        plain, outputs = Path(task.name).name, []
+        names = {str(file): source.file for file, source in zip(files, task.sources, strict=True)}
+        names[str(folder)] = str(Path(f"{settings.out}/{task.name}").parent)
+        if earlier is not None and unchanged:
+            facts, receipt = earlier
+            receipt = replace(receipt, stamps=task.stamps)
+        else:
+            outputs = [folder / f"{plain}.{ending}" for ending in settings.endings]
+            with _renamed(names):
+                facts = _computed(task, files, outputs, settings, names, previous)
+            receipt = _receipt(key, task, outputs, facts, settings, previous)
+        note = folder / f"{plain}.json"
+        with _renamed(names):
+            record.write_json(note, receipt.inscribed(facts))
+        outdated = [".html"] if earlier is not None and earlier[1].report is not None else []
+        results.publish(task.name, note, outputs, outdated)
+    start = Start(key, receipt.found) if settings.series else None
+    return Outcome(task.name, "unchanged" if unchanged else "done", start=start)
+
+
+def _receipt(
+    key: str,
+    task: Task,
+    outputs: list[Path],
+    facts: dict[str, Any],
+    settings: Settings,
+    previous: Start | None,
+) -> Receipt:
+    """Say how a result was made that lies in the workspace."""
+    output, *page = outputs
+    return Receipt(
+        key=key,
+        settings=settings.key,
+        stamps=task.stamps,
+        size=output.stat().st_size,
+        sha256=_digest(output).hex(),
+        previous=previous.key if previous else None,
+        found={name: facts.get(name) for name in _FOUND} if settings.series else {},
+        report=page[0].stat().st_size if page else None,
+    )
+
+
+def _key(task: Task, files: list[Path], settings: Settings, previous: Start | None) -> str:
+    """Digest all that decides a result."""
+    digest = hashlib.sha256(f"{settings.key} {previous.key if previous else ''}".encode())
+    for source, file in zip(task.sources, files, strict=True):
+        digest.update(f" {source.part} ".encode() + _digest(file))
+    return digest.hexdigest()
+
+
+def _earlier(results: Results, name: str) -> tuple[dict[str, Any], Receipt] | None:
+    """Return facts and receipt of an earlier run's result."""
+    content = results.record(name)
+    receipt = Receipt.of(content) if content is not None else None
+    return None if content is None or receipt is None else (json.loads(content), receipt)
+
+
+def _holds(receipt: Receipt, key: str, results: Results, task: Task, settings: Settings) -> bool:
+    """Tell whether an earlier run has made this very result, and it is still whole."""
+    sizes = dict(zip(settings.endings, (receipt.size, receipt.report), strict=False))
+    return receipt.key == key and all(
+        size is not None and results.size(f"{task.name}.{ending}") == size
+        for ending, size in sizes.items()
+    )
+
+
+def _computed(
+    task: Task,
+    files: list[Path],
+    outputs: list[Path],
+    settings: Settings,
+    names: dict[str, str],
+    previous: Start | None,
+) -> dict[str, Any]:
+    """Do it, and return what is to be told of it, in the user's names for the files."""
+    paths = [
+        Path(f"{file}:{source.part}" if source.part else file)
+        for source, file in zip(task.sources, files, strict=True)
+    ]
+    target, guide = paths[0], paths[1] if len(paths) > 1 else None
+    output, *report = outputs
+    job = Job(
+        target=target,
+        guide=guide,
+        out=output,
+        json=None,
+        preview=None,
+        report=report[0] if report else None,
+        colour_map="inferno",
+        overwrite=False,
+        config=settings.config,
+        previous=_found_before(previous, settings),
+        again=_again(target, guide, output, task, settings),
+    )
+    facts = job.run()
+    for file in report:
+        _rename_in_page(file, names)
+    for page in facts:
+        page |= {
+            kind: [_in_names(text, names) for text in page[kind]] for kind in ("notes", "warnings")
+        }
+    return record.told(facts)
+
+
+def _found_before(previous: Start | None, settings: Settings) -> dict[str, Any] | None:
+    """Return what was found in the frame before; nothing for the first of a series."""
+    if not settings.series:
+        return None
+    return previous.found if previous else {}
+
+
+def _again(target: Path, guide: Path | None, output: Path, task: Task, settings: Settings) -> str:
+    """Return what to type to get this result again: for the pair alone, where that is enough."""
+    if settings.series or any(is_remote(source.file) for source in task.sources):
+        return settings.again
+    out = Path(output.name)
+    return upscale_command(target, guide, out, settings.config, settings.threads)
+
+
+def _rename_in_page(page: Path, names: dict[str, str]) -> None:
+    """Put the user's names for the files into a page."""
+    escaped = {str(escape(path)): str(escape(name)) for path, name in names.items()}
+    page.write_text(_in_names(page.read_text("utf-8"), escaped), "utf-8")
+
+
+@contextmanager
+def _renamed(names: dict[str, str]) -> Iterator[None]:
+    """Tell of errors in the user's names for the files."""
+    try:
+        yield
+    except CmsrError as error:
+        raise type(error)(_in_names(str(error), names)) from error.__cause__
+
+
+def _in_names(text: str, names: dict[str, str]) -> str:
+    for path, name in names.items():
+        text = text.replace(path, name)
+    return text
+
+
+def _digest(path: Path) -> bytes:
+    """Digest a file, or all files of a folder with their names."""
+    if not path.is_dir():
+        with named(str(path)), path.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").digest()
+    digest = hashlib.sha256()
+    for file in sorted(file for file in path.rglob("*") if file.is_file()):
+        digest.update(str(file.relative_to(path)).encode() + _digest(file))
+    return digest.digest()

@@ -1,0 +1,143 @@
+"""What one can ask of `cmsr bench`, with all options, as `cmsr.app.commands` does for all else."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+from tyro.conf import Positional
+
+from cmsr.app.commands import Out
+from cmsr.app.progress import progress_bar
+from cmsr.errors import OptionError, RunError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Compare methods on pairs, or train one (`cmsr bench train`): tables, plots, crops."""
+
+    table: Positional[Path | None] = None
+    """PAIRS.csv, with the columns name,target,guide and optionally dataset,truth,scale."""
+
+    methods: tuple[str, ...] = ("bicubic", "guided-filter", "cmsr")
+    """What to compare, or all; METHOD:OPTION=VALUE changes an option of `cmsr upscale`."""
+
+    ablation: Literal["p", "align"] | None = None
+    """Instead of methods: the published network for p = 0 to 1, or cmsr and it by how freely they
+    align, beside bicubic interpolation."""
+
+    out: Out = Path("cmsr-bench")
+    """Folder for records, results.json, tables, plots; run again, it goes on where it stopped."""
+
+    dataset: tuple[str, ...] = ()
+    """Data sets of the table to keep."""
+
+    pairs: tuple[str, ...] = ()
+    """Pairs of the table to keep."""
+
+    seeds: tuple[int, ...] = (0,)
+    """Seeds to run each method with, where it has any chance in it."""
+
+    weights: Path | None = None
+    """Folder of METHOD.safetensors, as `cmsr bench train` made them."""
+
+    report: bool = False
+    """Also write a page for each run of cmsr's own methods, into the folder pictures."""
+
+    workers: int = 0
+    """Runs at a time, one core each; 0 for all cores."""
+
+    list: bool = False
+    """Only list the methods."""
+
+    quiet: bool = False
+    """Print nothing but errors."""
+
+    def run(self) -> None:
+        """List, or compare and print the tables."""
+        from cmsr_bench import ablations, comparison, methods, tables
+
+        if self.list:
+            for method in methods.METHODS.values():
+                print(f"{method.name:14} {method.summary}")
+            return
+        if self.table is None:
+            raise OptionError("bench needs a table of pairs, or --list")
+        named = ablations.methods_of(self.ablation) if self.ablation else self.methods
+        work = comparison.Comparison(
+            table=self.table,
+            methods=named,
+            out=self.out,
+            datasets=self.dataset,
+            pairs=self.pairs,
+            seeds=self.seeds,
+            weights=self.weights,
+            report=self.report,
+            workers=self.workers or os.cpu_count() or 1,
+        )
+        records = work.run(None if self.quiet else _tell)
+        if not self.quiet:
+            print(tables.report(records))
+        failed = sum(record["error"] is not None for record in records)
+        if failed:
+            raise RunError(f"{failed} of {len(records)} runs failed; {self.out}/tables.md says why")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BenchTrain:
+    """Train a method from the literature on pairs with truths, by cross-validation."""
+
+    method: Positional[Literal["djf", "vtsrcnn", "vtsrgan"]]
+    """Which."""
+
+    table: Positional[Path]
+    """PAIRS.csv; every pair needs a guide and a truth."""
+
+    out: Out
+    """The weights (.safetensors); an unfinished file is gone on with. How the gain on held-out
+    pairs grew is drawn beside it, as .svg."""
+
+    dataset: tuple[str, ...] = ()
+    """Data sets of the table to keep."""
+
+    folds: int = 2
+    """Parts of the pairs, each held out once; as many as pairs: leave one out."""
+
+    steps: int = 0
+    """Batches in each fold; 0 for the method's own number."""
+
+    seed: int = 0
+    """Of the first weights and the patches."""
+
+    quiet: bool = False
+    """Print nothing but errors."""
+
+    def run(self) -> None:
+        """Train, and print what each fold reached on the pairs it had not seen."""
+        from cmsr_bench import training
+
+        work = training.Training(
+            method=self.method,
+            table=self.table,
+            out=self.out,
+            datasets=self.dataset,
+            folds=self.folds,
+            steps=self.steps,
+            seed=self.seed,
+        )
+        with progress_bar(self.quiet) as progress:
+            weights = work.run(progress)
+        if not self.quiet:
+            print(training.report(weights))
+
+
+def _tell(done: int, total: int, record: dict[str, Any]) -> None:
+    """Print a line for a run that ended."""
+    psnr = "no error at all" if record["psnr"] is None else f"{record['psnr']:.2f} dB"
+    reached = psnr if record["scored"] else "not scored"
+    seconds = f", {record['seconds']:.1f} s" if record["seconds"] is not None else ""
+    what = f"{record['dataset']}/{record['pair']} {record['method']} seed {record['seed']}"
+    print(f"[{done}/{total}] {what}: {record['error'] or reached}{seconds}", file=sys.stderr)

@@ -1,0 +1,110 @@
+"""A street seen by two cameras, rendered from a seed, and the main job done on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from cmsr.app.demo.scene import Scene, render
+from cmsr.errors import OutputError
+from cmsr.io import image_files
+from cmsr.metrics import evaluate
+from cmsr.operators.resampling import resampler
+from cmsr.pair import Pair
+from cmsr.pictures import Box, Panel, colour, enlarge, side_by_side, window_of_most
+from cmsr.pipeline import Result, upscale
+from cmsr.two_branch.train import Progress
+
+FILES = ("target.tif", "guide.png", "truth.tif", "upscaled.tif", "before_after.png")
+
+
+def run(
+    folder: Path, seed: int, *, overwrite: bool = False, progress: Progress | None = None
+) -> str:
+    """Render a scene, upscale it, write the images and a before/after picture.
+
+    Parameters
+    ----------
+    folder : path
+        Made if it does not exist; receives `FILES`.
+    seed : int
+        Chooses the scene, and seeds the training.
+    overwrite : bool
+        Whether files of an earlier run may be replaced.
+    progress : callable, optional
+        Told of every training step.
+
+    Returns
+    -------
+    str
+        The figures and the picture's path, for people.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be made, or a file exists and must not be replaced.
+    """
+    paths = _prepare(folder, overwrite)
+    scene = render(seed)
+    image_files.write(paths["target.tif"], scene.target)
+    image_files.write(paths["guide.png"], scene.guide)
+    image_files.write(paths["truth.tif"], scene.truth)
+    result = upscale(paths["target.tif"], paths["guide.png"], seed=seed, progress=progress)
+    image_files.write(paths["upscaled.tif"], result.image)
+    with image_files.replacing(paths["before_after.png"]) as temporary:
+        _before_after(scene, result).save(temporary)
+    before, after = _psnr(_bicubic(scene), scene.truth), _psnr(result.image, scene.truth)
+    return (
+        f"PSNR to the truth: bicubic {before:.2f} dB, cmsr {after:.2f} dB "
+        f"({after - before:+.2f}) in {result.info['seconds']:.1f} s\n"
+        f"look at {paths['before_after.png']}"
+    )
+
+
+def _prepare(folder: Path, overwrite: bool) -> dict[str, Path]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made a folder ({error.strerror})") from error
+    paths = {name: folder / name for name in FILES}
+    for path in paths.values():
+        image_files.check_output(path, overwrite=overwrite)
+    return paths
+
+
+def _bicubic(scene: Scene) -> npt.NDArray[np.uint16]:
+    pair = Pair.of(
+        image_files.from_array(scene.target, "target"), image_files.from_array(scene.guide, "guide")
+    )
+    low = scene.target.shape[0], scene.target.shape[1]
+    return np.asarray(pair.denormalise(resampler(low, pair.shape)(pair.target))[0])
+
+
+def _psnr(image: npt.NDArray[np.uint16], truth: npt.NDArray[np.uint16]) -> float:
+    return evaluate(image_files.from_array(image, "image"), image_files.from_array(truth, "truth"))[
+        "psnr"
+    ]
+
+
+def _before_after(scene: Scene, result: Result) -> Image.Image:
+    """Show photo, input, result and truth, and below each its warmest part."""
+    low, high = np.percentile(scene.truth, [20, 99.8])
+    shape = scene.truth.shape[0], scene.truth.shape[1]
+    height, width = scene.target.shape
+    panels = [
+        Panel("RGB photo", scene.guide),
+        Panel(
+            f"before: thermal, {width} x {height}", enlarge(colour(scene.target, low, high), shape)
+        ),
+        Panel(f"after: cmsr, {shape[1]} x {shape[0]}", colour(result.image, low, high)),
+        Panel("truth", colour(scene.truth, low, high)),
+    ]
+    return side_by_side(panels, [_warmest(scene.truth, shape[0] // 3, shape[1] // 3)])
+
+
+def _warmest(image: npt.NDArray[np.uint16], height: int, width: int) -> Box:
+    """Find the window of a given size that holds the most warmth above the scene's median."""
+    return window_of_most(np.maximum(image - np.median(image), 0), height, width)

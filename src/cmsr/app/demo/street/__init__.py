@@ -1,0 +1,1 @@
+"""The synthetic street behind `cmsr.app.demo.scene`: its materials, its bodies, its light."""

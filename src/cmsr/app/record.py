@@ -1,0 +1,101 @@
+"""What is told of a run or a file: facts as JSON, and one line for people."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import resource
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import torch
+
+from cmsr import __version__
+from cmsr.io.image_files import Raster, replacing
+
+
+def of_run(info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return everything needed to judge and to repeat a run; ``info`` is `Result.info`."""
+    return {
+        **info,
+        "peak_memory_mb": round(peak_memory_mb()),
+        "versions": {
+            "cmsr": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "rasterio": rasterio.__version__,
+            "numpy": np.__version__,
+        },
+    }
+
+
+def told(pages: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return one record for the records of a file's pages."""
+    return pages[0] if len(pages) == 1 else {"pages": pages}
+
+
+def summary(info: Mapping[str, Any]) -> str:
+    """Return one line: size, ratio, kernel, seconds; ``info`` is `Result.info`."""
+    height, width = info["size"]
+    vertical, horizontal = info["ratio"]
+    ratio = f"{vertical:.4g}" if vertical == horizontal else f"{vertical:.4g} by {horizontal:.4g}"
+    return f"{width} × {height}, ratio {ratio}, kernel {info['kernel']}, {info['seconds']:.1f} s"
+
+
+def alignment_summary(info: Mapping[str, Any]) -> str:
+    """Return one line: how far the guide was moved, how sure, seconds."""
+    found = info["alignment"]
+    sure = "" if found["confidence"] is None else f", confidence {found['confidence']:.2f}"
+    return (
+        f"moved by {found['median_displacement']:.2f} px in the median, "
+        f"{found['largest_displacement']:.2f} px at most{sure}, {info['seconds']:.1f} s"
+    )
+
+
+def of_file(raster: Raster) -> dict[str, Any]:
+    """Return what a file holds, as plain JSON values."""
+    height, width = raster.shape
+    seen = raster.data[:, raster.valid]
+    crs = raster.profile.get("crs")
+    return {
+        "file": raster.name,
+        "size": f"{width} × {height}",
+        "channels": len(raster.data),
+        "alpha": raster.alpha,
+        "type": raster.data.dtype.name,
+        "minimum": seen.min().item() if seen.size else None,
+        "maximum": seen.max().item() if seen.size else None,
+        "mean": float(seen.mean(dtype=np.float64)) if seen.size else None,
+        "valid": f"{raster.valid.mean():.2%}",
+        "nodata": _finite(raster.profile.get("nodata")),
+        "unit": (raster.profile.get("units") or [None])[0],
+        "crs": str(crs) if crs else None,
+    }
+
+
+def peak_memory_mb() -> float:
+    """Return the largest resident size of this process so far, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def write_json(path: Path, facts: Mapping[str, Any]) -> None:
+    """Write facts as JSON, whole or not at all; what is not finite becomes null.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    with replacing(path) as temporary:
+        text = json.dumps({name: _finite(value) for name, value in facts.items()}, indent=2)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

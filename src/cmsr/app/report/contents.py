@@ -1,0 +1,140 @@
+"""From a result to all that a page shows of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cmsr.app.report.chart import Arrows, Chart, arrows, histogram, kernel_chart, training_chart
+from cmsr.app.report.compared import Compared, compared
+from cmsr.app.report.image import Picture, painted, photo
+from cmsr.app.report.residual import Residual
+from cmsr.app.report.scale import RESIDUAL_COLOURS, WEIGHT_COLOURS, Scale
+from cmsr.app.report.segmented import segmented
+from cmsr.evidence import Evidence
+from cmsr.pipeline import Result
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What the page shows besides; None is left out.
+
+    Attributes
+    ----------
+    compared : Compared
+    guide, moved, weight, residual : Picture or None
+        The guide as given and as used, how far it was trusted, input − reduced result.
+    residual_facts : Residual
+    residual_histogram, kernel : Chart
+    training : list of Chart
+        Empty where nothing was trained.
+    displacement : Arrows or None
+        How the guide was moved, where all of it was moved alike.
+    segments : Picture or None
+        How its segments were moved, where each was moved by itself.
+    facts : list of (name, value)
+        What was found and done, for people.
+    warnings, notes : list of str
+    """
+
+    compared: Compared
+    guide: Picture | None
+    moved: Picture | None
+    weight: Picture | None
+    residual: Picture
+    residual_facts: Residual
+    residual_histogram: Chart
+    kernel: Chart
+    training: list[Chart]
+    displacement: Arrows | None
+    segments: Picture | None
+    facts: list[tuple[str, str]]
+    warnings: list[str]
+    notes: list[str]
+
+
+def contents_of(result: Result) -> Contents:
+    """Gather all that is worth showing of a run."""
+    evidence = evidence_of(result)
+    target = evidence.target
+    factor, _, unit = target.unit()
+    residual = evidence.residual[0] * abs(factor)
+    colours = Scale.around_zero(residual, unit, RESIDUAL_COLOURS)
+    rounding = 12**-0.5 * abs(factor) if np.issubdtype(target.data.dtype, np.integer) else 0.0
+    title = f"input − reduced result, {unit or 'in the units of the file'}"
+    alignment = evidence.alignment
+    torn = segmented(alignment) if alignment else None
+    used = result.warped_guide is not None and bool(result.guide_weight.any())
+    return Contents(
+        compared=compared(target, result.image, result.valid),
+        guide=_photo(evidence.guide),
+        moved=_photo(result.warped_guide),
+        weight=painted(result.guide_weight, Scale(0, 1, "", WEIGHT_COLOURS)) if used else None,
+        residual=painted(residual, colours),
+        residual_facts=Residual.of(residual, result.info["noise"][0] * abs(factor), rounding),
+        residual_histogram=histogram(residual, 1.2 * colours.high, title),
+        kernel=kernel_chart(evidence.kernel, result.info["ratio"]),
+        training=[
+            training_chart(name, result.history[key])
+            for key, name in (("loss", "loss (L1)"), ("rate", "learning rate"))
+            if result.history.get(key)
+        ],
+        displacement=arrows(alignment) if alignment and alignment.stages and not torn else None,
+        segments=torn,
+        facts=facts(result.info, unit, abs(factor)),
+        warnings=list(result.info["warnings"]),
+        notes=list(result.info["notes"]),
+    )
+
+
+def facts(info: dict[str, Any], unit: str, factor: float) -> list[tuple[str, str]]:
+    """Say what was done and found, in words and figures with their units."""
+    vertical, horizontal = info["ratio"]
+    ratio = f"{vertical:.4g}" if vertical == horizontal else f"{vertical:.4g} × {horizontal:.4g}"
+    noise = ", ".join(f"{factor * level:.3g}" for level in info["noise"]) + f" {unit}"
+    return [
+        ("Size of the result", f"{info['size'][1]} × {info['size'][0]} pixels"),
+        ("Ratio", f"{ratio} (vertical × horizontal)" if "×" in ratio else ratio),
+        ("Imaging kernel", f"{info['kernel']}, confidence {info['kernel_confidence']:.2f}"),
+        ("Noise of the input, σ", noise if any(info["noise"]) else "none found"),
+        ("Guide", _alignment_in_words(info["alignment"])),
+        ("Mean weight of the guide", f"{info['guide_weight']:.2f} of 1"),
+        ("Preset and seed", f"{info['preset']}, {info['seed']}"),
+        ("Computed", f"in {info['seconds']:.1f} s on {info['device']}"),
+    ]
+
+
+def evidence_of(result: Result) -> Evidence:
+    """Return what a result is judged by.
+
+    Raises
+    ------
+    ValueError
+        If it has none, as one put together from windows.
+    """
+    if result.evidence is None:
+        raise ValueError("the result does not say what it was made from")
+    return result.evidence
+
+
+def _photo(guide: npt.NDArray[np.float32] | None) -> Picture | None:
+    return None if guide is None else photo(guide)
+
+
+def _alignment_in_words(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return "none"
+    if found["refused"]:
+        return "not used: it seems to show another scene"
+    if not found["stages"]:
+        return "used where it lay"
+    names = {"affine": "affine map", "cpab": "CPAB warp", "thinplate": "thin-plate spline",
+             "freeform": "free-form deformation", "segments": "a map a segment"}  # fmt: skip
+    warps = ", ".join(names.get(stage["warp"], stage["warp"]) for stage in found["stages"])
+    return (
+        f"moved by {found['median_displacement']:.2f} px in the median, "
+        f"{found['largest_displacement']:.2f} px at most ({warps})"
+    )

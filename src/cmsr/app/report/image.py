@@ -1,0 +1,61 @@
+"""Pictures inside a page: arrays as data URIs."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from cmsr.app.report.scale import LEVELS, Scale, Values
+
+LARGEST = 2048
+"""Longest side of a picture in a page, in pixels; larger ones are thinned out."""
+
+_JPEG_QUALITY = 88
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture for the page.
+
+    Attributes
+    ----------
+    uri : str
+        The picture itself.
+    scale : Scale or None
+        What its colours mean; None for a photo.
+    """
+
+    uri: str
+    scale: Scale | None = None
+
+
+def painted(values: Values, scale: Scale) -> Picture:
+    """Show values (H, W) in the colours of a scale; what is not finite is transparent."""
+    picture = Image.fromarray(scale.levels(thinned(values)))
+    picture.putpalette([*scale.palette.ravel().tolist(), 128, 128, 128])
+    content = io.BytesIO()
+    picture.save(content, "PNG", optimize=True, transparency=LEVELS)
+    return Picture(_uri("image/png", content), scale)
+
+
+def photo(values: npt.NDArray[np.floating]) -> Picture:
+    """Show a photo (H, W) or (H, W, 3) in [0, 1]."""
+    pixels = np.rint(np.clip(thinned(values), 0, 1) * 255).astype(np.uint8)
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "JPEG", quality=_JPEG_QUALITY)
+    return Picture(_uri("image/jpeg", content))
+
+
+def thinned(values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """Leave rows and columns out until no side is longer than `LARGEST`."""
+    every = max(1, -(-max(values.shape[:2]) // LARGEST))
+    return values[::every, ::every]
+
+
+def _uri(kind: str, content: io.BytesIO) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content.getvalue()).decode()}"

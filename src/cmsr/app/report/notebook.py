@@ -1,0 +1,27 @@
+"""Before and after in a notebook's cell."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cmsr.app.report.compared import compared
+from cmsr.app.report.template import fill
+from cmsr.io.raster import Raster
+
+_CONTROLS = 130
+"""Height of what lies below the picture, in pixels."""
+
+
+def framed_slider(target: Raster, image: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> str:
+    """Return a frame, as HTML, with the slider between a target and its result (H, W[, C])."""
+    height, width = valid.shape
+    page = fill(title=target.name, compared=compared(target, image, valid), contents=None)
+    return (
+        f'<iframe title="before and after" sandbox="allow-scripts" srcdoc="{html.escape(page)}" '
+        f'style="width: 100%; max-width: 720px; border: 0; '
+        f'height: calc(min(100vw, 720px) * {height / width:.4f} + {_CONTROLS}px)"></iframe>'
+    )

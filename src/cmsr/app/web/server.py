@@ -1,0 +1,112 @@
+"""The server: a private temporary folder, nothing asked of other machines, and the page."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any, NoReturn
+
+from cmsr.errors import OptionError
+
+OFFLINE = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "GRADIO_VIBE_MODE": "",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_OFFLINE": "1",
+}
+
+
+def serve(host: str, port: int, max_upload: int, **limits: Any) -> None:
+    """Serve the page until interrupted.
+
+    Parameters
+    ----------
+    host : str
+        Address to listen on.
+    port : int
+        Port to listen on.
+    max_upload : int
+        Largest file that is taken, in MB.
+    **limits
+        Options of `Config` that visitors cannot change.
+
+    Raises
+    ------
+    OptionError
+        If the extra ``web`` is not installed, or the port is taken.
+    """
+    _check_port(host, port)
+    with tempfile.TemporaryDirectory(prefix="cmsr-web-", ignore_cleanup_errors=True) as folder:
+        work, files = Path(folder, "work"), Path(folder, "files")
+        for part in (work, files):
+            part.mkdir()
+        os.environ.update(OFFLINE, GRADIO_TEMP_DIR=str(files))
+        try:
+            import gradio as gr
+        except ModuleNotFoundError as error:
+            raise OptionError("the page needs more: pip install 'cmsr[web]'") from error
+        from starlette.middleware import Middleware
+
+        from cmsr.app.web.app import App
+        from cmsr.app.web.layout import STYLE, page
+        from cmsr.app.web.private import Owners, PrivateFiles
+
+        _fetch_nothing()
+        owners = Owners(files)
+        app = App(work, owners, **limits)
+        blocks = page(app)
+        try:
+            blocks.queue(max_size=32).launch(
+                server_name=host,
+                server_port=port,
+                max_file_size=max_upload * 2**20,
+                theme=gr.themes.Default(
+                    primary_hue="orange",
+                    font=["system-ui", "sans-serif"],
+                    font_mono=["ui-monospace", "monospace"],
+                ).set(
+                    block_info_text_color="*neutral_600",
+                    block_info_text_color_dark="*neutral_300",
+                ),
+                css=STYLE,
+                app_kwargs={"middleware": [Middleware(PrivateFiles, owners=owners)]},
+                footer_links=["api"],
+                share=False,
+                ssr_mode=False,
+                quiet=True,
+                prevent_thread_lock=True,
+            )
+            print(f"http://{host}:{port} (Ctrl + C ends it)", flush=True)
+            _wait()
+        finally:
+            app.close()
+            blocks.close(verbose=False)
+
+
+def _fetch_nothing() -> None:
+    """Refuse files that a visitor names by a URL: gradio would fetch them, and ask for the host."""
+    import safehttpx
+
+    async def refuse(url: str, *_args: Any, **_options: Any) -> NoReturn:
+        raise ValueError(f"{url}: nothing is fetched from elsewhere")
+
+    safehttpx.get = safehttpx.async_validate_url = refuse
+
+
+def _check_port(host: str, port: int) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise OptionError(f"{host}:{port}: cannot listen there ({error})") from error
+
+
+def _wait() -> None:
+    """Wait until told to end, by Ctrl + C or a signal; also where a shell has SIGINT ignored."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    threading.Event().wait()

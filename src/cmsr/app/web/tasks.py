@@ -1,0 +1,116 @@
+"""What is done for a visitor, in the worker's process, in a folder of the visitor's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cmsr.app.demo.scene import render
+from cmsr.app.job import Job
+from cmsr.app.record import of_file
+from cmsr.config import Config
+from cmsr.errors import CmsrError
+from cmsr.io import image_files, inputs
+from cmsr.io.raster import Raster
+from cmsr.pair import Pair
+from cmsr.sensor.imaging import imaging_of, named_kernel
+from cmsr.two_branch.train import Progress
+
+
+class Understood(NamedTuple):
+    """What a pair is, before anything is computed.
+
+    Attributes
+    ----------
+    facts : list of (name, value)
+        Sizes, types, ranges with units, ratio, kernel.
+    notes : list of str
+        What the user should know.
+    pixels : int
+        Of the result; 0 where there will be none yet.
+    parts : tuple of str
+        Variables or pages of a target that holds several.
+    """
+
+    facts: list[tuple[str, str]]
+    notes: list[str]
+    pixels: int = 0
+    parts: tuple[str, ...] = ()
+
+
+def understand(
+    folder: Path, target: Path, guide: Path | None, config: Config, *, progress: Progress
+) -> Understood:
+    """Read a pair, named relative to ``folder``, and say what was understood of it."""
+    with _inside(folder):
+        parts = image_files.parts(target)
+        if parts:
+            return Understood([("Input", f"holds {len(parts)} images")], ["Choose one of them."],
+                              parts=parts)  # fmt: skip
+        return _understood(target, guide, config)
+
+
+def _understood(target: Path, guide: Path | None, config: Config) -> Understood:
+    raster, photo, notes = inputs.read_pair(target, guide, config)
+    pair = Pair.of(raster, photo, config.ratio, fill=config.fill)
+    inputs.check_size(raster, pair.shape, config)
+    imaging = imaging_of(pair, named_kernel(config.kernel))
+    vertical, horizontal = pair.ratio
+    ratio = f"{vertical:.4g}" if vertical == horizontal else f"{vertical:.4g} × {horizontal:.4g}"
+    facts = [("Input", _described(raster))]
+    if photo is not None:
+        facts.append(("Guide", f"{photo.shape[1]} × {photo.shape[0]} pixels"))
+    facts += [
+        ("Result", f"{pair.shape[1]} × {pair.shape[0]} pixels, ratio {ratio}"),
+        ("Kernel", f"{imaging.kernel}, confidence {imaging.confidence:.2f}"),
+    ]
+    every = [*notes, *pair.notes, *imaging.notes]
+    return Understood(facts, every, pair.shape[0] * pair.shape[1])
+
+
+def upscale(folder: Path, job: Job, *, progress: Progress) -> dict[str, Any]:
+    """Do what the command line does in ``folder``; return what is to be told of it."""
+    with _inside(folder):
+        return job.run(progress)[0]
+
+
+def example(folder: Path, *, progress: Progress) -> tuple[Path, Path]:
+    """Render a pair to try into ``folder``: a thermal image in °C and a photo."""
+    target, guide = folder / "thermal.tif", folder / "photo.png"
+    scene = render(0)
+    celsius = {"scales": [0.01], "offsets": [-273.15], "units": ["°C"]}
+    image_files.write(
+        target, scene.target, like=image_files.from_array(scene.target, "thermal", **celsius)
+    )
+    image_files.write(guide, scene.guide)
+    return target, guide
+
+
+@contextmanager
+def _inside(folder: Path) -> Iterator[None]:
+    """Work in a folder; whatever goes wrong is told without naming it."""
+    os.chdir(folder)
+    try:
+        yield
+    except CmsrError as error:
+        text = str(error)
+        for path in (folder, Path.cwd()):
+            text = text.replace(f"{path}/", "")
+        raise CmsrError(text) from error
+
+
+def _described(raster: Raster) -> str:
+    """Say size, type, range and share of measured pixels in one line."""
+    about = of_file(raster)
+    bands = f"{about['channels']} bands, " if about["channels"] > 1 else ""
+    parts = [f"{about['size']} pixels", f"{bands}{about['type']}"]
+    if about["minimum"] is not None:
+        scale, offset, unit = raster.unit()
+        low, high = (scale * about[end] + offset for end in ("minimum", "maximum"))
+        parts.append(f"{low:.4g} to {high:.4g} {unit}".rstrip())
+    if not raster.valid.all():
+        parts.append(f"{about['valid']} measured")
+    return ", ".join(parts)

@@ -1,1 +1,0 @@
-"""What the camera did to the scene before anyone saw it: its kernel, its noise, its compression."""

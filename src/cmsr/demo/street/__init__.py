@@ -1,1 +1,0 @@
-"""The synthetic street behind `cmsr.demo.scene`: its materials, its bodies, its light."""

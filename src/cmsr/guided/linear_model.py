@@ -1,0 +1,315 @@
+"""The closed-form estimate: a target that is, locally, a linear function of the guide's detail.
+
+The unknown image is modelled as a sum of smooth random fields and of guide features times smooth
+random coefficients,
+
+    x = m + Σ_k b_k + Σ_f φ_f · Σ_l a_lf,      b_k ~ GP(0, v_k · G_σk),   a_lf ~ GP(0, v_l · G_σl),
+
+with Gaussian covariances G_σ, and is measured through the imaging operator, y = R x + noise. The
+estimate is the posterior mean, x = m + K Rᵀ (R K Rᵀ + λ)⁻¹ (y − m), found by conjugate gradients
+in the small space of y. In the cosine basis the smooth fields alone are all but diagonal, which
+makes a preconditioner: a few steps take the estimate to where it hardly changes. The coefficients
+are fitted at the guide's own resolution: nothing is assumed about another scale.
+
+The smooth fields can hide what a wrong coefficient does to the measured pixels, so that texture of
+the guide could pass where the target is flat. What the guide adds is therefore believed, pixel by
+pixel of the target, only by the share that the measurement bears witness to.
+
+References
+----------
+C. E. Rasmussen, C. K. I. Williams, "Gaussian Processes for Machine Learning", 2006, eq. 2.25;
+K. He, J. Sun, X. Tang, "Guided Image Filtering", PAMI 2013, for the local linear model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from cmsr.operators.cosine import cosines
+from cmsr.operators.resampling import Resampler
+
+Fields = tuple[tuple[float, float], ...]
+"""Variance and width of each field."""
+
+SMOOTH: Fields = ((1.0, 0.5), (4.0, 1.5), (8.0, 5.0))
+"""Variance and width of each smooth field b; widths in pixels of the target."""
+
+EXPLAINED: Fields = ((0.2, 1.0), (0.45, 2.0), (2.0, 6.0), (0.3, 15.0))
+"""Variance and width of each coefficient field a."""
+
+HIGH_PASS = 1.4
+"""Width below which the guide's detail counts, in pixels of the target."""
+
+NOISE = 3e-4
+"""λ, on the scale of the variances above."""
+
+WITNESS = 0.7
+"""Width of what bears witness to a detail, and of what counts as detail, in target pixels."""
+
+DETAIL_SHARE, DETAIL_WIDTH = 0.3, 0.35
+"""What the preconditioner takes the guide's fields for, on average: one smooth field of so much of
+their variance, and its width in pixels of the target."""
+
+
+def estimate(
+    y: Tensor,
+    reduce: Resampler,
+    valid: Tensor,
+    features: Tensor | None,
+    ratio: float,
+    *,
+    iterations: int,
+    noise: float = 0.0,
+    level: tuple[float, float] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Estimate a high-resolution image from a measurement and, where given, guide features.
+
+    Parameters
+    ----------
+    y : Tensor, shape (h, w)
+        Measurement.
+    reduce : Resampler
+        The imaging operator, (H, W) to (h, w).
+    valid : Tensor, shape (h, w)
+        1 where ``y`` was measured; the rest has no influence.
+    features : Tensor, shape (F, H, W), optional
+        What the target may depend on, as `whiten` makes it.
+    ratio : float
+        How many output pixels make one of the target; all widths are multiples of it.
+    iterations : int
+        Steps of conjugate gradients.
+    noise : float
+        Standard deviation of the measurement's noise, in its units.
+    level : (float, float), optional
+        Mean and standard deviation of the image that ``y`` is a part of; its own otherwise.
+
+    Returns
+    -------
+    Two tensors, shape (H, W)
+        What is smooth, and what the guide explains: their sum is the posterior mean.
+    """
+    mean, contrast = level or level_of(y, valid)
+    damping = NOISE + _damping(noise, contrast, ratio)
+    model = _Model(reduce, valid, features, ratio, damping)
+    right = valid * (y - mean)
+    spread = reduce.transpose(valid * model.solve(right, iterations, model.preconditioner()))
+    return mean + model.smooth(spread), model.explained(spread)
+
+
+def witnessed(y: Tensor, valid: Tensor, visible: Tensor) -> Tensor:
+    """Tell which share of some added detail the measurement bears witness to, 0 to 1.
+
+    It is the slope of the measurement's detail on that of the addition in a small neighbourhood.
+
+    Parameters
+    ----------
+    y, valid : Tensor, shape (h, w)
+        Measurement, and 1 where there is one.
+    visible : Tensor, shape (h, w)
+        The addition as the measurement would show it.
+    """
+    share = blur(valid, WITNESS).clamp(min=1e-6)
+
+    def detail(x: Tensor) -> Tensor:
+        return (x - blur(x * valid, WITNESS) / share) * valid
+
+    seen, added = detail(y), detail(visible)
+    tiny = 1e-6 * seen.square().mean() + torch.finfo(y.dtype).tiny
+    common, power = blur(seen * added, WITNESS), blur(added.square(), WITNESS)
+    return ((common + tiny) / (power + tiny)).clamp(0, 1)
+
+
+def level_of(y: Tensor, valid: Tensor) -> tuple[float, float]:
+    """Mean and standard deviation of what was measured of (h, w)."""
+    count = valid.sum().clamp(min=1)
+    mean = (y * valid).sum() / count
+    return float(mean), float((((y - mean) * valid).square().sum() / count).sqrt())
+
+
+def energy(
+    y: Tensor, reduce: Resampler, valid: Tensor, features: Tensor, ratio: float, *, iterations: int
+) -> Tensor:
+    """Return the energy (y − m)ᵀ (R K Rᵀ + λ)⁻¹ (y − m), differentiable in the features.
+
+    It is the part of minus twice the log-likelihood that depends on where the guide lies: lower is
+    likelier. The parameters are those of `estimate`. With a dual u that is not yet converged it is
+    the lower bound 2 uᵀ (y − m) − uᵀ (R K Rᵀ + λ) u, whose derivative needs none of the iterations.
+    """
+    model = _Model(reduce, valid, features, ratio)
+    mean = (y * valid).sum() / valid.sum().clamp(min=1)
+    right = valid * (y - mean)
+    with torch.no_grad():
+        dual = model.solve(right, iterations, model.preconditioner())
+    return 2 * (dual * right).sum() - (dual * model.system(dual)).sum()
+
+
+@dataclass(frozen=True)
+class _Model:
+    """The covariance K of the unknown image, as it is measured."""
+
+    reduce: Resampler
+    valid: Tensor
+    features: Tensor | None
+    ratio: float
+    damping: float = NOISE
+
+    def smooth(self, v: Tensor) -> Tensor:
+        """Apply the part of K that is the smooth fields' to an image (H, W)."""
+        total = torch.zeros_like(v)
+        for variance, width in SMOOTH:
+            total = total + variance * smooth(v, width * self.ratio)
+        return total
+
+    def explained(self, v: Tensor) -> Tensor:
+        """Apply the part of K that is the guide's to an image (H, W)."""
+        if self.features is None:
+            return torch.zeros_like(v)
+        return (self.features * _spread(self.features * v, EXPLAINED, self.ratio)).sum(0)
+
+    def system(self, dual: Tensor) -> Tensor:
+        """Apply R K Rᵀ + λ to a dual (h, w); for the smooth fields without leaving its size."""
+        measured = self.valid * dual
+        image = torch.zeros_like(dual)
+        for variance, rows, cols in self._measured(SMOOTH):
+            image = image + variance * (rows @ measured @ cols)
+        if self.features is not None:
+            image = image + self.reduce(self.explained(self.reduce.transpose(measured)))
+        return self.valid * image + self.damping * dual
+
+    def solve(
+        self, right: Tensor, iterations: int, prepare: Callable[[Tensor], Tensor] = lambda r: r
+    ) -> Tensor:
+        """Return the dual (h, w) that the system takes to ``right``, by conjugate gradients.
+
+        ``prepare`` is a rough inverse of the system.
+        """
+        dual, residual = torch.zeros_like(right), right
+        direction = ready = prepare(residual)
+        tiny = torch.finfo(right.dtype).tiny
+        power = (residual * ready).sum()
+        for _ in range(iterations):
+            image = self.system(direction)
+            step = power / (direction * image).sum().clamp(min=tiny)
+            dual, residual = dual + step * direction, residual - step * image
+            ready = prepare(residual)
+            before, power = power, (residual * ready).sum()
+            direction = ready + power / before.clamp(min=tiny) * direction
+        return dual
+
+    def preconditioner(self) -> Callable[[Tensor], Tensor]:
+        """Return the inverse of the system's diagonal in the cosine basis, on an even average."""
+        fields = SMOOTH
+        if self.features is not None:
+            total = sum(variance for variance, _ in EXPLAINED)
+            fields = *SMOOTH, (DETAIL_SHARE * total * len(self.features), DETAIL_WIDTH)
+        rows, cols = (cosines(n, str(self.valid.device)) for n in self.valid.shape)
+        spectrum = sum(
+            variance * torch.outer(_diagonal(rows, down), _diagonal(cols, across))
+            for variance, down, across in self._measured(fields)
+        )
+        gain = 1 / (spectrum + self.damping)
+        return lambda y: rows.mT @ ((rows @ y @ cols.mT) * gain) @ cols
+
+    def _measured(self, fields: Fields) -> Iterator[tuple[float, Tensor, Tensor]]:
+        """Yield each field's variance, and its covariance as measured along both axes."""
+        for variance, width in fields:
+            down, across = (
+                _measured(axis, width * self.ratio) for axis in (self.reduce.rows, self.reduce.cols)
+            )
+            yield variance, down, across
+
+
+def _damping(noise: float, contrast: float, ratio: float) -> float:
+    """Bring a level of noise to the scale of the variances, which add up to the contrast's."""
+    if not noise or not contrast:
+        return 0.0
+    scale = sum(variance / (2 * math.pi * (width * ratio) ** 2) for variance, width in SMOOTH)
+    return scale * noise**2 / contrast**2
+
+
+def whiten(guide: Tensor, ratio: float) -> Tensor:
+    """Turn a guide (G, H, W) into uncorrelated detail (G, H, W) of unit variance."""
+    detail = detail_of(guide, ratio)
+    return uncorrelated(detail, mixing_of(detail))
+
+
+def detail_of(guide: Tensor, ratio: float) -> Tensor:
+    """Return what of a guide (G, H, W) is finer than about a pixel of the target."""
+    return guide - blur(guide, HIGH_PASS * ratio)
+
+
+def mixing_of(detail: Tensor) -> Tensor:
+    """Return the mixture (G, G) that makes channels of detail (G, ...) uncorrelated and unit."""
+    flat = detail.flatten(1)
+    values, vectors = torch.linalg.eigh(flat @ flat.mT / flat.shape[1])
+    mixing: Tensor = vectors / (values.clamp(min=0) + 1e-3).sqrt()
+    return mixing
+
+
+def uncorrelated(detail: Tensor, mixing: Tensor) -> Tensor:
+    """Mix the channels of detail (G, H, W)."""
+    return torch.einsum("ck,chw->khw", mixing, detail)
+
+
+def blur(x: Tensor, width: float) -> Tensor:
+    """Blur (..., H, W) by a Gaussian of standard deviation ``width``; constants stay constant."""
+    return smooth(x, width) / smooth(torch.ones_like(x), width)
+
+
+def smooth(x: Tensor, width: float) -> Tensor:
+    """Smooth (..., H, W) by a symmetric, positive semi-definite Gaussian of this σ."""
+    rows, cols = (_factor(n, width, str(x.device)) for n in (x.shape[-2], x.shape[-1]))
+    return rows @ (rows.mT @ x @ cols) @ cols.mT
+
+
+def _spread(v: Tensor, fields: Fields, ratio: float) -> Tensor:
+    """Sum of Gaussian smoothings, each with its variance; widths ascend.
+
+    The first is done at full size. What the others add to it is done on the few columns of its
+    factor, for Gaussians of widths w and √(W² − w²) make one of width W.
+    """
+    (variance, width), *others = fields
+    first = width * ratio
+    rows, cols = (_factor(n, first, str(v.device)) for n in (v.shape[-2], v.shape[-1]))
+    few = rows.mT @ v @ cols
+    total = variance * few
+    for variance, width in others:
+        more = math.sqrt((width * ratio) ** 2 - first**2)
+        total = total + variance * smooth(few, more / _step(first))
+    return rows @ total @ cols.mT
+
+
+def _step(width: float) -> float:
+    """Distance of the columns of `_factor`, in pixels."""
+    return max(1.0, 1.05 * width / math.sqrt(2))
+
+
+@lru_cache(maxsize=128)
+def _factor(n: int, width: float, device: str) -> Tensor:
+    """L of shape (n, m) with few columns, so that L Lᵀ smooths by ``width`` pixels."""
+    half = width / math.sqrt(2)
+    step = _step(width)
+    count = math.ceil(n / step) + 6
+    centres = (torch.arange(count) - (count - 1) / 2) * step + (n - 1) / 2
+    factor = torch.exp(-((torch.arange(n)[:, None] - centres) ** 2) / (2 * half**2))
+    factor = torch.where(factor > 1e-6, factor, 0.0)
+    gain = factor @ (factor.mT @ torch.ones(n))
+    return (factor / gain[n // 2].sqrt()).to(device)
+
+
+@lru_cache(maxsize=32)
+def _measured(axis: Tensor, width: float) -> Tensor:
+    """Return A G Aᵀ (n, n), A (n, N) the imaging operator on one axis, G Gaussian smoothing."""
+    seen = axis @ _factor(axis.shape[1], width, str(axis.device))
+    return seen @ seen.mT
+
+
+def _diagonal(basis: Tensor, matrix: Tensor) -> Tensor:
+    """Diagonal (n,) of a matrix (n, n) in an orthonormal basis, whose rows are given."""
+    return ((basis @ matrix) * basis).sum(1)

@@ -1,0 +1,260 @@
+"""The door for files: which format, whether it can be read or written, and no half-written file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cmsr.errors import InputError, OutputError
+from cmsr.io import array_io, raster_io, raster_output
+from cmsr.io.atomic import replacing as replacing
+from cmsr.io.raster import DTYPES as DTYPES
+from cmsr.io.raster import Raster as Raster
+from cmsr.io.raster import from_array as from_array
+from cmsr.io.raster_io import MAX_BYTES, MAX_PIXELS, Grid, Header
+from cmsr.io.whole import check_whole
+
+PathLike = str | os.PathLike[str]
+
+_VARIABLES = {
+    ".nc": 'NETCDF:"{path}":{member}',
+    ".cdf": 'NETCDF:"{path}":{member}',
+    ".h5": 'HDF5:"{path}"://{member}',
+    ".hdf5": 'HDF5:"{path}"://{member}',
+    ".zarr": 'ZARR:"{path}":/{member}',
+    ".tif": "GTIFF_DIR:{member}:{path}",
+    ".tiff": "GTIFF_DIR:{member}:{path}",
+}
+"""How rasterio calls a variable, or a page, of a file."""
+
+
+def locate(path: PathLike) -> tuple[Path, str]:
+    """Split FILE:NAME into the file and the variable, page or array in it ("" where none is named).
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is not a plain one.
+    """
+    text = os.fspath(path)
+    file, member = Path(text), ""
+    if not os.path.lexists(file) and ":" in text:
+        before, _, after = text.rpartition(":")
+        if os.path.lexists(before):
+            file, member = Path(before), after.lstrip("/")
+    try:
+        status = file.stat()
+    except (OSError, ValueError) as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else _reason(error)
+        raise InputError(f"{path}: {reason}") from error
+    if file.is_dir() and file.suffix.lower() != ".zarr":
+        raise InputError(f"{path}: is a folder; give an image file")
+    if not file.is_dir() and not file.is_file():
+        raise InputError(f"{path}: is not a plain file; give an image file")
+    if status.st_size == 0:
+        raise InputError(f"{path}: not an image that can be read (the file is empty)")
+    return file, member
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _source(path: PathLike, file: Path, member: str) -> str:
+    """Name a file, or a variable of it, as rasterio does; raise InputError if it is not whole."""
+    if file.is_file():
+        check_whole(file, os.fspath(path))
+    if not member:
+        return str(file.absolute())
+    pattern = _VARIABLES.get(file.suffix.lower())
+    if pattern is None or '"' in str(file) or not member.isprintable():
+        raise InputError(f"{file}: has no parts to be named by ':{member}'")
+    return pattern.format(path=file.absolute(), member=member)
+
+
+def is_array(path: PathLike) -> bool:
+    """Tell whether a name is that of an NPY, NPZ or EXR file."""
+    return locate(path)[0].suffix.lower() in array_io.ENDINGS
+
+
+def describe(path: PathLike) -> Header:
+    """Read the header of an image that rasterio reads.
+
+    Raises
+    ------
+    InputError
+        As `read`.
+    """
+    return raster_io.describe(os.fspath(path), _source(path, *locate(path)))
+
+
+def parts(path: PathLike) -> tuple[str, ...]:
+    """Return how to name what is in a file of several images: its variables, arrays or pages.
+
+    Raises
+    ------
+    InputError
+        As `read`.
+    """
+    file, member = locate(path)
+    if member:
+        return ()
+    if is_array(file):
+        return array_io.parts(file)
+    return raster_io.parts(os.fspath(path), _source(path, file, member))
+
+
+def read(
+    path: PathLike,
+    *,
+    bands: Sequence[int] = (),
+    window: Any = None,
+    grid: Grid | None = None,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
+) -> Raster:
+    """Read an image file; see `cmsr.io.raster_io.read` for the parameters.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, unreadable, not an image, too large, or of a type not in `DTYPES`.
+    """
+    file, member = locate(path)
+    limits = {"max_pixels": max_pixels, "max_bytes": max_bytes}
+    if file.suffix.lower() in array_io.ENDINGS:
+        return array_io.read(file, member, **limits)
+    return raster_io.read(
+        os.fspath(path),
+        _source(path, file, member),
+        bands=bands,
+        window=window,
+        grid=grid,
+        **limits,
+    )
+
+
+def check_distinct(outputs: Sequence[PathLike]) -> None:
+    """Raise OutputError if two results have one name."""
+    seen: set[Path] = set()
+    for path in outputs:
+        if (place := Path(path).absolute()) in seen:
+            raise OutputError(f"{path}: two outputs cannot have one name")
+        seen.add(place)
+
+
+def check_output(
+    path: PathLike,
+    *,
+    inputs: Sequence[PathLike] = (),
+    like: Raster | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Find out before any work whether a result can be written.
+
+    Raises
+    ------
+    OutputError
+        If the folder is missing or not writable, the file exists (or is an input) and must not be
+        overwritten, or its format cannot hold the values of ``like``.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: the folder {path.parent} does not exist")
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; give a file name")
+    if os.path.lexists(path) and not overwrite:
+        role = "is an input" if any(_same(path, other) for other in inputs) else "exists already"
+        raise OutputError(f"{path}: {role}; choose another name or add --overwrite")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise OutputError(f"{path}: cannot write there ({error.strerror})") from error
+    if like is not None:
+        _check_format(path, like.data.dtype, len(like.data) + like.alpha)
+
+
+def _same(path: Path, other: PathLike) -> bool:
+    return path.exists() and Path(other).exists() and path.samefile(other)
+
+
+def _check_format(path: Path, dtype: np.dtype[Any], channels: int) -> None:
+    if path.suffix.lower() in array_io.ENDINGS:
+        array_io.check_output(path, dtype, channels)
+    else:
+        raster_output.driver_for(path, dtype, channels)
+
+
+def write(
+    path: PathLike,
+    image: npt.NDArray[Any],
+    valid: npt.NDArray[np.bool_] | None = None,
+    like: Raster | None = None,
+) -> None:
+    """Write an image of shape (H, W) or (H, W, C), whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        Its ending chooses the format.
+    image : array
+        Of a type in `DTYPES`.
+    valid : array of bool, shape (H, W), optional
+        Becomes the alpha band again where ``like`` had one.
+    like : Raster, optional
+        The input whose georeference (rescaled to the new grid), nodata, band names, units and tags
+        are carried over.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written; nothing is left behind.
+    """
+    write_pages(path, [(image, valid, like)])
+
+
+def write_pages(
+    path: PathLike,
+    pages: Sequence[tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None, Raster | None]],
+) -> None:
+    """Write a file of one or more pages (TIFF); each page is what `write` takes."""
+    path = Path(path)
+    stacked = [_with_alpha(*page) for page in pages]
+    _check_format(path, stacked[0].dtype, len(stacked[0]))
+    likes = [like for _, _, like in pages]
+    if path.suffix.lower() in array_io.ENDINGS:
+        if len(pages) > 1:
+            raise OutputError(f"{path}: holds one page only, not {len(pages)}; use .tif")
+        _write_array(path, pages[0][0], likes[0])
+        return
+    with replacing(path) as temporary:
+        temporary.write_bytes(raster_output.encode(path, stacked, likes))
+
+
+def _write_array(path: Path, image: npt.NDArray[Any], like: Raster | None) -> None:
+    if path.suffix.lower() == ".exr":
+        channels = image.shape[2] if image.ndim == 3 else 1
+        names = like.profile.get("exr", []) if like is not None else []
+        if len(names) != channels:
+            names = ["Z"] if channels == 1 else ["R", "G", "B"]
+        with replacing(path) as temporary:
+            array_io.write_exr(temporary, image, names)
+        return
+    content = array_io.encode(path, image)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _with_alpha(
+    image: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None, like: Raster | None
+) -> npt.NDArray[Any]:
+    """Return (C, H, W), with what is valid as the last band where ``like`` had an alpha band."""
+    data = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
+    return raster_output.with_alpha(data, valid, like)

@@ -1,0 +1,337 @@
+"""Reading what rasterio (GDAL) knows: PNG, JPEG, TIFF, GeoTIFF, NetCDF, HDF5 and others."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from affine import Affine
+from rasterio._err import CPLE_BaseError
+from rasterio.enums import ColorInterp, Resampling
+from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
+from rasterio.io import DatasetReader
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+
+from cmsr.errors import InputError
+from cmsr.io.raster import Raster, check_dtype
+
+MAX_PIXELS = 2**28
+"""Largest number of pixels of an image, unless told otherwise."""
+
+MAX_BANDS = 4096
+"""Most bands of a file that is read: with more, GDAL takes minutes for what fits into a kilobyte."""
+
+MAX_BYTES = 4 * 2**30
+"""Largest number of bytes of an image in memory, unless told otherwise."""
+
+READABLE = (
+    "GTiff",
+    "PNG",
+    "JPEG",
+    "JP2OpenJPEG",
+    "BMP",
+    "PNM",
+    "WEBP",
+    "netCDF",
+    "HDF5",
+    "HDF5Image",
+    "Zarr",
+)
+"""Formats opened; others (virtual files that name further files or addresses) are not."""
+
+_INTERNAL_TAGS = {"AREA_OR_POINT", "TIFFTAG_XRESOLUTION", "TIFFTAG_YRESOLUTION"}
+"""Tags that say something of the pixel grid, which is no longer the same."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A pixel grid on the ground: coordinate system, affine transform, height and width."""
+
+    crs: Any
+    transform: Affine
+    shape: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself before its pixels are read.
+
+    Attributes
+    ----------
+    grid : Grid
+    oriented : bool
+        Whether it is turned upright when it is read whole.
+    pages : tuple of str
+        What rasterio calls its pages, where it has more than one.
+    """
+
+    grid: Grid
+    oriented: bool
+    pages: tuple[str, ...]
+
+    @property
+    def georeferenced(self) -> bool:
+        """Whether the file says where on the ground it lies."""
+        return bool(self.grid.crs) and not self.grid.transform.is_identity
+
+
+QUIET = {"GDAL_PAM_ENABLED": "NO"}
+"""No files beside the images that are read or written."""
+
+_STRICT = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
+"""GDAL's short cut for whole PNG files takes what is cut off for zeros."""
+
+
+@contextmanager
+def _opened(name: str, source: str) -> Iterator[Any]:
+    """Open a data set; silence what is no news, turn what goes wrong into one line."""
+    try:
+        with warnings.catch_warnings(), rasterio.Env(**QUIET, **_STRICT):
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with DatasetReader(source, driver=list(READABLE)) as dataset:
+                yield dataset
+    except (RasterioError, CPLE_BaseError, OSError, MemoryError, ValueError) as error:
+        hint = f" ({reason_of(error)})" if isinstance(error, RasterioIOError) else ""
+        raise InputError(f"{name}: not an image that can be read{hint}") from error
+
+
+def reason_of(error: Exception) -> str:
+    """Return GDAL's own words, with paths as the user gave them: from here, not from the root."""
+    lines = str(error.__cause__ or error).replace(f"{Path.cwd()}{os.sep}", "").splitlines()
+    return lines[0].strip(" .") if lines else "no reason given"
+
+
+def describe(name: str, source: str | None = None) -> Header:
+    """Read a file's header.
+
+    Parameters
+    ----------
+    name : str
+        What the user calls it, for messages.
+    source : str, optional
+        What rasterio calls it, where that differs.
+
+    Raises
+    ------
+    InputError
+        If it is not an image of a format in `READABLE`.
+    """
+    with _opened(name, source or name) as dataset:
+        _check_variables(name, dataset)
+        pages = tuple(page for page in dataset.subdatasets if page.startswith("GTIFF_DIR:"))
+        return Header(
+            Grid(dataset.crs, dataset.transform, dataset.shape),
+            oriented=_orientation(dataset) > 1,
+            pages=pages if len(pages) > 1 else (),
+        )
+
+
+def parts(name: str, source: str) -> tuple[str, ...]:
+    """Return what the variables, or pages, of a file are called in FILE:NAME; () for one image.
+
+    Parameters and errors are those of `describe`.
+    """
+    with _opened(name, source) as dataset:
+        pages = [page for page in dataset.subdatasets if page.startswith("GTIFF_DIR:")]
+        if pages:
+            return tuple(str(number + 1) for number in range(len(pages))) if pages[1:] else ()
+        return () if dataset.count else _variables(dataset)
+
+
+def _variables(dataset: Any) -> tuple[str, ...]:
+    return tuple(part.rsplit(":", 1)[-1].lstrip("/") for part in dataset.subdatasets)
+
+
+def _check_variables(name: str, dataset: Any) -> None:
+    """Raise InputError where a file holds several variables and none is named."""
+    if dataset.subdatasets and not dataset.count:
+        known = ", ".join(_variables(dataset))
+        raise InputError(f"{name}: holds several variables; name one as FILE:NAME ({known})")
+
+
+def read(
+    name: str,
+    source: str | None = None,
+    *,
+    bands: Sequence[int] = (),
+    window: Window | None = None,
+    grid: Grid | None = None,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
+) -> Raster:
+    """Read an image, a window of it, or what of it covers another grid.
+
+    Parameters
+    ----------
+    name, source
+        As in `describe`.
+    bands : sequence of int, optional
+        Bands to read, the first is 1; all otherwise.
+    window : Window, optional
+        Part to read, in pixels of the file, or of ``grid``.
+    grid : Grid, optional
+        Where to reproject it to (bicubically); what it does not cover is not valid.
+    max_pixels, max_bytes : int
+        Larger images are refused before anything is allocated.
+
+    Raises
+    ------
+    InputError
+        If the file is unreadable, not an image, too large, or of a type not in `DTYPES`.
+    """
+    with _opened(name, source or name) as dataset:
+        _check_variables(name, dataset)
+        if grid is None:
+            _check_size(name, dataset, window, max_pixels, max_bytes)
+            return _raster(name, dataset, _bands(name, dataset, bands), window)
+        height, width = grid.shape
+        options = {"crs": grid.crs, "transform": grid.transform, "width": width, "height": height}
+        alpha = ColorInterp.alpha in dataset.colorinterp or dataset.nodata is not None
+        with WarpedVRT(
+            dataset, resampling=Resampling.cubic, add_alpha=not alpha, **options
+        ) as warped:
+            _check_size(name, warped, window, max_pixels, max_bytes)
+            return _raster(name, warped, _bands(name, warped, bands), window)
+
+
+def thinned(name: str, longest: int) -> Raster:
+    """Read every n-th pixel of an image, so that its longer side is at most ``longest``."""
+    with _opened(name, str(Path(name).absolute())) as dataset:
+        every = max(1, -(-max(dataset.shape) // longest))
+        shape = tuple(-(-n // every) for n in dataset.shape)
+        data = dataset.read(out_shape=(dataset.count, *shape))
+        valid = dataset.read_masks(1, out_shape=shape) != 0
+        return Raster(data, valid & np.isfinite(data).all(axis=0), name, flat=len(data) == 1)
+
+
+def _check_size(
+    name: str, dataset: Any, window: Window | None, max_pixels: int, max_bytes: int
+) -> None:
+    height, width = (window.height, window.width) if window else dataset.shape
+    if height * width * dataset.count == 0:
+        raise InputError(f"{name}: holds no image")
+    if dataset.count > MAX_BANDS:
+        raise InputError(f"{name}: has {dataset.count} bands; at most {MAX_BANDS} are read")
+    size = f"{width} × {height} × {dataset.count}"
+    if height * width > max_pixels:
+        raise InputError(f"{name}: {size} values are too many; --max-pixels is {max_pixels}")
+    needed = height * width * sum(np.dtype(_numpy_name(kind)).itemsize for kind in dataset.dtypes)
+    if needed > max_bytes:
+        raise InputError(
+            f"{name}: {size} values are too many: they take {needed / 2**30:.1f} GB; "
+            f"--max-memory is {max_bytes / 2**30:g}"
+        )
+
+
+def _numpy_name(kind: str) -> str:
+    return "complex64" if kind == "complex_int16" else kind
+
+
+def _bands(name: str, dataset: Any, wanted: Sequence[int]) -> list[int]:
+    """List the bands to read: those wanted, or all but alpha."""
+    meanings = dict(zip(dataset.indexes, dataset.colorinterp, strict=True))
+    for band in wanted:
+        if band not in meanings:
+            raise InputError(f"{name}: has no band {band}; there are {dataset.count}")
+    return list(wanted) or [
+        band for band, meaning in meanings.items() if meaning != ColorInterp.alpha
+    ]
+
+
+def _raster(name: str, dataset: Any, bands: list[int], window: Window | None) -> Raster:
+    if not bands:
+        raise InputError(f"{name}: holds no band but alpha")
+    check_dtype(name, np.dtype(_numpy_name(dataset.dtypes[bands[0] - 1])))
+    data = dataset.read(bands, window=window)
+    valid = _measured(dataset, bands, window) & np.isfinite(data).all(axis=0)
+    if dataset.colorinterp[bands[0] - 1] == ColorInterp.palette and len(bands) == 1:
+        data = _painted(data[0], dataset.colormap(bands[0]))
+    turn = _orientation(dataset) if window is None else 1
+    if turn > 1:
+        data, valid = _turned(data, turn), _turned(valid, turn)
+    return Raster(
+        np.ascontiguousarray(data),
+        np.ascontiguousarray(valid),
+        name,
+        alpha=ColorInterp.alpha in dataset.colorinterp and not isinstance(dataset, WarpedVRT),
+        flat=len(data) == 1,
+        profile=_profile(dataset, bands, window) if len(data) == len(bands) else {"nodata": None},
+    )
+
+
+def _measured(dataset: Any, bands: list[int], window: Window | None) -> npt.NDArray[np.bool_]:
+    """Tell where all bands hold a measurement, as nodata values, masks and alpha say."""
+    seen = dataset.read_masks(bands, window=window).all(axis=0)
+    if isinstance(dataset, WarpedVRT) and ColorInterp.alpha in dataset.colorinterp:
+        alpha = dataset.read(dataset.colorinterp.index(ColorInterp.alpha) + 1, window=window)
+        seen = seen & (alpha > 0) & (alpha == alpha.max())
+    return np.asarray(seen, bool)
+
+
+def _painted(indices: npt.NDArray[Any], colours: dict[int, Sequence[int]]) -> npt.NDArray[Any]:
+    """Give the pixels of a paletted image their colours: (H, W) to (3, H, W)."""
+    table = np.zeros((int(indices.max()) + 1, 3), np.uint8)
+    for index, colour in colours.items():
+        if index < len(table):
+            table[index] = colour[:3]
+    return np.moveaxis(table[indices], -1, 0)
+
+
+def _orientation(dataset: Any) -> int:
+    """Return how the camera says it was held (Exif, 1 to 8), where no georeference is lost."""
+    if not dataset.transform.is_identity:
+        return 1
+    text = _tags(dataset).get("EXIF_Orientation", "1")
+    return int(text) if text in tuple("12345678") else 1
+
+
+def _turned(data: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
+    """Turn (..., H, W) upright as Exif's orientation says."""
+    if orientation >= 5:
+        data = np.swapaxes(data, -2, -1)
+    if orientation in (3, 4, 7, 8):
+        data = np.flip(data, -2)
+    return np.flip(data, -1) if orientation in (2, 3, 6, 7) else data
+
+
+def _profile(dataset: Any, bands: list[int], window: Window | None) -> dict[str, Any]:
+    """Collect what the result is to inherit."""
+    here = [band - 1 for band in bands]
+    transform = dataset.transform
+    if window is not None and not transform.is_identity:
+        transform = dataset.window_transform(window)
+    return {
+        "crs": dataset.crs,
+        "transform": transform,
+        "nodata": dataset.nodata,
+        "descriptions": [dataset.descriptions[i] for i in here],
+        "scales": [dataset.scales[i] for i in here],
+        "offsets": [dataset.offsets[i] for i in here],
+        "units": [dataset.units[i] for i in here],
+        "colorinterp": [dataset.colorinterp[i] for i in here],
+        "tags": {k: v for k, v in _tags(dataset).items() if k not in _INTERNAL_TAGS},
+        "band_tags": [_plain(_tags(dataset, band)) for band in bands],
+        "cog": dataset.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == "COG",
+    }
+
+
+def _tags(dataset: Any, band: int = 0) -> dict[str, str]:
+    """Return the tags of a file or band; none where they are broken: the image is not."""
+    try:
+        return dict(dataset.tags(band))
+    except (RasterioError, CPLE_BaseError):
+        return {}
+
+
+def _plain(tags: dict[str, str]) -> dict[str, str]:
+    """Leave out statistics of the values: the result has others."""
+    return {name: text for name, text in tags.items() if not name.startswith("STATISTICS_")}

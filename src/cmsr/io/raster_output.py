@@ -1,0 +1,220 @@
+"""Writing images with rasterio (GDAL): PNG, JPEG, TIFF, GeoTIFF and COG; at once or row by row."""
+
+from __future__ import annotations
+
+import warnings
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+import rasterio.shutil
+from affine import Affine
+from rasterio._err import CPLE_BaseError
+from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import MemoryFile
+from rasterio.windows import Window
+
+from cmsr.errors import OutputError
+from cmsr.io.raster import DTYPES, Raster
+from cmsr.io.raster_io import QUIET, reason_of
+
+DRIVERS = {".png": "PNG", ".tif": "GTiff", ".tiff": "GTiff", ".jpg": "JPEG", ".jpeg": "JPEG"}
+_DRIVER_DTYPES = {"PNG": ("uint8", "uint16"), "JPEG": ("uint8",), "GTiff": DTYPES}
+_DRIVER_CHANNELS = {"PNG": (1, 2, 3, 4), "JPEG": (1, 3)}
+_TILE = 256
+"""Side of the tiles of a written GeoTIFF that is larger than one tile."""
+
+_CREATION: dict[str, dict[str, Any]] = {
+    "GTiff": {"compress": "deflate", "bigtiff": "if_safer"},
+    "JPEG": {"quality": 95},
+    "PNG": {},
+    "COG": {
+        "compress": "deflate",
+        "predictor": "yes",
+        "bigtiff": "if_safer",
+        "blocksize": _TILE,
+        "overview_resampling": "average",
+    },
+}
+
+Rows = Callable[[int, npt.NDArray[Any], npt.NDArray[np.bool_]], None]
+"""Writes rows from a first one on: values (C, n, W), and which are valid (n, W)."""
+
+
+def driver_for(path: Path, dtype: np.dtype[Any], channels: int) -> str:
+    """Name the format that the file's ending asks for.
+
+    Raises
+    ------
+    OutputError
+        If there is none, or it cannot hold such values.
+    """
+    driver = DRIVERS.get(path.suffix.lower())
+    if driver is None:
+        raise OutputError(f"{path}: unknown ending; use one of {', '.join(DRIVERS)}, .npy, .exr")
+    if dtype.name not in _DRIVER_DTYPES[driver]:
+        raise OutputError(f"{path}: {driver} cannot hold {dtype.name} values; use .tif")
+    if channels not in _DRIVER_CHANNELS.get(driver, (channels,)):
+        raise OutputError(f"{path}: {driver} cannot hold {channels} channels; use .tif")
+    return driver
+
+
+def with_alpha(
+    data: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None, like: Raster | None
+) -> npt.NDArray[Any]:
+    """Add to (C, H, W) what is valid as the last band, where ``like`` had an alpha band."""
+    if like is None or not like.alpha:
+        return data
+    seen = np.ones(data.shape[1:], bool) if valid is None else valid
+    top = np.iinfo(data.dtype).max if np.issubdtype(data.dtype, np.integer) else 1
+    return np.concatenate([data, (seen * top).astype(data.dtype)[None]])
+
+
+def encode(path: Path, pages: Sequence[npt.NDArray[Any]], likes: Sequence[Raster | None]) -> bytes:
+    """Return the bytes of a file with these pages, each of shape (C, H, W).
+
+    Parameters
+    ----------
+    path : Path
+        Its ending chooses the format; more than one page needs TIFF.
+    pages, likes : sequences
+        Images, with the alpha band where the input had one, and the inputs they inherit from.
+
+    Raises
+    ------
+    OutputError
+        If the format cannot hold them.
+    OSError
+        If rasterio cannot write them.
+    """
+    driver = driver_for(path, pages[0].dtype, len(pages[0]))
+    if len(pages) > 1 and driver != "GTiff":
+        raise OutputError(f"{path}: {driver} cannot hold {len(pages)} pages; use .tif")
+    with MemoryFile(ext=path.suffix) as memory:
+        for number, (data, like) in enumerate(zip(pages, likes, strict=True)):
+            extra = {"append_subdataset": "yes"} if number else {}
+            with _created(memory.name, driver, data.shape, data.dtype, like, **extra) as dataset:
+                dataset.write(data)
+        if driver != "GTiff" or len(pages) > 1 or not _is_cog(likes[0]):
+            return bytes(memory.getbuffer())
+        with MemoryFile(ext=path.suffix) as copy:
+            _copy_as_cog(memory.name, copy.name)
+            return bytes(copy.getbuffer())
+
+
+@contextmanager
+def by_rows(path: Path, like: Raster, shape: tuple[int, int]) -> Iterator[Rows]:
+    """Open a new TIFF of height and width ``shape``; what is handed out writes rows of it.
+
+    A COG can only be made of the whole: where ``like`` is one, the file is copied into one in the
+    end. All is then read again: GDAL may keep a full disk to itself.
+
+    Raises
+    ------
+    OSError
+        If the file does not hold in the end what was written to it.
+    """
+    sums: list[tuple[Window, int]] = []
+    count = len(like.data) + like.alpha
+    with _created(path, "GTiff", (count, *shape), like.data.dtype, like) as dataset:
+
+        def write(first: int, rows: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> None:
+            window = Window(0, first, shape[1], rows.shape[1])
+            full = np.ascontiguousarray(with_alpha(rows, valid, like))
+            dataset.write(full, window=window)
+            sums.append((window, zlib.crc32(full.data)))
+
+        yield write
+    if _is_cog(like):
+        copy = path.with_suffix(".cog.tif")
+        try:
+            _copy_as_cog(path, copy)
+            copy.replace(path)
+        finally:
+            copy.unlink(missing_ok=True)
+    _check_written(path, sums)
+
+
+def _is_cog(like: Raster | None) -> bool:
+    return like is not None and bool(like.profile.get("cog"))
+
+
+@contextmanager
+def _gdal() -> Iterator[None]:
+    """Silence what is no news; what goes wrong is an OSError."""
+    try:
+        with warnings.catch_warnings(), rasterio.Env(**QUIET):
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            yield
+    except (RasterioError, CPLE_BaseError) as error:
+        raise OSError(reason_of(error)) from error
+
+
+def _copy_as_cog(source: str | Path, target: str | Path) -> None:
+    with _gdal():
+        rasterio.shutil.copy(source, target, driver="COG", **_CREATION["COG"])
+
+
+def _check_written(path: Path, sums: Sequence[tuple[Window, int]]) -> None:
+    """Raise OSError unless each window of a file has the checksum that it should."""
+    with _gdal(), rasterio.open(path) as dataset:
+        if any(zlib.crc32(dataset.read(window=window).data) != given for window, given in sums):
+            raise OSError("not all of it arrived there; is the disk full?")
+
+
+@contextmanager
+def _created(
+    target: str | Path,
+    driver: str,
+    shape: Sequence[int],
+    dtype: np.dtype[Any],
+    like: Raster | None,
+    **extra: Any,
+) -> Iterator[Any]:
+    """Open a new file of shape (C, H, W) that inherits what ``like`` carries."""
+    count, height, width = shape
+    profile = like.profile if like is not None else {}
+    options = {"nodata": profile.get("nodata"), "crs": profile.get("crs")} | extra
+    if like is not None and not profile.get("transform", Affine.identity()).is_identity:
+        old_height, old_width = like.shape
+        scale = Affine.scale(old_width / width, old_height / height)
+        options["transform"] = profile["transform"] * scale
+    if driver == "GTiff":
+        options |= {"predictor": 3 if np.issubdtype(dtype, np.floating) else 2}
+        if min(height, width) > _TILE:
+            options |= {"tiled": True, "blockxsize": _TILE, "blockysize": _TILE}
+    given = {key: value for key, value in options.items() if value is not None}
+    size = {"count": count, "height": height, "width": width, "dtype": dtype}
+    with (
+        _gdal(),
+        rasterio.open(target, "w", driver, **size, **given, **_CREATION[driver]) as dataset,
+    ):
+        if driver == "GTiff":
+            _inherit(dataset, profile)
+        if like is not None and like.alpha:
+            dataset.colorinterp = [*dataset.colorinterp[:-1], ColorInterp.alpha]
+        yield dataset
+
+
+def _inherit(dataset: Any, profile: dict[str, Any]) -> None:
+    """Carry band names, units, scales, colours and tags over."""
+    dataset.update_tags(**profile.get("tags", {}))
+    for index, text in enumerate(profile.get("descriptions", ()), start=1):
+        dataset.set_band_description(index, text or "")
+    for index, tags in enumerate(profile.get("band_tags", ()), start=1):
+        dataset.update_tags(index, **tags)
+    for index, unit in enumerate(profile.get("units", ()), start=1):
+        dataset.set_band_unit(index, unit or "")
+    scales, offsets = profile.get("scales", []), profile.get("offsets", [])
+    if any(scale != 1 for scale in scales):
+        dataset.scales = (*scales, *[1.0] * (dataset.count - len(scales)))
+    if any(offset != 0 for offset in offsets):
+        dataset.offsets = (*offsets, *[0.0] * (dataset.count - len(offsets)))
+    if len(profile.get("colorinterp", ())) == dataset.count:
+        dataset.colorinterp = profile["colorinterp"]

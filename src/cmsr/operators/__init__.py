@@ -1,0 +1,1 @@
+"""Linear operators on images: resampling, point spread, cosine transform, local regression."""

@@ -1,0 +1,365 @@
+"""The imaging operator: how a high-resolution image becomes a low-resolution one, and back.
+
+Convention, used everywhere in this package: pixel ``i`` covers the interval [i, i + 1) and its
+centre lies at i + 0.5. Two grids of n and N pixels cover the same area, so the centre of pixel
+``i`` of the first lies at coordinate (i + 0.5) · N / n of the second. Beyond the border an image
+continues as its mirror image (half-sample symmetric).
+
+Every operator is linear, ``y = rows @ x @ colsᵀ`` with small dense matrices or, for a user's own
+kernel, a sum of a few of these, so its transpose is exact. Ratios are real numbers and may differ
+per axis.
+
+Some software lays the grids otherwise. The names of kernels then end in a phase: ``-topleft``
+where the centres of the first pixels coincide, as in ``x[::4]``, ``-corners`` where those of the
+first and of the last pixels do, as in "align corners".
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cmsr.errors import OptionError
+from cmsr.operators.point_spread import PointSpread
+
+Kernel = str | PointSpread
+Shape = tuple[int, int]
+Array = npt.NDArray[np.float64]
+
+KERNELS = (
+    "bicubic",
+    "bicubic-plain",
+    "bilinear",
+    "bilinear-plain",
+    "box",
+    "nearest",
+    "gaussian:SIGMA",
+)
+PHASES = ("-topleft", "-corners")
+"""What a kernel's name may end in, where the two grids do not cover the same area."""
+
+CONSISTENCY = 1e-4
+"""Damping of `project`: agreement to about 1 % of what there was to correct."""
+
+SMOOTHNESS = 0.3
+"""Width of the Gaussian by which `Resampler.solve` spreads, in pixels of the smaller grid."""
+
+SOLVER_STEPS = 25
+"""Steps of conjugate gradients at most, where a kernel is a sum of separable ones."""
+
+_GAUSSIAN = re.compile(r"gaussian:(\d+(?:\.\d*)?|\.\d+)")
+
+
+@dataclass(frozen=True)
+class Resampler:
+    """A separable linear map between two grids that cover the same area.
+
+    Attributes
+    ----------
+    rows : Tensor, shape (h, H)
+        Weights along the vertical axis.
+    cols : Tensor, shape (w, W)
+        Weights along the horizontal axis.
+    """
+
+    rows: Tensor
+    cols: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map (..., H, W) to (..., h, w)."""
+        return self.rows @ x @ self.cols.mT
+
+    def transpose(self, y: Tensor) -> Tensor:
+        """Map (..., h, w) to (..., H, W) by the exact transpose."""
+        return self.rows.mT @ y @ self.cols
+
+    def after(self, first: Resampler) -> Resampler:
+        """Return the map that applies ``first``, a single separable map, and then this one."""
+        return Resampler(self.rows @ first.rows, self.cols @ first.cols)
+
+    def solve(self, y: Tensor, noise: float = 0.0) -> Tensor:
+        """Map (..., h, w) to (..., H, W) by S Rᵀ (R S Rᵀ + noise)⁻¹, S a narrow Gaussian.
+
+        That is an image that R takes to ``y``, nearly so where ``noise`` is above 0: the smallest
+        in the norm of S⁻¹, so that what is added has no grain of R's sampling grid.
+        """
+        rows, cols = self._spectra
+        part = self._divided(y, noise)
+        return rows.back @ part @ cols.back.mT
+
+    def _divided(self, y: Tensor, noise: float) -> Tensor:
+        """Apply (R S Rᵀ + noise)⁻¹ of the separable map to (..., h, w)."""
+        rows, cols = self._spectra
+        part = (rows.vectors.mT @ y @ cols.vectors) / (rows.values[:, None] * cols.values + noise)
+        return rows.vectors @ part @ cols.vectors.mT
+
+    @cached_property
+    def _spectra(self) -> tuple[_Spectrum, _Spectrum]:
+        """What `solve` needs of both axes."""
+        return _Spectrum.of(self.rows), _Spectrum.of(self.cols)
+
+
+class _Spectrum(NamedTuple):
+    """Eigenvalues and eigenvectors of R S Rᵀ along one axis, and S Rᵀ."""
+
+    values: Tensor
+    vectors: Tensor
+    back: Tensor
+
+    @classmethod
+    def of(cls, matrix: Tensor) -> Self:
+        width = SMOOTHNESS * matrix.shape[1] / matrix.shape[0]
+        reach = math.ceil(4 * width)
+        place = torch.arange(-reach, reach + 1, device=matrix.device, dtype=torch.float64)
+        smooth = torch.exp(-((place / width) ** 2) / 2)
+        smooth = (smooth / smooth.sum())[None, None]
+        back = F.conv1d(matrix.double()[:, None], smooth, padding=reach)[:, 0].mT
+        values, vectors = torch.linalg.eigh(matrix.double() @ back)
+        values = values.clamp(min=values[-1] * 1e-6)
+        return cls(values.to(matrix), vectors.to(matrix), back.to(matrix))
+
+
+@dataclass(frozen=True)
+class ResamplerSum(Resampler):
+    """A linear map that is a sum of separable ones; ``rows`` and ``cols`` are the strongest.
+
+    Attributes
+    ----------
+    others : tuple of Resampler
+        The other terms.
+    """
+
+    others: tuple[Resampler, ...]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map (..., H, W) to (..., h, w)."""
+        return sum((term(x) for term in self.others), super().__call__(x))
+
+    def transpose(self, y: Tensor) -> Tensor:
+        """Map (..., h, w) to (..., H, W) by the exact transpose."""
+        return sum((term.transpose(y) for term in self.others), super().transpose(y))
+
+    def after(self, first: Resampler) -> ResamplerSum:
+        """Return the map that applies ``first``, a single separable map, and then this one."""
+        strongest = super().after(first)
+        others = tuple(term.after(first) for term in self.others)
+        return ResamplerSum(strongest.rows, strongest.cols, others)
+
+    def solve(self, y: Tensor, noise: float = 0.0) -> Tensor:
+        """Map (..., h, w) to (..., H, W) by Rᵀ (R Rᵀ + noise)⁻¹, by conjugate gradients."""
+        floor = max(noise, CONSISTENCY)
+        dual, residual = torch.zeros_like(y), y
+        ready = self._divided(residual, floor)
+        direction, power = ready, (residual * ready).sum()
+        enough, tiny = 1e-6 * (y * y).sum(), torch.finfo(y.dtype).tiny
+        for _ in range(SOLVER_STEPS):
+            image = self(self.transpose(direction)) + noise * direction
+            step = power / (direction * image).sum().clamp(min=tiny)
+            dual, residual = dual + step * direction, residual - step * image
+            if (residual * residual).sum() <= enough:
+                break
+            ready = self._divided(residual, floor)
+            before, power = power, (residual * ready).sum()
+            direction = ready + power / before.clamp(min=tiny) * direction
+        return self.transpose(dual)
+
+
+@lru_cache(maxsize=64)
+def resampler(
+    source: Shape,
+    out: Shape,
+    kernel: Kernel = "bicubic",
+    device: str = "cpu",
+) -> Resampler:
+    """Build the map from a grid of shape ``source`` to one of shape ``out``.
+
+    Parameters
+    ----------
+    source, out : (int, int)
+        Heights and widths; both grids cover the same area.
+    kernel : str or PointSpread
+        The user's own, or one of `KERNELS`, with one of `PHASES` or none. ``bicubic`` (Keys,
+        a = −0.5), ``bilinear`` and ``box`` are stretched by the ratio when they reduce, which
+        suppresses aliasing; ``bicubic-plain``, ``bilinear-plain`` and ``nearest`` are not.
+        ``gaussian:SIGMA`` is a point-spread function with its standard deviation in pixels of the
+        larger grid.
+    device : str
+        Where the matrices live.
+
+    Raises
+    ------
+    OptionError
+        If the kernel is not one of `KERNELS`.
+    """
+
+    def term(*matrices: Array) -> Resampler:
+        rows, cols = (torch.from_numpy(m).to(device, torch.float32) for m in matrices)
+        return Resampler(rows, cols)
+
+    if isinstance(kernel, str):
+        return term(*(weights(n, m, kernel) for n, m in zip(source, out, strict=True)))
+    first, *others = (
+        term(*(spread(n, m, taps) for n, m, taps in zip(source, out, taps_of_axes, strict=True)))
+        for taps_of_axes in kernel.terms
+    )
+    return ResamplerSum(first.rows, first.cols, tuple(others)) if others else first
+
+
+def weights(n_in: int, n_out: int, kernel: str, offset: float = 0.0) -> Array:
+    """Resampling matrix of shape (n_out, n_in) along one axis; every row sums to one.
+
+    ``offset`` moves where it reads, in input pixels.
+    """
+    step = n_in / n_out
+    name, phase = _split(kernel)
+    profile, radius = _profile(name, step)
+    centre = _centres(n_in, n_out, phase)[:, None] + offset
+    tap = np.floor(centre - radius).astype(int) + np.arange(int(2 * radius) + 3)
+    distance = tap - centre
+    value = np.where(np.abs(distance) <= radius, profile(distance), 0.0)
+    return _matrix(n_in, tap, value / value.sum(axis=1, keepdims=True))
+
+
+def spread(n_in: int, n_out: int, taps: tuple[float, ...]) -> Array:
+    """Matrix of shape (n_out, n_in) that lays taps over the centres of the output's pixels.
+
+    Taps that fall between two pixels are shared by them linearly: so do those of an odd number at
+    an even ratio.
+    """
+    first = _centres(n_in, n_out)[:, None] - (len(taps) - 1) / 2
+    below = np.floor(first + 1e-9)
+    share = np.maximum(first - below, 0.0)
+    value = np.array([*taps, 0.0]) * (1 - share) + np.array([0.0, *taps]) * share
+    return _matrix(n_in, below.astype(int) + np.arange(len(taps) + 1), value)
+
+
+def _centres(n_in: int, n_out: int, phase: str = "") -> Array:
+    """Where the centres of the output's pixels lie among the input's."""
+    i = np.arange(n_out)
+    if phase == "-topleft":
+        return i * n_in / n_out
+    if phase == "-corners":
+        return i * (n_in - 1) / max(n_out - 1, 1)
+    return (i + 0.5) * n_in / n_out - 0.5
+
+
+def _matrix(n_in: int, tap: npt.NDArray[np.int_], value: Array) -> Array:
+    """Gather values (n_out, taps) at input pixels; beyond the border the image is mirrored."""
+    n_out = len(tap)
+    mirrored = tap % (2 * n_in)
+    mirrored = np.where(mirrored < n_in, mirrored, 2 * n_in - 1 - mirrored)
+    matrix = np.zeros((n_out, n_in))
+    np.add.at(matrix, (np.arange(n_out)[:, None], mirrored), value)
+    return matrix
+
+
+def check_kernel(kernel: str) -> None:
+    """Raise OptionError unless ``kernel`` names one of `KERNELS`, in one of `PHASES` or none."""
+    _profile(_split(kernel)[0], 1.0)
+
+
+def _split(kernel: str) -> tuple[str, str]:
+    """Take a kernel's name and its phase apart."""
+    phase = next((phase for phase in PHASES if kernel.endswith(phase)), "")
+    return kernel.removesuffix(phase), phase
+
+
+def _profile(kernel: str, step: float) -> tuple[Callable[[Array], Array], float]:
+    """Weight as a function of the distance in input pixels, and the radius of its support."""
+    stretch = max(step, 1.0)
+    if kernel == "bicubic":
+        return lambda t: _cubic(t / stretch), 2 * stretch
+    if kernel == "bicubic-plain":
+        return _cubic, 2.0
+    if kernel == "bilinear":
+        return lambda t: np.maximum(0.0, 1 - np.abs(t) / stretch), stretch
+    if kernel == "bilinear-plain":
+        return lambda t: np.maximum(0.0, 1 - np.abs(t)), 1.0
+    if kernel == "box":
+        return lambda t: _overlap(t, step), (step + 1) / 2
+    if kernel == "nearest":
+        return lambda t: ((t > -0.5) & (t <= 0.5)).astype(float), 0.5
+    if match := _GAUSSIAN.fullmatch(kernel):
+        sigma = max(float(match[1]) / max(1 / step, 1.0), 1e-3)
+        return lambda t: np.exp(-0.5 * (_from_nearest(t) / sigma) ** 2), 4 * sigma + 1
+    raise OptionError(
+        f"kernel is {kernel!r}; choose auto, a file of weights, or one of {', '.join(KERNELS)}"
+    )
+
+
+def _cubic(t: Array) -> Array:
+    """Keys' cubic convolution with a = −0.5 (IEEE Trans. ASSP 29(6), 1981, eq. 15)."""
+    a = np.abs(t)
+    near = (1.5 * a - 2.5) * a * a + 1
+    far = ((-0.5 * a + 2.5) * a - 4) * a + 2
+    return np.where(a <= 1, near, np.where(a < 2, far, 0.0))
+
+
+def _overlap(t: Array, step: float) -> Array:
+    """Length shared by an input pixel centred at ``t`` and an output pixel of width ``step``."""
+    shared: Array = np.minimum(t + 0.5, step / 2) - np.maximum(t - 0.5, -step / 2)
+    return np.maximum(shared, 0.0)
+
+
+def _from_nearest(t: Array) -> Array:
+    """Distances, each row lowered by its smallest square, so that narrow Gaussians never vanish."""
+    square: Array = t**2
+    result: Array = np.sqrt(square - square.min(axis=1, keepdims=True))
+    return result
+
+
+def back_project(
+    x: Tensor,
+    y: Tensor,
+    reduce: Resampler,
+    valid: Tensor | None = None,
+    *,
+    iterations: int,
+) -> Tensor:
+    """Pull ``x`` towards the images that ``reduce`` takes to ``y`` (Irani & Peleg, 1991).
+
+    Parameters
+    ----------
+    x : Tensor, shape (..., H, W)
+        High-resolution estimate.
+    y : Tensor, shape (..., h, w)
+        Low-resolution measurement.
+    reduce : Resampler
+        The imaging operator, (H, W) to (h, w).
+    valid : Tensor, shape (..., h, w), optional
+        1 where ``y`` was measured, 0 where it was not: nothing is pulled there.
+    iterations : int
+        Each adds the bicubically enlarged residual to the estimate.
+    """
+    enlarge = resampler(shape_of(y), shape_of(x), "bicubic", str(x.device))
+    for _ in range(iterations):
+        residual = y - reduce(x)
+        x = x + enlarge(residual if valid is None else residual * valid)
+    return x
+
+
+def project(
+    x: Tensor, y: Tensor, reduce: Resampler, valid: Tensor, noise: float = CONSISTENCY
+) -> Tensor:
+    """Return ``x`` with the smoothest change that makes ``reduce`` take it to ``y``, in one step.
+
+    Parameters are those of `back_project`, whose limit it is but for holes: there the residual
+    counts as zero. ``noise`` above 0 lets the result stay off ``y`` by so much of the residual's
+    weakest parts.
+    """
+    return x + reduce.solve((y - reduce(x)) * valid, noise)
+
+
+def shape_of(x: Tensor) -> Shape:
+    """Height and width of (..., H, W)."""
+    return x.shape[-2], x.shape[-1]

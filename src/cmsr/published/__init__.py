@@ -1,1 +1,0 @@
-"""The published method: its networks, its training, its inference."""

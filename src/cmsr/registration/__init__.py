@@ -1,0 +1,1 @@
+"""Where the guide lies over the target."""

@@ -1,0 +1,118 @@
+"""Layers of a guide: how each moves, and which of them each segment belongs to, in turns.
+
+Displacements leave an object that turns or slants in pieces. Two pieces that meet and move almost
+alike propose one affine map together; then all maps compete for every segment of the guide.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cmsr.operators.resampling import shape_of
+from cmsr.registration.belief_propagation import borders, propagate_common
+from cmsr.registration.cost_volume import gains
+from cmsr.registration.layer_refinement import bent, fitted
+from cmsr.registration.segments import Segments
+from cmsr.registration.superpixels import at_size, numbered
+from cmsr.registration.transforms import Affine, Size, identity_grid, sample
+from cmsr.registration.view import View
+
+ROUNDS = 3
+"""Of bending and competing."""
+
+LEAST_SHARE = 0.02
+"""Share of the guide that a layer must cover."""
+
+NEAR = 1.5
+"""Difference of displacement between pieces that may be of one object, in pixels of the target."""
+
+
+def settled(
+    view: View, labels: Tensor, size: Size, layers: Tensor, maps: Tensor
+) -> tuple[Segments, Tensor]:
+    """Bend layers and let them compete for the segments of a guide, in turns.
+
+    Parameters
+    ----------
+    view : View
+        Where a layer's map is judged.
+    labels : Tensor (h, w), integer
+        Segments of the guide from 0 on, at any resolution.
+    size : (height, width)
+        Of the guide that is to be warped.
+    layers : Tensor (h, w), integer
+        The first layers, 0 to K - 1.
+    maps : Tensor (K, 6)
+        Their parameters of `Affine`, displacements.
+
+    Returns
+    -------
+    The warp of the layers that are left, and its parameters.
+
+    References
+    ----------
+    J. Y. A. Wang, E. H. Adelson, "Representing Moving Images with Layers", IEEE Transactions on
+    Image Processing 1994.
+    """
+    for _ in range(ROUNDS):
+        layers, maps = _competed(view, labels, _proposed(view, size, layers, maps))
+    return Segments(size, layers).ordered(maps.flatten())
+
+
+def _proposed(view: View, size: Size, layers: Tensor, maps: Tensor) -> Tensor:
+    """Propose maps (K, 6): those there are, bent where it helps, and one for each two that meet."""
+    grid = identity_grid(shape_of(view.target), device=view.target.device)
+    owner = Segments(size, layers).owners(maps.flatten(), grid)[0]
+    area = owner.flatten().bincount(minlength=len(maps))
+    proposals = [bent(view, owner == label, own, own) for label, own in enumerate(maps)]
+    for one, other in _alike(view, layers, maps):
+        together = (owner == one) | (owner == other)
+        larger = maps[one if area[one] > area[other] else other]
+        proposals.append(bent(view, together, fitted(layers, [one, other], maps), larger))
+    distinct: Tensor = torch.unique(torch.stack(proposals), dim=0)
+    return distinct
+
+
+def _alike(view: View, layers: Tensor, maps: Tensor) -> list[list[int]]:
+    """Return the pairs of layers (h, w) that meet and move almost alike where they do."""
+    size, count = shape_of(view.guide), len(maps)
+    small = at_size(layers, size)
+    affine = Affine(size)
+    moved = torch.stack([affine.inverse(own, view.grid)[0] for own in maps])
+    moved = moved * affine.extent.to(moved) * max(shape_of(view.target)) / 2
+    pairs, _ = borders(small, view.guide, count)
+    found = []
+    for one, other in pairs.tolist():
+        border = _near(small == one) & _near(small == other)
+        apart = (moved[one] - moved[other])[border].norm(dim=-1).mean()
+        if apart <= NEAR:
+            found.append([one, other])
+    return found
+
+
+def _near(mask: Tensor) -> Tensor:
+    """Widen a mask (h, w) by a pixel."""
+    return F.max_pool2d(mask.float()[None], 3, 1, 1)[0] > 0
+
+
+def _competed(view: View, labels: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
+    """Give each segment to one of the maps (K, 6); return layers (h, w) and the maps left."""
+    size, count = shape_of(view.guide), int(labels.max()) + 1
+    fine = at_size(labels, size)
+    evidence = torch.stack([_evidence(view, fine, count, own) for own in maps], 1)
+    pairs, weight = borders(fine, view.guide, count)
+    chosen = propagate_common(evidence, labels, pairs, weight / view.finer, LEAST_SHARE)
+    return numbered(chosen)[labels], maps[torch.unique(chosen)]
+
+
+def _evidence(view: View, labels: Tensor, count: int, own: Tensor) -> Tensor:
+    """Sum what the guide moved by one map explains, over each segment, in nats: (S,)."""
+    grid = Affine(shape_of(view.guide))(own, view.grid)
+    moved, known = view.read(grid)
+    gain = gains(view.target[0], moved[0]) * view.target_valid * known[0]
+    wide = gain.repeat_interleave(view.finer, 0).repeat_interleave(view.finer, 1)
+    there = sample(labels[None, None].double(), grid.double(), "nearest").long()
+    sums = gain.new_zeros(count).index_add(0, there.flatten(), wide.flatten())
+    return sums / view.finer**2

@@ -1,0 +1,88 @@
+"""Fine alignment: small displacements of the guide that make the target likeliest.
+
+The energy of the local linear model tells how unlikely the target is, given the guide where it
+lies; it sees fractions of a pixel of the guide. A free-form deformation descends it, from a wide
+lattice of nodes to a narrow one.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from cmsr.guided.linear_model import energy, whiten
+from cmsr.operators.resampling import Resampler, shape_of
+from cmsr.registration.free_form import FreeForm
+from cmsr.registration.similarity import descend
+from cmsr.registration.transforms import Size, identity_grid, sample
+
+LEVELS = ((24.0, 15), (12.0, 15))
+"""Distance of the nodes in pixels of the target, and steps of Adam, from gross to fine."""
+
+FOLLOWING = ((12.0, 3),)
+"""The same where the frame before has shown most of the way."""
+
+ITERATIONS = 3
+"""Steps of conjugate gradients for one energy: enough to know where it falls."""
+
+RATE = 0.075
+"""Highest learning rate, in pixels of the target."""
+
+STIFFNESS = 0.32
+"""Weight of the squared differences of neighbouring nodes, in pixels of the target, against the
+logarithm of the energy."""
+
+
+def refine(
+    y: Tensor,
+    valid: Tensor,
+    reduce: Resampler,
+    guide: Tensor,
+    ratio: float,
+    start: Tensor | None = None,
+) -> tuple[FreeForm, Tensor]:
+    """Find the small displacements of a guide that is nearly in place.
+
+    Parameters
+    ----------
+    y, valid : Tensor, shape (h, w)
+        Measurement, and 1 where there is one.
+    reduce : Resampler
+        The imaging operator, from the guide's grid. Two pixels of the guide per one of the target
+        tell as much as more do.
+    guide : Tensor, shape (G, H, W)
+        [0, 1]; off by some pixels at most.
+    ratio : float
+        Pixels of the guide per pixel of the target.
+    start : Tensor, optional
+        Parameters found in the frame before, for images of the same sizes; few steps follow.
+
+    Returns
+    -------
+    The warp and its parameters.
+    """
+    size, low = shape_of(guide), shape_of(y)
+    features = whiten(guide, ratio)[None]
+    grid = identity_grid(size, device=y.device)
+    pixel = 2 / max(low)
+
+    warp, theta = FreeForm(size, (2, 2)), torch.zeros(8, device=y.device)
+    if start is not None:
+        warp, theta = finest(size, low), start
+    for distance, steps in LEVELS if start is None else FOLLOWING:
+        finer = FreeForm.spaced(size, low, distance)
+        theta = warp.renoded(theta, finer)
+        warp = finer
+
+        def objective(theta: Tensor, warp: FreeForm = warp) -> Tensor:
+            moved = sample(features, warp(theta, grid))[0]
+            unlikely = energy(y, reduce, valid, moved, ratio, iterations=ITERATIONS)
+            return unlikely.log() + STIFFNESS / pixel**2 * warp.roughness(theta)
+
+        theta = descend(objective, theta, steps, RATE * pixel)
+    return warp, theta
+
+
+def finest(size: Size, low: Size) -> FreeForm:
+    """Return the warp that `refine` ends with, for a guide of ``size`` and a target of ``low``."""
+    return FreeForm.spaced(size, low, LEVELS[-1][0])

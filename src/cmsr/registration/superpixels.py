@@ -1,0 +1,64 @@
+"""Segments of a guide: small, compact regions of one colour."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cmsr.operators.resampling import shape_of
+from cmsr.registration.transforms import Size
+
+COUNT = 400
+"""About how many superpixels an image has, at least."""
+
+AREA = 8
+"""About how many pixels of the target a superpixel covers where they are many."""
+
+COMPACTNESS = 12.0
+"""Colour difference (CIELAB) that weighs as much as a superpixel's width."""
+
+LARGEST = 512
+"""Longer side at which superpixels are sought."""
+
+
+def superpixels(guide: Tensor, count: int = COUNT) -> Tensor:
+    """Cut a guide into superpixels.
+
+    Parameters
+    ----------
+    guide : Tensor (3, H, W)
+        [0, 1].
+    count : int
+        About how many.
+
+    Returns
+    -------
+    Tensor (h, w), int64
+        Labels from 0 on; smaller than the guide where its longer side exceeds `LARGEST`.
+
+    References
+    ----------
+    Achanta, Shaji, Smith, Lucchi, Fua, Süsstrunk, "SLIC Superpixels Compared to State-of-the-Art
+    Superpixel Methods", PAMI 2012.
+    """
+    from skimage.segmentation import slic
+
+    shrink = min(1.0, LARGEST / max(shape_of(guide)))
+    size = [max(1, round(side * shrink)) for side in shape_of(guide)]
+    small = F.interpolate(guide[None], size, mode="bilinear", antialias=True)[0]
+    picture = small.clamp(0, 1).permute(1, 2, 0).cpu().double().numpy()
+    labels = slic(picture, n_segments=count, compactness=COMPACTNESS, start_label=0)
+    return numbered(torch.from_numpy(np.asarray(labels)).to(guide.device))
+
+
+def at_size(labels: Tensor, size: Size) -> Tensor:
+    """Bring labels (h, w) to another size, the nearest label each."""
+    return F.interpolate(labels[None, None].double(), size, mode="nearest-exact")[0, 0].long()
+
+
+def numbered(labels: Tensor) -> Tensor:
+    """Renumber labels (h, w) of any integers from 0 on, without gaps."""
+    inverse = np.unique(labels.cpu().numpy(), return_inverse=True)[1]
+    return torch.from_numpy(inverse.reshape(labels.shape)).to(labels.device, torch.int64)

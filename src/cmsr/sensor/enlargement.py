@@ -1,0 +1,145 @@
+"""Images that a camera enlarged before it stored them: noticing it, and undoing it.
+
+An enlarged image lies, but for rounding, in the small space of what its native size can show.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cmsr.errors import InputError
+from cmsr.io.grid_resampling import enlargement
+from cmsr.io.raster import Raster, fill_holes, fitted
+from cmsr.operators.resampling import weights
+
+FACTORS = (8.0, 6.0, 5.0, 4.0, 3.0, 2.5, 2.0, 1.5)
+KERNELS = ("nearest", "bilinear", "bicubic")
+"""Ways to enlarge; of two that explain an image alike, the later one sharpens less when undone."""
+
+LEAST_SIDE = 16
+"""Smallest native side believed, in pixels."""
+
+_CROP = 360
+"""Side of the part looked at, in pixels; it begins at a third of this or a multiple, where pixels
+of the native image begin too, whatever the factor."""
+
+_MARGIN = 16
+"""Border of that part, in pixels, that an unseen surrounding may disturb."""
+
+_ROUNDING = 0.33
+"""Residual that rounding explains, in steps between neighbouring values (exactly, 0.29 RMS)."""
+
+_FLOAT_STEP = 1e-4
+"""What counts as a step where values are not whole numbers, in standard deviations."""
+
+_FLAT = 20
+"""Standard deviation, in steps, below which nothing can be told."""
+
+Array = npt.NDArray[np.float64]
+
+
+def enlarged_from(target: Raster) -> tuple[int, int] | None:
+    """Return the smallest height and width that hold all detail of a target, if below its own.
+
+    An untouched enlargement leaves nothing that a smaller image does not explain; one by another
+    kernel, cropped or compressed mildly is told by the traces of interpolation (`resampling`). It
+    errs to the safe side: one that was sharpened or made noisy is taken for native.
+    """
+    whole = _filled(target)[0]
+    factor = max(_explained(whole, _step(target)), enlargement(whole) or 1.0)
+    height, width = target.shape
+    return (round(height / factor), round(width / factor)) if factor > 1 else None
+
+
+def _explained(whole: Array, step: float) -> float:
+    """Return by how much an image can be reduced so that rounding explains what is lost."""
+    image = _middle(_middle(whole).T).T
+    if min(image.shape) < 2 * LEAST_SIDE or image.std() < _FLAT * step:
+        return 1.0
+    for factor in FACTORS:
+        small = (round(image.shape[0] / factor), round(image.shape[1] / factor))
+        if min(small) < LEAST_SIDE:
+            continue
+        if min(_error(image, small, kernel) for kernel in KERNELS) < _ROUNDING * step:
+            return factor
+    return 1.0
+
+
+def _middle(image: Array) -> Array:
+    """Keep at most `_CROP` rows."""
+    first = max(0, len(image) - _CROP) // 2 // (_CROP // 3) * (_CROP // 3)
+    return image[first : first + _CROP]
+
+
+def reduced(target: Raster, shape: tuple[int, int]) -> Raster:
+    """Bring a target back to its native height and width, by least squares.
+
+    Raises
+    ------
+    InputError
+        If that is not smaller than the target.
+    """
+    height, width = target.shape
+    if shape[0] > height or shape[1] > width:
+        raise InputError(
+            f"{target.name}: is {width} × {height} pixels; "
+            f"its native size cannot be {shape[1]} × {shape[0]}"
+        )
+    images = _filled(target)
+    errors = {kernel: _error(images[0], shape, kernel, margin=0) for kernel in KERNELS}
+    enough = 1.01 * min(errors.values()) + 1e-9
+    kernel = [kernel for kernel in KERNELS if errors[kernel] <= enough][-1]
+    data = np.stack([_least_squares(image, shape, kernel) for image in images])
+    rows, cols = (
+        ((np.arange(n) + 0.5) * m / n).astype(int) for n, m in zip(shape, target.shape, strict=True)
+    )
+    valid = target.valid[np.ix_(rows, cols)]
+    profile = dict(target.profile)
+    if "transform" in profile and not profile["transform"].is_identity:
+        grow = profile["transform"].scale(width / shape[1], height / shape[0])
+        profile["transform"] = profile["transform"] * grow
+    return replace(
+        target,
+        data=fitted(data, target.data.dtype).astype(target.data.dtype),
+        valid=valid,
+        profile=profile,
+    )
+
+
+def _filled(target: Raster) -> Array:
+    data = np.where(target.valid, target.data, 0).astype(np.float64)
+    return fill_holes(data, target.valid)
+
+
+def _step(target: Raster) -> float:
+    """Return the distance of neighbouring values: of whole numbers, their common divisor."""
+    seen = target.data[0][target.valid]
+    if not seen.size:
+        return 1.0
+    if np.issubdtype(seen.dtype, np.integer):
+        return max(1.0, float(np.gcd.reduce(seen.astype(np.int64) - int(seen.flat[0]))))
+    return max(_FLOAT_STEP * float(seen.std(dtype=np.float64)), float(np.finfo(np.float32).tiny))
+
+
+def _error(image: Array, shape: tuple[int, int], kernel: str, margin: int = _MARGIN) -> float:
+    """RMS, off the border, of what no image of a smaller shape explains."""
+    rows, cols = _enlargers(image.shape, shape, kernel)
+    rest = image - rows @ _least_squares(image, shape, kernel) @ cols.T
+    margin = min(margin, min(image.shape) // 4)
+    inner = rest[margin : rest.shape[0] - margin, margin : rest.shape[1] - margin]
+    return float(np.sqrt(np.mean(inner**2)))
+
+
+def _least_squares(image: Array, shape: tuple[int, int], kernel: str) -> Array:
+    """Return the smaller image whose enlargement is nearest."""
+    rows, cols = _enlargers(image.shape, shape, kernel)
+    half = np.linalg.solve(rows.T @ rows, rows.T @ image)
+    return np.asarray(np.linalg.solve(cols.T @ cols, cols.T @ half.T).T)
+
+
+def _enlargers(large: tuple[Any, ...], small: tuple[int, int], kernel: str) -> tuple[Array, Array]:
+    return weights(small[0], large[0], kernel), weights(small[1], large[1], kernel)

@@ -1,0 +1,1 @@
+"""Radiometric thermal cameras: their files, and temperatures from raw counts."""

@@ -1,0 +1,1 @@
+"""The published method: a two-branch network trained on the pair."""

@@ -1,0 +1,203 @@
+"""The pairs of a PAIRS.csv: which files, and what they hold."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cmsr.config import Config
+from cmsr.errors import InputError, OptionError
+from cmsr.io import image_files
+from cmsr.io.inputs import Inputs, prepared, read_guide, read_pair
+from cmsr.io.raster import Raster, fitted, from_array
+from cmsr.operators.resampling import resampler
+
+COLUMNS = ("name", "target", "guide")
+"""What the table needs; dataset, truth and scale are used where they are given."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of a table of pairs.
+
+    Attributes
+    ----------
+    dataset, name : str
+        Together they name the pair; ``dataset`` is empty where the table has no such column.
+    target, guide, truth : Path or None
+        Without a target, it is made from the truth by ``scale``: antialiased bicubic, rounded.
+    scale : float or None
+        Enlargement, where no guide gives it.
+    """
+
+    dataset: str
+    name: str
+    target: Path | None
+    guide: Path | None
+    truth: Path | None
+    scale: float | None
+
+    @property
+    def label(self) -> str:
+        """What to call it in messages."""
+        return f"{self.dataset}/{self.name}" if self.dataset else self.name
+
+    @cached_property
+    def content(self) -> str:
+        """Hash of all its files and its scale: the same pair under any name."""
+        digest = hashlib.sha256(repr(self.scale).encode())
+        for path in (self.target, self.guide, self.truth):
+            digest.update(b"none" if path is None else _digest(path))
+        return digest.hexdigest()
+
+    @cached_property
+    def scene(self) -> tuple[str, ...]:
+        """Hashes of the images that tell the scene: two pairs that share one show the same."""
+        shown = self.guide, self.truth or self.target
+        return tuple(_digest(path).hex() for path in shown if path)
+
+    def adapted(self, config: Config) -> Config:
+        """Return options whose ratio is the scale, where no guide gives it."""
+        if self.guide is not None or self.scale is None:
+            return config
+        return replace(config, ratio=self.scale)
+
+    def inputs(self, config: Config) -> Inputs:
+        """Read target and guide, as `cmsr.upscale` would.
+
+        Raises
+        ------
+        InputError
+            If one cannot be read.
+        """
+        config = self.adapted(config)
+        if self.target is not None:
+            return read_pair(self.target, self.guide, config)
+        truth = self.true_image()
+        if truth is None or self.scale is None:
+            raise InputError(f"{self.label}: has neither a target nor a truth with a scale")
+        target = prepared(reduced(truth, self.scale, self.label), config, [])
+        guide = None if self.guide is None else read_guide(self.guide, config)
+        return Inputs(target, guide, ())
+
+    def true_image(self) -> Raster | None:
+        """Read the truth, None where there is none."""
+        return None if self.truth is None else image_files.read(self.truth)
+
+
+def _digest(path: Path) -> bytes:
+    """Hash what a path names: a file, or all in a folder, and which part of it."""
+    place, part = image_files.locate(path)
+    if place.is_dir():
+        names = sorted(file for file in place.rglob("*") if file.is_file())
+        digest = hashlib.sha256()
+        for file in names:
+            digest.update(str(file.relative_to(place)).encode() + _digest(file))
+    else:
+        with place.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256")
+    return hashlib.sha256(digest.digest() + part.encode()).digest() if part else digest.digest()
+
+
+def reduced(truth: Raster, scale: float, name: str) -> Raster:
+    """Make a low-resolution image from a truth: antialiased bicubic, rounded to its type."""
+    height, width = truth.shape
+    small = max(1, round(height / scale)), max(1, round(width / scale))
+    values = resampler(truth.shape, small)(torch.from_numpy(truth.data.astype(np.float32)))
+    data = fitted(values.double().numpy(), truth.data.dtype).astype(truth.data.dtype)
+    return from_array(np.moveaxis(data, 0, -1) if len(data) > 1 else data[0], name)
+
+
+def read_cases(table: Path, datasets: Sequence[str] = (), names: Sequence[str] = ()) -> list[Case]:
+    """Read a table of pairs; relative paths start at its folder.
+
+    Parameters
+    ----------
+    table : path
+        CSV with a header of at least `COLUMNS`; further columns are ignored.
+    datasets, names : sequence of str
+        Which to keep; all where none is named.
+
+    Raises
+    ------
+    InputError
+        If the table is missing, has no such columns, names a pair twice or a file that is not
+        there.
+    OptionError
+        If nothing is left to do, or a data set or name is not in the table.
+    """
+    cases = [_case(row, line, table) for line, row in enumerate(_rows(table), start=2)]
+    labels = [case.label for case in cases]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise InputError(f"{table}: names the pair {label} twice; names must differ")
+    _check_known(table, "data set", datasets, {case.dataset for case in cases})
+    _check_known(table, "pair", names, {case.name for case in cases})
+    return [
+        case
+        for case in cases
+        if (not datasets or case.dataset in datasets) and (not names or case.name in names)
+    ]
+
+
+def _rows(table: Path) -> list[dict[str, str]]:
+    path, _ = image_files.locate(table)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
+            if missing:
+                raise InputError(
+                    f"{table}: has no column {', '.join(missing)}; "
+                    f"the header must name at least {', '.join(COLUMNS)}"
+                )
+            rows = [{k: (v or "").strip() for k, v in row.items() if k} for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{table}: is not a table of comma-separated values ({error})") from error
+    if not rows:
+        raise InputError(f"{table}: lists no pair")
+    return rows
+
+
+def _case(row: dict[str, str], line: int, table: Path) -> Case:
+    where = f"{table}, line {line}"
+    if not row["name"]:
+        raise InputError(f"{where}: the pair has no name")
+    if not row["target"] and not (row.get("truth") and row.get("scale")):
+        raise InputError(f"{where}: needs a target, or a truth with a scale to make one")
+    target, guide, truth = (
+        table.parent / row[key] if row.get(key) else None for key in ("target", "guide", "truth")
+    )
+    for path in filter(None, (target, guide, truth)):
+        try:
+            image_files.locate(path)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
+    return Case(row.get("dataset", ""), row["name"], target, guide, truth, _scale(row, where))
+
+
+def _scale(row: dict[str, str], where: str) -> float | None:
+    text = row.get("scale", "")
+    if not text:
+        return None
+    try:
+        scale = float(text)
+    except ValueError:
+        scale = 0.0
+    if not 1 <= scale <= 64:
+        raise InputError(f"{where}: the scale is {text!r}; it must be a number from 1 to 64")
+    return scale
+
+
+def _check_known(table: Path, kind: str, wanted: Sequence[str], there: set[str]) -> None:
+    for name in wanted:
+        if name not in there:
+            some = ", ".join(sorted(there)[:12])
+            raise OptionError(f"{table}: has no {kind} {name!r}; there are {some}")

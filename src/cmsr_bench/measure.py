@@ -1,0 +1,134 @@
+"""One run, timed and scored."""
+
+from __future__ import annotations
+
+import math
+import time
+import traceback
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from cmsr.app.record import peak_memory_mb
+from cmsr.app.report.page import render
+from cmsr.config import Config
+from cmsr.errors import CmsrError, InputError
+from cmsr.io.inputs import Inputs
+from cmsr.io.raster import Raster, from_array
+from cmsr.metrics import evaluate
+from cmsr.operators.resampling import resampler
+from cmsr.pair import Pair
+from cmsr.pipeline import Result
+from cmsr.sensor.imaging import imaging_of, named_kernel
+from cmsr_bench.classic import bicubic
+from cmsr_bench.learned import upscaler
+from cmsr_bench.methods import Image, image_of
+from cmsr_bench.provenance import versions
+from cmsr_bench.records import Record, Run
+
+SCORES = ("psnr", "ssim", "rmse", "peak", "gain", "consistency")
+
+
+def blank_record(run: Run, origin: dict[str, Any]) -> Record:
+    """Return the record of a run of which nothing is known yet.
+
+    ``origin`` holds ``commit`` and ``machine``.
+    """
+    return {
+        **run.labels,
+        "key": run.key,
+        "scored": False,
+        "error": None,
+        **dict.fromkeys(SCORES),
+        "seconds": None,
+        "peak_memory_mb": None,
+        "ratio": None,
+        "kernel": None,
+        "threads": 1,
+        "weights": run.weights_hash,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": versions(),
+        **origin,
+    }
+
+
+class Measured(NamedTuple):
+    """What a run gave: its record, its image, and its page where one was asked for."""
+
+    record: Record
+    image: Image | None = None
+    page: str | None = None
+
+
+def measure(run: Run, origin: dict[str, Any]) -> Measured:
+    """Do a run in this process; what goes wrong becomes the record's ``error``.
+
+    ``seconds`` is the method's time alone, without reading, scoring and drawing;
+    ``peak_memory_mb`` that of the whole process up to the method's end.
+    """
+    record = blank_record(run, origin)
+    try:
+        config = run.case.adapted(run.variant.config(run.seed))
+        inputs = run.case.inputs(config)
+        truth = run.case.true_image()
+        started = time.perf_counter()
+        made = _made(run, inputs, config)
+        record["seconds"] = time.perf_counter() - started
+        record["peak_memory_mb"] = round(peak_memory_mb())
+        image = image_of(made)
+        record |= _facts(image, inputs, config)
+        page = render(made, run.report) if run.report and isinstance(made, Result) else None
+        if truth is not None:
+            record |= _scores(image, inputs, truth)
+    except CmsrError as error:
+        return Measured({**record, "error": str(error)})
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{place.name}, line {place.lineno}"
+        return Measured({**record, "error": f"{type(error).__name__}: {error} ({where})"})
+    return Measured(record, image, page)
+
+
+def _made(run: Run, inputs: Inputs, config: Config) -> Image | Result:
+    torch.set_flush_denormal(True)
+    method = run.variant.method
+    work = method.run
+    if work is None:
+        if run.weights is None:
+            raise InputError(f"{method.name}: is trained first; give its weights")
+        work = upscaler(method.name, run.weights, run.case.scene)
+    return work(inputs, config, run.seed)
+
+
+def _facts(image: Image, inputs: Inputs, config: Config) -> dict[str, Any]:
+    """How the target was made, and how far the image, reduced again, is from it (RMS, units)."""
+    pair = Pair.of(inputs.target, inputs.guide, config.ratio)
+    if pair.blank:
+        return {"ratio": list(pair.ratio)}
+    kernel = imaging_of(pair, named_kernel(config.kernel)).kernel
+    reduce = resampler(pair.shape, inputs.target.shape, kernel)
+    known = np.broadcast_to(pair.valid_at_output(), image.shape)
+    scale = np.where(pair.scale > 0, pair.scale, 1)
+    solid = np.where(known, (image.astype(np.float64) - pair.offset) / scale, 0)
+    weight = torch.from_numpy(known.astype(np.float32))
+    seen = inputs.target.valid & (reduce(weight).numpy() > 0.999).all(axis=0)
+    again = reduce(torch.from_numpy(solid.astype(np.float32)))
+    off = (again - pair.target[0]).numpy() * scale
+    consistency = float(np.sqrt(np.mean(off[:, seen] ** 2))) if seen.any() else None
+    return {"ratio": list(pair.ratio), "kernel": str(kernel), "consistency": consistency}
+
+
+def _scores(image: Image, inputs: Inputs, truth: Raster) -> dict[str, Any]:
+    """Compare with the truth, and with what bicubic interpolation reaches."""
+    figures = evaluate(_raster(image, inputs), truth)
+    plain = evaluate(_raster(bicubic(inputs.target, truth.shape), inputs), truth)
+    gain = figures["psnr"] - plain["psnr"]
+    finite = {name: value if math.isfinite(value) else None for name, value in figures.items()}
+    return {**finite, "gain": gain if math.isfinite(gain) else None, "scored": True}
+
+
+def _raster(image: Image, inputs: Inputs) -> Raster:
+    """Take an image for what its file would hold."""
+    return from_array(np.moveaxis(image, 0, -1), inputs.target.name)

@@ -1,0 +1,139 @@
+"""Records of runs on disk, one file each: what was done once is not done again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+
+from cmsr.errors import OutputError
+from cmsr.io.atomic import replacing
+from cmsr_bench.cases import Case
+from cmsr_bench.provenance import code_version
+from cmsr_bench.variants import Variant
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: a method with its options on one pair with one seed.
+
+    ``weights`` is the file of a trained method, None for all others; ``report`` is what to type to
+    do it again, for a page on it, None where none is to be made.
+    """
+
+    variant: Variant
+    case: Case
+    seed: int
+    weights: Path | None = None
+    report: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Hash of all that the result depends on: code, options, the files' content, seed.
+
+        The commit is none of it: most commits change nothing here.
+        """
+        method = self.variant.method
+        version = code_version("cmsr.pipeline") if method.version is None else method.version
+        parts = {
+            "method": [method.name, version, {**method.options, **self.variant.options}],
+            "pair": self.case.content,
+            "seed": self.seed if method.seeded else None,
+            "weights": self.weights_hash,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+
+    @property
+    def weights_hash(self) -> str | None:
+        """SHA-256 of the file of a trained method."""
+        if self.weights is None:
+            return None
+        return hashlib.sha256(self.weights.read_bytes()).hexdigest()
+
+    @property
+    def labels(self) -> Record:
+        """What its record is called by; another table may have other names for the same run."""
+        return {
+            "method": self.variant.label,
+            "dataset": self.case.dataset,
+            "pair": self.case.name,
+            "seed": self.seed,
+        }
+
+
+class Store:
+    """A folder of records and images; every file appears whole or not at all.
+
+    Parameters
+    ----------
+    folder : path
+        Made if it does not exist.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder}: cannot be made a folder ({error.strerror})") from error
+
+    def record(self, key: str) -> Record | None:
+        """Return the record of a run; None where there is none that can be read."""
+        try:
+            record = json.loads((self.folder / f"{key}.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return record if isinstance(record, dict) and "error" in record else None
+
+    def of(self, runs: Iterable[Run]) -> list[Record]:
+        """Return the records of those runs that were begun, by the names that they have now."""
+        return [{**record, **run.labels} for run in runs if (record := self.record(run.key))]
+
+    def done(self, key: str, *, page: bool = False) -> bool:
+        """Tell whether a run was done, with its page; one that failed is to be tried again."""
+        record = self.record(key)
+        whole = not page or self.page(key).is_file()
+        return record is not None and record["error"] is None and whole
+
+    def page(self, key: str) -> Path:
+        """Return where the page on a run is, if it has one."""
+        return self.folder / f"{key}.html"
+
+    def image(self, key: str) -> npt.NDArray[Any] | None:
+        """Return the image (C, H, W) of a run, None where there is none."""
+        try:
+            with np.load(self.folder / f"{key}.npz", allow_pickle=False) as arrays:
+                return np.asarray(arrays["image"])
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile):
+            return None
+
+    def put(
+        self,
+        key: str,
+        record: Mapping[str, Any],
+        image: npt.NDArray[Any] | None = None,
+        page: str | None = None,
+    ) -> None:
+        """Write what a run gave; the record comes last, so that it never lacks its image."""
+        if image is not None:
+            with replacing(self.folder / f"{key}.npz") as temporary:
+                np.savez_compressed(temporary, image=image)
+        if page is not None:
+            with replacing(self.page(key)) as temporary:
+                temporary.write_text(page, encoding="utf-8")
+        with replacing(self.folder / f"{key}.json") as temporary:
+            temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

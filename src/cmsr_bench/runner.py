@@ -1,0 +1,104 @@
+"""Many runs at once, each in a process of its own with one core.
+
+A process of its own gives every record its own peak memory, and keeps a crash to its record.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerProcess
+from typing import Any
+
+from cmsr_bench.provenance import commit, machine
+from cmsr_bench.records import Record, Run, Store
+
+Told = Callable[[int, int, Record], None]
+"""Called after each record with how many are done, how many there are, and the record."""
+
+
+def run_all(runs: Sequence[Run], store: Store, workers: int, told: Told | None = None) -> None:
+    """Do all runs that the store does not hold yet.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        In the order in which they are begun.
+    store : Store
+        Receives every record as soon as it is there.
+    workers : int
+        Processes at a time.
+    told : callable, optional
+        Hears of every record.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If the user stops it; only the records under way are lost.
+    """
+    open_runs = {
+        run.key: run for run in runs if not store.done(run.key, page=run.report is not None)
+    }
+    waiting, total = list(open_runs.items())[::-1], len(open_runs)
+    origin = {"commit": commit(), "machine": machine()}
+    context, running = _context(), dict[Any, tuple[str, Run, ForkServerProcess]]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                key, run = waiting.pop()
+                process = context.Process(target=_work, args=(key, run, store, origin))
+                process.start()
+                running[process.sentinel] = key, run, process
+            for ready in wait(list(running)):
+                key, run, process = running.pop(ready)
+                process.join()
+                record = _result(store, key, run, process.exitcode, origin)
+                if told:
+                    told(total - len(waiting) - len(running), total, record)
+    finally:
+        for _, _, process in running.values():
+            process.kill()
+
+
+def _context() -> multiprocessing.context.ForkServerContext:
+    """Start processes from one that has loaded everything once, with one thread each."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["cmsr_bench.measure"])
+    return context
+
+
+def _work(key: str, run: Run, store: Store, origin: dict[str, Any]) -> None:
+    """Do one run in this process, which ends with it; keep it under the key it was asked for."""
+    import torch
+
+    from cmsr_bench.measure import measure
+
+    torch.set_num_threads(1)
+    with suppress(KeyboardInterrupt):
+        record, image, page = measure(run, origin)
+        store.put(key, {**record, "key": key}, image, page)
+
+
+def _result(
+    store: Store, key: str, run: Run, exit_code: int | None, origin: dict[str, Any]
+) -> Record:
+    """Return the record that a process left; where it died, one that says so.
+
+    What an earlier process has left in the store stays there.
+    """
+    from cmsr_bench.measure import blank_record
+
+    record = store.record(key)
+    if exit_code == 0 and record is not None:
+        return record
+    done = store.done(key)
+    cause = f"killed by signal {-exit_code}" if exit_code and exit_code < 0 else f"code {exit_code}"
+    record = {**blank_record(run, origin), "error": f"the process ended without a result ({cause})"}
+    if not done:
+        store.put(key, record)
+    return record

@@ -1,0 +1,130 @@
+"""Pairs with their truths as training data: exact grids, random patches, folds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cmsr.config import Config
+from cmsr.errors import InputError, OptionError
+from cmsr.operators.resampling import resampler, shape_of
+from cmsr.pair import Pair
+from cmsr.two_branch.examples import turn
+from cmsr_bench.cases import Case
+
+
+@dataclass(frozen=True)
+class Known:
+    """A pair whose truth is known, normalised as `Pair` does.
+
+    Attributes
+    ----------
+    name : str
+        For messages.
+    scene : tuple of str
+        To recognise it by, see `Case.scene`.
+    target : Tensor, shape (1, 1, h, w)
+    guide : Tensor, shape (1, 3, scale · h, scale · w)
+    truth : Tensor, shape (1, 1, scale · h, scale · w)
+    span : float
+        What 1 is in the units of the file, relative to the peak of PSNR.
+    """
+
+    name: str
+    scene: tuple[str, ...]
+    target: Tensor
+    guide: Tensor
+    truth: Tensor
+    span: float
+
+    @classmethod
+    def of(cls, case: Case, scale: int) -> Self:
+        """Read a pair; guide and truth are resampled where their grid is not quite the factor's.
+
+        Raises
+        ------
+        InputError
+            If it has no truth without holes, no guide or usable target, more than one channel, or
+            another ratio.
+        """
+        inputs, truth = case.inputs(Config()), case.true_image()
+        if truth is None or inputs.guide is None:
+            raise InputError(f"{case.label}: training needs a guide and a truth")
+        if not truth.valid.all():
+            raise InputError(f"{case.label}: training needs a truth without holes")
+        pair = Pair.of(inputs.target, inputs.guide)
+        if len(truth.data) != 1 or pair.target.shape[1] != 1 or pair.blank:
+            raise InputError(f"{case.label}: training needs a target of one channel, not constant")
+        if truth.shape != pair.shape or any(abs(r / scale - 1) > 0.05 for r in pair.ratio):
+            raise InputError(f"{case.label}: is not a pair for a factor of {scale}")
+        low = shape_of(pair.target)
+        exact = resampler(pair.shape, (low[0] * scale, low[1] * scale))
+        normal = (truth.data.astype(np.float64) - pair.offset) / pair.scale
+        peak = 255.0 if truth.data.dtype == np.uint8 else float(np.ptp(truth.data))
+        return cls(
+            name=case.label,
+            scene=case.scene,
+            target=pair.target,
+            guide=exact(coloured(pair.photo)[None]),
+            truth=exact(torch.from_numpy(normal.astype(np.float32))[None]),
+            span=float(pair.scale[0, 0, 0]) / peak,
+        )
+
+    def patch(self, side: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Cut a random square of ``side`` target pixels, turned and mirrored at random."""
+        height, width = shape_of(self.target)
+        scale = self.truth.shape[-1] // width
+        top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
+        turns, mirror = int(rng.integers(4)), bool(rng.integers(2))
+
+        def cut(x: Tensor, factor: int) -> Tensor:
+            rows = slice(top * factor, (top + side) * factor)
+            cols = slice(left * factor, (left + side) * factor)
+            return turn(x[..., rows, cols], turns, mirror)
+
+        return cut(self.target, 1), cut(self.guide, scale), cut(self.truth, scale)
+
+
+def coloured(guide: Tensor) -> Tensor:
+    """Give a guide (1 or 3, H, W) three channels."""
+    return guide.expand(3, -1, -1)
+
+
+def batch(
+    known: Sequence[Known], size: int, side: int, rng: np.random.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw patches: targets, guides, truths, each (size, channels, …)."""
+    chosen = [known[int(rng.integers(len(known)))] for _ in range(size)]
+    side = min(side, *(min(shape_of(k.target)) for k in known))
+    targets, guides, truths = zip(*(k.patch(side, rng) for k in chosen), strict=True)
+    return torch.cat(targets), torch.cat(guides), torch.cat(truths)
+
+
+def folded(known: Sequence[Known], folds: int) -> list[list[Known]]:
+    """Deal pairs to folds: neighbours stay together, and so do all that show one scene.
+
+    Raises
+    ------
+    OptionError
+        If there are fewer scenes than folds.
+    """
+    scenes: list[list[Known]] = []
+    for pair in known:
+        joined, others = [pair], list[list[Known]]()
+        for group in scenes:
+            if any({*pair.scene} & {*k.scene} for k in group):
+                joined = [*group, *joined]
+            else:
+                others.append(group)
+        scenes = [*others, joined]
+    if len(scenes) < folds:
+        raise OptionError(f"folds is {folds}; these pairs show {len(scenes)} scenes only")
+    dealt: list[list[Known]] = [[] for _ in range(folds)]
+    for index, group in enumerate(scenes):
+        dealt[index * folds // len(scenes)] += group
+    return dealt

@@ -1,0 +1,184 @@
+"""The command `cmsr bench train`: a method from the literature, trained with cross-validation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from cmsr.config import Config
+from cmsr.errors import InputError, OptionError, OutputError
+from cmsr.io import image_files
+from cmsr.operators.resampling import resampler, shape_of
+from cmsr.two_branch.train import Progress
+from cmsr_bench import plots
+from cmsr_bench.cases import Case, read_cases
+from cmsr_bench.learners import RECIPES, Learner
+from cmsr_bench.provenance import commit, machine, versions
+from cmsr_bench.supervised import Known, batch, folded
+from cmsr_bench.weights_file import Weights
+
+CHECKPOINTS = 10
+"""Times in each fold that the network is validated and written."""
+
+VALIDATED = 4
+"""Held-out pairs looked at while training goes on; at its end all are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What to train on what.
+
+    Attributes
+    ----------
+    method : str
+        One of `RECIPES`.
+    table : Path
+        PAIRS.csv; every pair needs a guide and a truth.
+    out : Path
+        The weight file; one that is unfinished is gone on with. The plot has its name and .svg.
+    datasets : sequence of str
+        Which to keep of the table; empty for all.
+    folds : int
+        Parts into which the pairs are cut, neighbours together. Each part is held out once; as many
+        folds as pairs leave one out.
+    steps : int
+        Batches in each fold; 0 for the method's own number.
+    seed : int
+        Of the first weights and of the patches.
+    """
+
+    method: str
+    table: Path
+    out: Path
+    datasets: Sequence[str] = ()
+    folds: int = 2
+    steps: int = 0
+    seed: int = 0
+
+    def run(self, progress: Progress | None = None) -> Weights:
+        """Train every fold; write it, and a plot of the validation beside it, as it grows.
+
+        The weights of the last step are kept, whatever the validation says: the curve is for
+        people, no choice is made by it.
+
+        Raises
+        ------
+        CmsrError
+            If the table or a pair cannot be used, or ``out`` holds another training.
+        """
+        if self.method not in RECIPES:
+            raise OptionError(f"{self.method!r} is not trained; choose from {', '.join(RECIPES)}")
+        cases = read_cases(self.table, self.datasets)
+        if not 2 <= self.folds <= len(cases):
+            raise OptionError(
+                f"folds is {self.folds}; with {len(cases)} pairs it must lie from 2 to {len(cases)}"
+            )
+        image_files.check_output(self.out, inputs=[self.table], overwrite=True)
+        scale = _scale_of(cases)
+        if not self.out.exists() and self._plot.exists():
+            raise OutputError(f"{self._plot}: exists; the validation is drawn there, remove it")
+        known = [Known.of(case, scale) for case in cases]
+        weights = self._begun(known, scale)
+        torch.set_flush_denormal(True)
+        for fold in range(self.folds):
+            self._train(fold, known, weights, progress)
+        return weights
+
+    @property
+    def _plot(self) -> Path:
+        return self.out.with_suffix(".svg")
+
+    def _begun(self, known: Sequence[Known], scale: int) -> Weights:
+        """Return what the file holds of this training, or an empty one."""
+        dealt = folded(known, self.folds)
+        held_out = [list(dict.fromkeys(h for k in held for h in k.scene)) for held in dealt]
+        steps = self.steps or RECIPES[self.method].steps
+        fresh = Weights(self.method, scale, self.seed, steps, self.folds, held_out)
+        fresh.curves, fresh.done = [[] for _ in held_out], [0] * self.folds
+        fresh.origin = {"versions": versions(), "commit": commit(), "machine": machine()}
+        if not self.out.exists():
+            return fresh
+        found = Weights.read(self.out)
+        same = ("method", "scale", "seed", "steps", "folds", "held_out")
+        if any(getattr(found, name) != getattr(fresh, name) for name in same):
+            raise InputError(
+                f"{self.out}: holds another training (method, pairs, folds, steps or seed differ); "
+                "choose another name or remove it"
+            )
+        return found
+
+    def _train(
+        self, fold: int, known: Sequence[Known], weights: Weights, progress: Progress | None
+    ) -> None:
+        hashes = set(weights.held_out[fold])
+        held = [k for k in known if not hashes.isdisjoint(k.scene)]
+        seen = [k for k in known if hashes.isdisjoint(k.scene)]
+        recipe, steps = RECIPES[self.method], weights.steps
+        learner, first = Learner(recipe, weights.scale, self.seed), weights.done[fold]
+        if first == steps:
+            return
+        if first:
+            learner.load(weights.of_fold(fold))
+        losses: list[float] = []
+        for step in range(first, steps):
+            rng = np.random.default_rng([self.seed, fold, step])
+            patches = batch(seen, recipe.batch, recipe.side, rng)
+            losses.append(learner.learn(patches, step / steps))
+            if progress:
+                progress(f"{self.method}, fold {fold + 1}", step + 1, steps, losses[-1])
+            done = step + 1
+            if done == steps or done % max(1, steps // CHECKPOINTS) == 0:
+                looked = held if done == steps else held[:VALIDATED]
+                psnr, plain = _validated(learner.network, looked)
+                weights.curves[fold].append([done, float(np.mean(losses)), psnr, plain])
+                weights.done[fold] = done
+                weights.replace_fold(fold, learner.state(finished=done == steps))
+                weights.write(self.out)
+                plots.curves(self._plot, weights.curves)
+                losses.clear()
+
+
+def report(weights: Weights) -> str:
+    """Return a table: what each finished fold reached on the pairs that it had not seen."""
+    head = "| fold | held out | steps | PSNR (dB) | bicubic | gain |\n|---|---|---|---|---|---|\n"
+    rows = [
+        f"| {fold + 1} | {len(held)} | {curve[-1][0]} | {curve[-1][2]:.2f} | {curve[-1][3]:.2f} "
+        f"| {curve[-1][2] - curve[-1][3]:+.2f} |\n"
+        for fold, (held, curve) in enumerate(zip(weights.held_out, weights.curves, strict=True))
+        if curve
+    ]
+    return head + "".join(rows)
+
+
+def _scale_of(cases: Sequence[Case]) -> int:
+    """Return the whole factor that the table names, or that the first pair has."""
+    first = cases[0]
+    if first.scale is not None:
+        ratio = first.scale
+    else:
+        inputs = first.inputs(Config())
+        if inputs.guide is None:
+            raise InputError(f"{first.label}: training needs a guide and a truth")
+        ratio = inputs.guide.shape[1] / inputs.target.shape[1]
+    scale = round(ratio)
+    if scale < 2 or abs(ratio / scale - 1) > 0.05:
+        raise InputError(f"{first.label}: its factor is {ratio:.3g}; training needs a whole one")
+    return scale
+
+
+@torch.no_grad()
+def _validated(network: nn.Module, held: Sequence[Known]) -> tuple[float, float]:
+    """Mean PSNR of a network, and of bicubic interpolation, over whole held-out pairs."""
+    ours, plain = list[float](), list[float]()
+    for known in held:
+        enlarge = resampler(shape_of(known.target), shape_of(known.truth))
+        for image, found in ((network(known.target, known.guide), ours),
+                             (enlarge(known.target), plain)):  # fmt: skip
+            error = torch.mean((image - known.truth) ** 2) * known.span**2
+            found.append(-10 * float(torch.log10(error + 1e-12)))
+    return float(np.mean(ours)), float(np.mean(plain))
