@@ -6,13 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cmsr.api import align as align
+    from cmsr.api import upscale as upscale
     from cmsr.config import Config as Config
     from cmsr.errors import CmsrError as CmsrError
     from cmsr.metrics import evaluate as evaluate
-    from cmsr.pipeline import Result as Result
-    from cmsr.pipeline import upscale as upscale
-    from cmsr.registered import Registered as Registered
-    from cmsr.registered import align as align
+    from cmsr.result import Registered as Registered
+    from cmsr.result import Result as Result
 
 __version__ = "0.1.0"
 __all__ = ["CmsrError", "Config", "Registered", "Result", "align", "evaluate", "upscale"]
@@ -20,11 +20,11 @@ __all__ = ["CmsrError", "Config", "Registered", "Result", "align", "evaluate", "
 _HOMES = {
     "CmsrError": "errors",
     "Config": "config",
-    "Result": "pipeline",
+    "Result": "result",
     "evaluate": "metrics",
-    "align": "registered",
-    "Registered": "registered",
-    "upscale": "pipeline",
+    "align": "api",
+    "Registered": "result",
+    "upscale": "api",
 }
 
 

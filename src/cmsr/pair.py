@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,19 @@ from torch import Tensor
 from cmsr.errors import InputError, OptionError
 from cmsr.io.raster import Raster, fill_holes, fitted
 from cmsr.operators.resampling import resampler
+
+
+class Image(Protocol):
+    """Something with a name and a size, such as a `Raster`."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width."""
+
 
 MIN_SIDE = 4
 """Smallest height and width of a target, in pixels."""
@@ -78,14 +91,36 @@ class Pair:
         OptionError
             If there is neither a guide nor a ratio, or both.
         """
+        shape = output_shape(target, guide, ratio)
+        pair = cls.of_target(target, shape, fill=fill, segments=segments)
+        if guide is None:
+            return pair
+        notes = list(pair.notes)
+        return replace(pair, guide=guide_tensor(guide, notes), notes=tuple(notes))
+
+    @classmethod
+    def of_target(
+        cls,
+        target: Raster,
+        shape: tuple[int, int],
+        *,
+        fill: bool = False,
+        segments: npt.NDArray[np.int64] | None = None,
+    ) -> Self:
+        """Check and normalise a target whose result is to have this shape, without a guide.
+
+        Raises
+        ------
+        InputError
+            If it is too small.
+        """
         notes: list[str] = []
         _check_target(target, notes)
-        shape = _output_shape(target, guide, ratio)
         data, offset, scale = _normalise(target)
         return cls(
             target=_tensor(fill_holes(data, target.valid)),
             valid=_tensor(target.valid[None]),
-            guide=None if guide is None else guide_tensor(guide, notes),
+            guide=None,
             shape=shape,
             offset=offset,
             scale=scale,
@@ -156,27 +191,34 @@ class Pair:
             guide = resampler(self.shape, shape, "bicubic", str(guide.device))(guide)
         return replace(self, guide=guide, shape=shape)
 
-    def denormalise(self, image: Tensor) -> npt.NDArray[Any]:
-        """Map (1, C, H, W) to (C, H, W) in the input's units and type.
+    def denormalise(self, image: Tensor, first: int = 0) -> npt.NDArray[Any]:
+        """Map rows (C, n, W) or (1, C, n, W) of a result, from ``first`` on, to stored values.
+
+        These have the input's units and type, and the shape (C, n, W).
 
         Integers are rounded and clipped to what the type holds; holes are marked.
         """
-        values = image[0].cpu().double().numpy() * self.scale + self.offset
+        image = image.reshape(image.shape[-3:])
+        values = image.cpu().double().numpy() * self.scale + self.offset
         values = fitted(values, self.dtype)
         if self.hole is not None:
-            valid = self.valid_at_output()
+            valid = self.valid_at_output(first, image.shape[1])
             if np.issubdtype(self.dtype, np.integer):
                 beside = self.hole + (1 if self.hole < np.iinfo(self.dtype).max else -1)
                 values[:, valid] = np.where(values[:, valid] == self.hole, beside, values[:, valid])
             values[:, ~valid] = self.hole
         return values.astype(self.dtype)
 
-    def valid_at_output(self) -> npt.NDArray[np.bool_]:
-        """Tell, per pixel of the result (H, W), whether the target pixel under it was measured."""
-        if self.fill:
-            return np.ones(self.shape, bool)
+    def valid_at_output(self, first: int = 0, count: int | None = None) -> npt.NDArray[np.bool_]:
+        """Return, for some rows of the result, whether the target pixel under each was measured.
+
+        All rows by default, (H, W).
+        """
         (height, width), valid = self.shape, self.valid[0, 0].bool().cpu().numpy()
-        rows = ((np.arange(height) + 0.5) * valid.shape[0] / height).astype(int)
+        places = np.arange(first, height if count is None else first + count)
+        if self.fill:
+            return np.ones((len(places), width), bool)
+        rows = ((places + 0.5) * valid.shape[0] / height).astype(int)
         cols = ((np.arange(width) + 0.5) * valid.shape[1] / width).astype(int)
         return np.asarray(valid[np.ix_(rows, cols)])
 
@@ -194,14 +236,25 @@ def _check_target(target: Raster, notes: list[str]) -> None:
         notes.append(f"{target.name}: is constant; so is the result")
 
 
-def _output_shape(target: Raster, guide: Raster | None, ratio: float | None) -> tuple[int, int]:
+def output_shape(target: Raster, guide: Image | None, ratio: float | None) -> tuple[int, int]:
+    """Return the size of the result: the guide's, or the target's times the ratio.
+
+    Raises
+    ------
+    InputError
+        If the guide is smaller than the target.
+    OptionError
+        If there is neither a guide nor a ratio, or both.
+    """
     height, width = target.shape
     if guide is None:
         if ratio is None:
             raise OptionError("without a guide, ratio is needed (for example --ratio 4)")
         return round(height * ratio), round(width * ratio)
     if ratio is not None:
-        raise OptionError("ratio goes without a guide only: with one, the two sizes give it")
+        raise OptionError(
+            "--ratio cannot be combined with a guide; the guide's size sets the ratio"
+        )
     if guide.shape[0] < height or guide.shape[1] < width:
         raise InputError(
             f"{guide.name}: the guide is {guide.shape[1]} × {guide.shape[0]} pixels, smaller than "
@@ -239,7 +292,7 @@ def guide_tensor(
         notes.append(f"{guide.name}: its alpha channel is ignored")
     if len(data) not in (1, 3):
         raise InputError(
-            f"{guide.name}: the guide has {len(data)} channels; 1 (grey) or 3 (RGB) are right"
+            f"{guide.name}: the guide has {len(data)} bands; expected 1 (grey) or 3 (RGB)"
         )
     valid = np.isfinite(data).all(axis=0) if alpha else guide.valid
     low, high = span or guide_span(data, valid)

@@ -49,6 +49,20 @@ def enlarge(picture: Rgb, shape: tuple[int, int]) -> Rgb:
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.NEAREST))
 
 
+SQUARES = 8
+"""Fields of a checkerboard along its longer side."""
+
+
+def checkerboard(target: npt.NDArray[np.float32], moved: npt.NDArray[np.float32]) -> Rgb:
+    """Show a target (h, w) and a moved guide (G, H, W), both in [0, 1], field by field."""
+    shape = moved.shape[1:]
+    sensor = enlarge(colour(target, 0, 1), (shape[0], shape[1]))
+    photo = np.moveaxis(np.broadcast_to(moved.clip(0, 1), (3, *shape)), 0, -1)
+    rows, cols = np.indices(shape) // max(1, round(max(shape) / SQUARES))
+    dark = ((rows + cols) % 2 == 0)[..., None]
+    return np.where(dark, sensor, np.rint(photo * 255).astype(np.uint8))
+
+
 def side_by_side(panels: Sequence[Panel], details: Sequence[Box] = ()) -> Image.Image:
     """Lay panels of one size in a row, and below each its enlarged details.
 

@@ -20,7 +20,7 @@ from cmsr.io.raster import Raster, from_array
 from cmsr.metrics import evaluate
 from cmsr.operators.resampling import resampler
 from cmsr.pair import Pair
-from cmsr.pipeline import Result
+from cmsr.result import Result
 from cmsr.sensor.imaging import imaging_of, named_kernel
 from cmsr_bench.classic import bicubic
 from cmsr_bench.learned import upscaler

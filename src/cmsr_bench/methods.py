@@ -12,11 +12,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from cmsr.api import upscale
 from cmsr.config import Config
 from cmsr.errors import InputError
 from cmsr.io.inputs import Inputs
 from cmsr.pair import Pair
-from cmsr.pipeline import Result, upscale
+from cmsr.result import Result
 from cmsr.sensor.imaging import imaging_of, named_kernel
 from cmsr.two_branch import solve
 from cmsr_bench import classic

@@ -43,7 +43,7 @@ class Run:
         The commit is none of it: most commits change nothing here.
         """
         method = self.variant.method
-        version = code_version("cmsr.pipeline") if method.version is None else method.version
+        version = code_version("cmsr.api") if method.version is None else method.version
         parts = {
             "method": [method.name, version, {**method.options, **self.variant.options}],
             "pair": self.case.content,

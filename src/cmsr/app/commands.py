@@ -118,21 +118,19 @@ class Align:
 
     def run(self) -> None:
         """Read, align, write."""
-        from cmsr import registered
+        from cmsr import api
         from cmsr.app import record
         from cmsr.io import image_files
 
         self._check_outputs()
         options = {"align": self.how, "segments": self.segments and str(self.segments)}
-        target, guide, notes = registered.read(
-            self.target, self.guide, Config.of("default", **options)
-        )
+        pair = api.opened_with_guide(self.target, self.guide, Config.of("default", **options))
+        guide = pair.photo
         image_files.check_output(self.out, like=guide, overwrite=True)
-        found = registered.align(target, guide, **options)
-        found.info["notes"][:0] = notes
+        found = api.registered(pair)
         image_files.write(self.out, found.guide, found.valid, like=guide)
         if self.field:
-            registered.write_field(self.field, found.displacement, like=guide)
+            api.write_field(self.field, found.displacement, like=guide)
         if self.mask:
             image_files.write(self.mask, found.valid.astype("uint8") * 255)
         if self.overlay:

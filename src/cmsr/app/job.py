@@ -1,24 +1,24 @@
-"""One upscaling of files: every page, at once or by windows, and all that is written of it.
+"""One upscaling of files: every page, at once or row by row, and all that is written of it.
 
 Plotting is imported late: most runs draw nothing.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cmsr import pipeline, windows
 from cmsr.app import record
 from cmsr.app.report.command import upscale_command
 from cmsr.config import Config
-from cmsr.errors import OptionError
-from cmsr.io import image_files, inputs, raster_io
-from cmsr.io.raster import Raster
-from cmsr.two_branch.train import Progress
+from cmsr.errors import OptionError, OutputError
+from cmsr.guided.solve import Progress
+from cmsr.io import image_files, inputs, raster_io, raster_output
+from cmsr.io.atomic import replacing
+from cmsr.result import Result
+from cmsr.run import Opened, Run, opened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Job:
     config : Config
         How to do it.
     previous : mapping or None
-        What was found in the frame before, see `pipeline.upscale`.
+        `Result.info` of the frame before, see `cmsr.upscale`.
     again : str or None
         What to type to do it again, for the report; `cmsr upscale` with these files if None.
     """
@@ -56,7 +56,7 @@ class Job:
     again: str | None = None
 
     def run(self, progress: Progress | None = None) -> list[dict[str, Any]]:
-        """Do it; return what is to be told of each page.
+        """Do it; return the facts of each page.
 
         Raises
         ------
@@ -66,11 +66,9 @@ class Job:
         pages = inputs.pages(self.target)
         self._check_outputs(len(pages))
         if len(pages) == 1 and self._too_large():
-            if self.report:
-                raise OptionError("a report needs the whole image in memory; raise --max-memory")
-            facts = [self._by_windows(progress)]
+            facts = [self._by_rows(progress)]
         else:
-            facts = self._whole(pages, progress)
+            facts = self._at_once(pages, progress)
         if self.json:
             record.write_json(self.json, record.told(facts))
         return facts
@@ -102,24 +100,28 @@ class Job:
             raise OptionError("a preview or a report goes with one page; name it as FILE:1")
 
     def _too_large(self) -> bool:
-        """Tell whether the result is too large to be worked on at once."""
-        if self.guide is None:
-            if self.config.ratio is None or image_files.is_array(self.target):
+        """Return whether the result is too large to be kept in memory."""
+        if self.guide is not None:
+            if image_files.is_array(self.guide):
                 return False
-            low = image_files.describe(self.target).grid.shape
-            return windows.needed(windows.enlarged(low, self.config.ratio), 1, self.config)
-        if image_files.is_array(self.guide):
+            shape = image_files.describe(self.guide).grid.shape
+        elif self.config.ratio is None or image_files.is_array(self.target):
             return False
-        return windows.needed(image_files.describe(self.guide).grid.shape, 1, self.config)
+        else:
+            low = image_files.describe(self.target).grid.shape
+            shape = round(low[0] * self.config.ratio), round(low[1] * self.config.ratio)
+        return inputs.held_gigabytes(shape, 1) > self.config.max_memory / 2
 
-    def _whole(self, pages: list[inputs.Source], progress: Progress | None) -> list[dict[str, Any]]:
+    def _at_once(
+        self, pages: list[inputs.Source], progress: Progress | None
+    ) -> list[dict[str, Any]]:
+        """Make each page in memory, then write all."""
         written, facts = [], []
         for source in pages:
-            target, guide, notes = inputs.read_pair(source, self.guide, self.config)
-            image_files.check_output(self.out, like=target, overwrite=True)
-            result = self._upscale(target, guide, progress)
-            result.info["notes"][:0] = notes
-            written.append((result.image, result.valid, target))
+            pair = opened(source, self.guide, self.config)
+            image_files.check_output(self.out, like=pair.target, overwrite=True)
+            result = self._upscale(pair, progress)
+            written.append((result.image, result.valid, pair.target))
             facts.append(record.of_run(result.info))
         image_files.write_pages(self.out, written)
         if self.report:
@@ -132,32 +134,32 @@ class Job:
             preview.write(self.preview, *written[0], self.colour_map)
         return facts
 
-    def _upscale(
-        self, target: Raster, guide: Raster | None, progress: Progress | None
-    ) -> pipeline.Result:
-        options = dataclasses.asdict(self.config)
-        return pipeline.upscale(target, guide, progress=progress, previous=self.previous, **options)
+    def _upscale(self, pair: Opened, progress: Progress | None) -> Result:
+        return Run(pair, self.previous, progress).result()
 
-    def _by_windows(self, progress: Progress | None) -> dict[str, Any]:
-        if self.config.segments is not None:
-            raise OptionError("segments goes with images worked on at once; raise --max-memory")
-        notes: list[str] = []
-        common = inputs.common_grid(self.target, self.guide)
-        window, grid = (common.window, common.grid) if common else (None, None)
-        target, _ = inputs.read_target(self.target, self.config, notes, window)
-        target = inputs.prepared(target, self.config, notes)
-        image_files.check_output(self.out, like=target, overwrite=True)
-        if self.guide is None:
-            guide, shape = None, windows.enlarged(target.shape, self.config.ratio or 1)
-        else:
-            guide = windows.reader(self.guide, self.config, grid)
-            shape = grid.shape if grid else image_files.describe(self.guide).grid.shape
-        inputs.check_pixels(str(self.guide or self.target), shape, self.config)
-        info = windows.upscale_to_file(target, guide, shape, self.out, self.config, progress)
-        info["notes"][:0] = notes
+    def _by_rows(self, progress: Progress | None) -> dict[str, Any]:
+        """Make the result row by row into a GeoTIFF, whole or not at all."""
+        if self.out.suffix.lower() not in (".tif", ".tiff"):
+            raise OutputError(f"{self.out}: a result of this size is written as .tif only")
+        if self.report:
+            raise OptionError("a report needs the whole image in memory; raise --max-memory")
+        if self.config.method == "two-branch":
+            raise OptionError(
+                "preset paper works on whole images only; choose preset default, or raise "
+                "--max-memory"
+            )
+        pair = opened(self.target, self.guide, self.config, lazily=True)
+        image_files.check_output(self.out, like=pair.target, overwrite=True)
+        run = Run(pair, self.previous, progress)
+        with (
+            replacing(self.out) as temporary,
+            raster_output.by_rows(temporary, pair.target, pair.pair.shape) as write,
+        ):
+            for rows in run.rows():
+                write(rows.first, *run.stored(rows))
         if self.preview:
             from cmsr.io import preview
 
             shown = raster_io.thinned(str(self.out), preview.LARGEST)
-            preview.write(self.preview, shown.data[0], shown.valid, target, self.colour_map)
-        return record.of_run(info)
+            preview.write(self.preview, shown.data[0], shown.valid, pair.target, self.colour_map)
+        return record.of_run(run.info())

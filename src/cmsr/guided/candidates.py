@@ -1,213 +1,257 @@
-"""One channel of a pair on trial: what predicts its hidden pixels is believed.
+"""The candidates for one channel of a tile, and what held-out pixels say of them.
 
-From one closed-form estimate, several priors each make their own consistent image. All of them are
-made twice: from the whole target, and with a fifth of its pixels hidden. How well the second
-predicts the hidden pixels says, region by region, how much of the first to take.
+From one closed-form estimate several priors each make their own image that agrees with the
+measurement. All are made twice: from all pixels, and with a fifth of them held out. How well the
+second predicts the held-out pixels decides, region by region, how much of the first is taken.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
-from functools import partial as bound
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from cmsr.guided.channel import Measurement
-from cmsr.guided.held_out import (
-    DECOY,
-    Finding,
-    error_db,
-    hide,
-    image_trust,
-    mixture_trust,
-    region_weights,
-)
-from cmsr.guided.linear_model import whiten
+from cmsr.guided.channel import Channel
+from cmsr.guided.held_out import CONTROL, Error, region_weights
+from cmsr.guided.linear_model import detail_of, uncorrelated
 from cmsr.operators.resampling import Resampler, Shape, resampler, shape_of
-from cmsr.parallel import together
+from cmsr.parallel import ahead, both, together
 from cmsr.priors.guide_edges import EdgeVariation, GuidedFilter
 from cmsr.priors.sparse_blocks import Schedule
 
-GUIDE_FREE = bound(Schedule, first=0.3, last=0.02, variation=0.004, power=0.5)
+GUIDE_FREE = partial(Schedule, first=0.3, last=0.02, variation=0.004, power=0.5)
 STEP_CONTRAST = 0.06
 STEP_ITERATIONS = 30
 SMOOTHING_ITERATIONS = 10
 
+FILTER_ROUNDS = 6
+"""Rounds of the guided filter."""
+
 FINENESS = 2.0
-"""Pixels of the result per one of the target at which a guide's place is judged."""
+"""Pixels of the result per one of the target at which a guide is registered, and its control made:
+it tells where a guide lies, and whether it tells anything, as well as finer."""
 
 
-class Trial:
-    """All explanations of a channel, and what hidden pixels say of them.
+class View:
+    """A tile's guide in place, in the forms that the candidates need.
 
     Parameters
     ----------
-    channel : Measurement
-        What is to be explained.
     guide : Tensor, shape (G, H, W)
-        [0, 1], where it belongs.
+        [0, 1].
     seen : Tensor, shape (H, W)
         1 where the guide reaches.
-    seed : int
-        Decides which pixels are hidden.
+    mixing : Tensor, shape (G, G)
+        Makes the guide's detail uncorrelated, see `cmsr.guided.linear_model.mixing_of`.
+    ratio : float
+        Pixels of the guide per one of the target.
     """
 
-    def __init__(self, channel: Measurement, guide: Tensor, seen: Tensor, seed: int) -> None:
-        self.channel, self.guide, self.seen = channel, guide, seen
-        self.features = whiten(guide, channel.ratio)
-        self.partial, hidden = with_hidden(channel, seed)
-        self.hidden = hidden * (channel.reduce(seen) > 0.99)
-        self.start = together(
-            lambda: self.partial.estimate(None), lambda: self.partial.estimate(self.features)
-        )
+    def __init__(self, guide: Tensor, seen: Tensor, mixing: Tensor, ratio: float) -> None:
+        self.guide, self.seen = guide, seen
+        self.features = uncorrelated(detail_of(guide, ratio), mixing)
+        self.filter = GuidedFilter(guide, max(1, round(ratio / 2)))
+        self.edges = EdgeVariation(guide)
+        self.wide_edges = EdgeVariation(guide, STEP_CONTRAST)
 
-    @cached_property
+
+class Gain(NamedTuple):
+    """Held-out errors of the linear estimate: without and with the guide, and with control guides.
+
+    The last two are errors of a coarser estimate, without a guide and with the better control.
+    """
+
+    free: Error
+    guided: Error
+    coarse: Error
+    control: Error
+
+    @property
     def gain(self) -> float:
-        """How many dB better hidden pixels are predicted with the guide than without."""
-        free, guided = self.start
-        return self._error(free, self.partial) - self._error(guided, self.partial)
+        """By how many dB held-out pixels are predicted better with the guide."""
+        return self.free.db - self.guided.db
 
     @property
-    def trust(self) -> float:
-        """Trust in the guide as a whole, 0 to 1."""
-        return image_trust(self.gain, self.chance)
+    def control_gain(self) -> float:
+        """The same for a guide displaced on purpose."""
+        return self.coarse.db - self.control.db
 
-    @property
-    def finding(self) -> Finding:
-        """What a later frame may go by."""
-        return Finding(self.gain, self.chance, self.channel.straightness)
+    @classmethod
+    def pooled(cls, tiles: Sequence[Gain]) -> Gain:
+        """Return the errors over several tiles."""
+        return cls(*(Error.pooled(list(errors)) for errors in zip(*tiles, strict=True)))
 
-    @cached_property
-    def chance(self) -> float:
-        """How many dB a guide gains that is displaced on purpose; known from before if set."""
-        coarse, shrink = coarsened(self.partial, shape_of(self.features))
-        small, distance = shrink(self.features), max(1, round(DECOY * coarse.ratio))
-        displaced = [small.roll((down, distance), (-2, -1)) for down in (distance, -distance)]
-        alone, *decoys = together(
-            *(bound(coarse.estimate, at) for at in (None, *displaced)),
-        )
-        best = min(self._error(decoy, coarse) for decoy in decoys)
-        return self._error(alone, coarse) - best
 
-    def held_out(self, rounds: int, filter_rounds: int) -> Tensor:
-        """Return what each explanation says of the target, hidden pixels and all, (K, h, w).
+class Candidates:
+    """All candidates for one channel of a tile.
+
+    Parameters
+    ----------
+    channel : Channel
+        The measurement.
+    kept : Tensor, shape (h, w)
+        1 where a pixel is measured and not held out.
+    straightness : float
+        How far the target consists of straight, sharp edges, 0 to 1.
+
+    Notes
+    -----
+    What was made once is kept. Rounds are those of denoising without the guide.
+    """
+
+    def __init__(self, channel: Channel, kept: Tensor, straightness: float) -> None:
+        self.channel, self.straightness = channel, straightness
+        self._partial, self._hidden = replace(channel, valid=kept), channel.valid - kept
+        self._free: Tensor | None = None
+        self._start: list[Tensor] = []
+        self._predicted: Tensor | None = None
+        self._begun: Callable[[], tuple[Tensor, list[Tensor]]] | None = None
+
+    def free(self, rounds: int) -> Tensor:
+        """Return the image (H, W) without a guide."""
+        if self._free is None:
+            estimate = self.channel.estimate(None)
+            self._free = guide_free(self.channel, estimate, self.straightness, rounds)
+        return self._free
+
+    def begin(self, view: View, rounds: int) -> None:
+        """Let a thread with nothing else to do make what `mixed` needs next."""
+        self._begun = ahead(lambda: self._found(view, rounds))
+
+    def hidden(self, view: View) -> Tensor:
+        """Return 1 where a pixel is held out and the guide reaches, (h, w)."""
+        return self._hidden * (self.channel.reduce(view.seen) > 0.99)
+
+    def gain(self, view: View, control: bool = True) -> Gain:
+        """Compare what the linear estimate predicts with the guide and without."""
+        free, guided = self._started(view)
+        errors = [self._error(self._partial, x, view) for x in (free, guided)]
+        coarse = self._controlled(view) if control else [Error(0, 0)] * 2
+        return Gain(*errors, *coarse)
+
+    def predicted(self, view: View, rounds: int) -> Tensor:
+        """Return each candidate's prediction of the target, held-out pixels and all, (K, h, w).
 
         The first does without the guide, in so many rounds.
         """
-        straightness = self.channel.straightness
-        free, guided = self.start
-        found = [
-            guide_free(self.partial, free, straightness, rounds),
-            *self._explanations(self.partial, free, guided, filter_rounds),
-        ]
-        return torch.stack([self.channel.reduce(x) for x in found])
+        if self._predicted is None:
+            free, guided = self._started(view)
+            found = [
+                guide_free(self._partial, free, self.straightness, rounds),
+                *self._guided(self._partial, free, guided, view),
+            ]
+            self._predicted = torch.stack([self.channel.reduce(x) for x in found])
+        return self._predicted
 
-    def explained(self, free: Tensor, filter_rounds: int) -> list[Tensor]:
-        """Explain the whole target by the guide, (H, W) each; ``free`` (H, W) does without."""
-        estimate = self.channel.estimate(self.features)
-        return self._explanations(self.channel, free, estimate, filter_rounds)
+    def errors(self, view: View, rounds: int) -> list[Error]:
+        """Return each candidate's held-out error."""
+        return [self._measured(x, view) for x in self.predicted(view, rounds)]
 
-    def weighed(self, predicted: Tensor) -> tuple[Tensor, float]:
-        """Return each explanation's weights (K, h, w), and the trust in their mixture.
-
-        ``predicted`` is what `held_out` returns.
-        """
-        y, hidden = self.channel.y, self.hidden
-        weights = region_weights(predicted, y, hidden)
-        alone, mixture = predicted[0], (weights * predicted).sum(0)
-        gain = error_db(alone, y, hidden) - error_db(mixture, y, hidden)
-        return weights, min(self.trust, max(self.channel.straightness, mixture_trust(gain)))
+    def mixture_error(self, view: View, rounds: int, errors: Tensor) -> Error:
+        """Return the held-out error of the mixture, given the whole image's mean errors (K,)."""
+        predicted = self.predicted(view, rounds)
+        weights = region_weights(predicted, self.channel.y, self.hidden(view), errors)
+        return self._measured((weights * predicted).sum(0), view)
 
     def mixed(
-        self, free: Tensor, guided: list[Tensor], weights: Tensor, trust: float
+        self, view: View, rounds: tuple[int, int], errors: Tensor, weight: float
     ) -> tuple[Tensor, Tensor]:
-        """Mix all explanations by what each is worth; return the image and the guide's weight."""
-        enlarge = resampler(self.channel.y.shape, free.shape, "bilinear", str(free.device))
-        wide = enlarge(weights)
+        """Mix all candidates; return the image and the guide's weight, both (H, W).
+
+        Parameters
+        ----------
+        view : View
+            The guide.
+        rounds : (int, int)
+            From all pixels, and where some are held out.
+        errors : Tensor, shape (K,)
+            Mean held-out errors in the whole image.
+        weight : float
+            Of the guide in the whole image.
+        """
+        found = self._begun or (lambda: self._found(view, rounds[0]))
+        predicted, (free, guided) = both(lambda: self.predicted(view, rounds[1]), found)
+        weights = region_weights(predicted, self.channel.y, self.hidden(view), errors)
+        wide = self.channel.enlarge(weights)
         mixed = (wide * torch.stack([free, *guided])).sum(0)
-        believed = trust * self.seen
-        image = self.channel.consistent(free + believed * (mixed - free))
-        return image, believed * (1 - wide[0])
+        share = weight * view.seen
+        image = self.channel.consistent(free + share * (mixed - free))
+        return image, share * (1 - wide[0])
 
-    def _error(self, image: Tensor, of: Measurement) -> float:
-        return error_db(of.reduce(image), self.channel.y, self.hidden)
+    def _found(self, view: View, rounds: int) -> tuple[Tensor, list[Tensor]]:
+        """Return the candidates from all pixels: without the guide, and with it."""
+        free = self.free(rounds)
+        estimate = self.channel.estimate(view.features)
+        return free, self._guided(self.channel, free, estimate, view)
 
-    @cached_property
-    def _guided_filter(self) -> GuidedFilter:
-        return GuidedFilter(self.guide, max(1, round(self.channel.ratio / 2)))
+    def _started(self, view: View) -> list[Tensor]:
+        """Return the linear estimates without and with the guide, pixels held out."""
+        if not self._start:
+            self._start = together(
+                lambda: self._partial.estimate(None),
+                lambda: self._partial.estimate(view.features),
+            )
+        return self._start
 
-    @cached_property
-    def _edges(self) -> EdgeVariation:
-        return EdgeVariation(self.guide)
+    def _controlled(self, view: View) -> list[Error]:
+        """Return a coarser estimate's errors without a guide, and with the better control."""
+        coarse, shrink = coarsened(self._partial)
+        small, distance = shrink(view.features), max(1, round(CONTROL * coarse.ratio))
+        displaced = [small.roll((down, distance), (-2, -1)) for down in (distance, -distance)]
+        found = together(*(partial(coarse.estimate, at) for at in (None, *displaced)))
+        free, *controls = (self._error(coarse, x, view) for x in found)
+        return [free, min(controls, key=lambda error: error.total)]
 
-    @cached_property
-    def _wide_edges(self) -> EdgeVariation:
-        return EdgeVariation(self.guide, STEP_CONTRAST)
-
-    def _explanations(
-        self, channel: Measurement, free: Tensor, estimate: Tensor, filter_rounds: int
-    ) -> list[Tensor]:
-        """Say what the guide may say, several ways; which ones, the target decides."""
-        straightness = self.channel.straightness
-        filtered = channel.filtered(estimate, free, self._guided_filter, filter_rounds)
+    def _guided(self, channel: Channel, free: Tensor, estimate: Tensor, view: View) -> list[Tensor]:
+        """Return the candidates with the guide; which ones, the target decides."""
+        filtered = channel.filtered(estimate, free, view.filter, FILTER_ROUNDS)
         found = []
-        if straightness > 0:
-            found += [self._sharpened(channel, filtered), self._stepped(channel, estimate)]
-        if straightness < 1:
+        if self.straightness > 0:
+            stepped = channel.stepped(estimate, view.guide, view.features)
+            found += [
+                _sharpened(channel, filtered, view.edges),
+                _sharpened(channel, stepped, view.wide_edges, STEP_ITERATIONS),
+            ]
+        if self.straightness < 1:
             found += [estimate, filtered]
         return found
 
-    def _sharpened(self, channel: Measurement, x: Tensor) -> Tensor:
-        return self._edges.sharpen(x, channel.y, channel.reduce, channel.valid)
+    def _error(self, of: Channel, image: Tensor, view: View) -> Error:
+        return self._measured(of.reduce(image), view)
 
-    def _stepped(self, channel: Measurement, base: Tensor) -> Tensor:
-        x = channel.stepped(base, self.guide, self.features)
-        return self._wide_edges.sharpen(
-            x, channel.y, channel.reduce, channel.valid, iterations=STEP_ITERATIONS
-        )
+    def _measured(self, predicted: Tensor, view: View) -> Error:
+        return Error.of(predicted, self.channel.y, self.hidden(view))
 
 
-def alone(channel: Measurement, rounds: int) -> Tensor:
-    """Return (H, W) of a channel without a guide, in so many rounds."""
-    return guide_free(channel, channel.estimate(None), channel.straightness, rounds)
-
-
-def guide_free(channel: Measurement, estimate: Tensor, straightness: float, rounds: int) -> Tensor:
+def guide_free(channel: Channel, estimate: Tensor, straightness: float, rounds: int) -> Tensor:
     """Do without the guide: by sparse blocks, or by straight edges where the target has such."""
     schedule = GUIDE_FREE(rounds=rounds)
     if straightness == 0:
         return channel.denoised(estimate, schedule)
-    stepped = _smoothed(channel, channel.stepped(estimate, None, None))
+    even = EdgeVariation(torch.zeros_like(estimate)[None])
+    stepped = channel.stepped(estimate, None, None)
+    stepped = _sharpened(channel, stepped, even, SMOOTHING_ITERATIONS)
     if straightness == 1:
         return stepped
     return torch.lerp(channel.denoised(estimate, schedule), stepped, straightness)
 
 
-def with_hidden(channel: Measurement, seed: int) -> tuple[Measurement, Tensor]:
-    """Return the measurement with a fifth hidden, and a mask of that fifth."""
-    kept = hide(channel.valid, seed)
-    return replace(channel, valid=kept), channel.valid - kept
+def _sharpened(channel: Channel, x: Tensor, edges: EdgeVariation, iterations: int = 40) -> Tensor:
+    return edges.sharpen(x, channel.y, channel.reduce, channel.valid, iterations=iterations)
 
 
-def coarsened(channel: Measurement, shape: Shape) -> tuple[Measurement, Resampler]:
-    """Bring the result's grid, of this shape, to `FINENESS`; return also what brings images there.
-
-    It tells where a guide lies, and whether it tells anything, as well as finer.
-    """
+def coarsened(channel: Channel) -> tuple[Channel, Resampler]:
+    """Bring the result's grid to `FINENESS`; return also the map of images to there."""
     low = shape_of(channel.y)
+    shape: Shape = channel.reduce.rows.shape[1], channel.reduce.cols.shape[1]
     ratio = min(channel.ratio, FINENESS)
     working = max(low[0], round(low[0] * ratio)), max(low[1], round(low[1] * ratio))
     device = str(channel.y.device)
     enlarge = resampler(working, shape, "bicubic", device)
     coarser = replace(channel, reduce=channel.reduce.after(enlarge), ratio=ratio)
+    coarser = replace(coarser, enlarge=resampler(low, working, "bilinear", device))
     return coarser, resampler(shape, working, "bicubic", device)
-
-
-def _smoothed(channel: Measurement, x: Tensor) -> Tensor:
-    """Lower the variation of (H, W) a little, the same everywhere."""
-    everywhere = EdgeVariation(torch.zeros_like(x)[None])
-    return everywhere.sharpen(
-        x, channel.y, channel.reduce, channel.valid, iterations=SMOOTHING_ITERATIONS
-    )

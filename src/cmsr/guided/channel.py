@@ -1,21 +1,18 @@
-"""One channel of a target, as a measurement of the scene that every explanation agrees with."""
+"""One channel of a target as a measurement of the scene, which every candidate agrees with."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from cmsr.guided.linear_model import estimate, witnessed
-from cmsr.operators.resampling import CONSISTENCY, Resampler, project, resampler, shape_of
-from cmsr.pair import Pair
+from cmsr.guided.linear_model import estimate, supported
+from cmsr.operators.resampling import CONSISTENCY, Resampler, Shape, project
 from cmsr.priors.sparse_blocks import Schedule, denoise
 from cmsr.priors.wedgelets import Wedgelets
-from cmsr.sensor.imaging import Imaging
 
 UNIT = 6.0
 """Standard deviations of a measurement that make 1 in the schedules below."""
@@ -30,35 +27,51 @@ LEAST_ERROR = 0.05
 
 
 class Level(NamedTuple):
-    """What is the same for all parts of one image.
-
-    Its mean and standard deviation, and the damping by which a result agrees within its noise.
-    """
+    """Mean and standard deviation of a channel of an image, of all of its tiles alike."""
 
     mean: float
     contrast: float
-    damping: float
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """One channel of a target: y (h, w), 1 where it was measured, how it was made, its noise.
+class Channel:
+    """One channel of a target, or of a tile of it.
 
-    ``level`` is that of the image that it is a part of, where it is one; ``straight`` is its
-    straightness, where that is known from before.
+    Attributes
+    ----------
+    y : Tensor, shape (h, w)
+        Measurement, normalised.
+    valid : Tensor, shape (h, w)
+        1 where it was measured.
+    reduce, enlarge : Resampler
+        The imaging operator, (H, W) to (h, w), and bilinear interpolation the other way.
+    ratio : float
+        Pixels of the result per pixel of the target.
+    iterations : int
+        Steps of conjugate gradients.
+    level : Level
+        Of the whole image.
+    noise : float
+        Standard deviation of the noise of ``y``.
+    damping : float
+        How far results may stay off the measurement, see `cmsr.operators.resampling.project`.
+    origin : (int, int)
+        Where the tile begins in the result.
     """
 
     y: Tensor
     valid: Tensor
     reduce: Resampler
+    enlarge: Resampler
     ratio: float
     iterations: int
+    level: Level
     noise: float = 0.0
-    level: Level | None = None
-    straight: float | None = None
+    damping: float = CONSISTENCY
+    origin: Shape = (0, 0)
 
     def estimate(self, features: Tensor | None) -> Tensor:
-        """Return the local linear estimate (H, W); of the guide's part, what is witnessed."""
+        """Return the local linear estimate (H, W); of the guide's part, what is supported."""
         smooth, explained = estimate(
             self.y,
             self.reduce,
@@ -67,79 +80,62 @@ class Measurement:
             self.ratio,
             iterations=self.iterations,
             noise=self.noise,
-            level=self.level and self.level[:2],
+            level=self.level,
         )
         if features is None:
             return smooth
-        return self.consistent(smooth + self.witnessed(explained) * explained)
+        return self.consistent(smooth + self.supported(explained) * explained)
 
-    def witnessed(self, detail: Tensor) -> Tensor:
-        """Return where some detail (H, W) shows in the measurement as it should, from 0 to 1."""
-        share = witnessed(self.y, self.valid, self.reduce(detail))
-        return resampler(self.y.shape, detail.shape, "bilinear", str(self.y.device))(share)
+    def supported(self, detail: Tensor) -> Tensor:
+        """Return how far some detail (H, W) shows in the measurement as it should, 0 to 1."""
+        return self.enlarge(supported(self.y, self.valid, self.reduce(detail)))
 
     def stepped(self, base: Tensor, guide: Tensor | None, features: Tensor | None) -> Tensor:
         """Draw straight, sharp edges over ``base`` (H, W); the estimate adds what they miss."""
         x = Wedgelets(self.y, self.valid, self.reduce).expected(base, guide)
-        return x + replace(self, y=self.y - self.reduce(x)).estimate(features)
-
-    @cached_property
-    def straightness(self) -> float:
-        """How far the target consists of straight, sharp edges, from 0 to 1."""
-        if self.straight is not None:
-            return self.straight
-        return Wedgelets(self.y, self.valid, self.reduce).straightness()
+        level = self.level._replace(mean=0.0)
+        return x + replace(self, y=self.y - self.reduce(x), level=level).estimate(features)
 
     def consistent(self, x: Tensor) -> Tensor:
         """Make (H, W) agree with the measurement, within its noise."""
-        damping = self.level.damping if self.level else self.damping(x)
-        return project(x, self.y, self.reduce, self.valid, damping)
+        return project(x, self.y, self.reduce, self.valid, self.damping)
 
     def denoised(self, x: Tensor, schedule: Schedule) -> Tensor:
         """Alternate denoising and consistency."""
         for phase, threshold in enumerate(schedule.thresholds()):
-            x = self.consistent(denoise(x, *self.strengths(threshold, schedule.variation), phase))
+            strengths = self.strengths(threshold, schedule.variation)
+            x = self.consistent(denoise(x, *strengths, phase, self.origin))
         return x
 
     def filtered(
         self, x: Tensor, free: Tensor, guided: Callable[[Tensor], Tensor], rounds: int
     ) -> Tensor:
-        """Alternate a guided filter and consistency; unwitnessed detail gives way to ``free``."""
+        """Alternate a guided filter and consistency; unsupported detail gives way to ``free``."""
         for _ in range(rounds):
             smooth = guided(x)
-            x = self.consistent(torch.lerp(free, smooth, self.witnessed(smooth)))
+            x = self.consistent(torch.lerp(free, smooth, self.supported(smooth)))
         return x
 
     def strengths(self, threshold: float, variation: float) -> tuple[float, float]:
         """Return a schedule's numbers in units of the data, no lower than the noise asks for."""
-        unit = UNIT * (self.level.contrast if self.level else float(self.y.std()))
+        unit = UNIT * self.level.contrast
         least = NOISE_THRESHOLD * self.ratio * self.noise
         return max(threshold * unit, least), max(variation * unit, NOISE_VARIATION * self.noise)
 
-    def damping(self, x: Tensor) -> float:
-        """Weigh the noise of y against what ``x`` is off, for `project` to do what is likeliest.
 
-        The residual's variance is that of the noise plus that of the image's error, as the
-        operator passes it on; the ratio of the two is the damping (empirical Bayes).
-        """
-        if not self.noise:
-            return CONSISTENCY
-        residual = (self.y - self.reduce(x)) * self.valid
-        variance = float(residual.square().sum() / self.valid.sum().clamp(min=1))
-        error = max(variance - self.noise**2, LEAST_ERROR * self.noise**2)
-        return CONSISTENCY + self.noise**2 * self._passed_on / error
+def damping_of(channel: Channel, x: Tensor) -> float:
+    """Weigh the noise of a measurement against what ``x`` (H, W) is off.
 
-    @cached_property
-    def _passed_on(self) -> float:
-        """Share of white noise's variance that the operator lets through."""
-        sign = torch.randn(self.y.shape, generator=torch.Generator().manual_seed(0)).sign()
-        return float(self.reduce.transpose(sign.to(self.y)).square().sum() / sign.numel())
-
-
-def measurements(pair: Pair, imaging: Imaging, iterations: int) -> list[Measurement]:
-    """Take a pair's target apart into its channels."""
-    reduce = resampler(pair.shape, shape_of(pair.target), imaging.kernel, str(pair.target.device))
-    return [
-        Measurement(y, pair.valid[0, 0], reduce, max(pair.ratio), iterations, noise)
-        for y, noise in zip(pair.target[0], imaging.noise, strict=True)
-    ]
+    The residual's variance is that of the noise plus that of the image's error, as the operator
+    passes it on; the ratio of the two is the damping for which `project` does what is likeliest
+    (empirical Bayes).
+    """
+    if not channel.noise:
+        return CONSISTENCY
+    y, reduce, noise = channel.y, channel.reduce, channel.noise
+    residual = (y - reduce(x)) * channel.valid
+    variance = float(residual.square().sum() / channel.valid.sum().clamp(min=1))
+    error = max(variance - noise**2, LEAST_ERROR * noise**2)
+    sign = torch.randn(y.shape, generator=torch.Generator().manual_seed(0)).sign()
+    passed_on = float(reduce.transpose(sign.to(y)).square().sum() / sign.numel())
+    return CONSISTENCY + noise**2 * passed_on / error

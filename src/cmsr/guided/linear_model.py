@@ -12,8 +12,8 @@ makes a preconditioner: a few steps take the estimate to where it hardly changes
 are fitted at the guide's own resolution: nothing is assumed about another scale.
 
 The smooth fields can hide what a wrong coefficient does to the measured pixels, so that texture of
-the guide could pass where the target is flat. What the guide adds is therefore believed, pixel by
-pixel of the target, only by the share that the measurement bears witness to.
+the guide could pass where the target is flat. The guide's detail therefore counts, pixel by pixel
+of the target, only by the share of it that the measurement supports.
 
 References
 ----------
@@ -31,11 +31,10 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from cmsr.operators.conjugate_gradients import conjugate_gradients
 from cmsr.operators.cosine import cosines
+from cmsr.operators.gaussian import Fields, blur, factor, smooth, smoothed_sum
 from cmsr.operators.resampling import Resampler
-
-Fields = tuple[tuple[float, float], ...]
-"""Variance and width of each field."""
 
 SMOOTH: Fields = ((1.0, 0.5), (4.0, 1.5), (8.0, 5.0))
 """Variance and width of each smooth field b; widths in pixels of the target."""
@@ -49,8 +48,9 @@ HIGH_PASS = 1.4
 NOISE = 3e-4
 """λ, on the scale of the variances above."""
 
-WITNESS = 0.7
-"""Width of what bears witness to a detail, and of what counts as detail, in target pixels."""
+SUPPORT = 0.7
+"""Width of the neighbourhood that supports a detail, and of what counts as detail, in pixels of the
+target."""
 
 DETAIL_SHARE, DETAIL_WIDTH = 0.3, 0.35
 """What the preconditioner takes the guide's fields for, on average: one smooth field of so much of
@@ -92,18 +92,18 @@ def estimate(
     Returns
     -------
     Two tensors, shape (H, W)
-        What is smooth, and what the guide explains: their sum is the posterior mean.
+        The smooth part and the guide's part; their sum is the posterior mean.
     """
     mean, contrast = level or level_of(y, valid)
     damping = NOISE + _damping(noise, contrast, ratio)
     model = _Model(reduce, valid, features, ratio, damping)
     right = valid * (y - mean)
-    spread = reduce.transpose(valid * model.solve(right, iterations, model.preconditioner()))
+    spread = reduce.transpose(valid * model.solve(right, iterations))
     return mean + model.smooth(spread), model.explained(spread)
 
 
-def witnessed(y: Tensor, valid: Tensor, visible: Tensor) -> Tensor:
-    """Tell which share of some added detail the measurement bears witness to, 0 to 1.
+def supported(y: Tensor, valid: Tensor, visible: Tensor) -> Tensor:
+    """Return the share of some added detail that the measurement supports, 0 to 1.
 
     It is the slope of the measurement's detail on that of the addition in a small neighbourhood.
 
@@ -114,14 +114,14 @@ def witnessed(y: Tensor, valid: Tensor, visible: Tensor) -> Tensor:
     visible : Tensor, shape (h, w)
         The addition as the measurement would show it.
     """
-    share = blur(valid, WITNESS).clamp(min=1e-6)
+    share = blur(valid, SUPPORT).clamp(min=1e-6)
 
     def detail(x: Tensor) -> Tensor:
-        return (x - blur(x * valid, WITNESS) / share) * valid
+        return (x - blur(x * valid, SUPPORT) / share) * valid
 
     seen, added = detail(y), detail(visible)
     tiny = 1e-6 * seen.square().mean() + torch.finfo(y.dtype).tiny
-    common, power = blur(seen * added, WITNESS), blur(added.square(), WITNESS)
+    common, power = blur(seen * added, SUPPORT), blur(added.square(), SUPPORT)
     return ((common + tiny) / (power + tiny)).clamp(0, 1)
 
 
@@ -145,7 +145,7 @@ def energy(
     mean = (y * valid).sum() / valid.sum().clamp(min=1)
     right = valid * (y - mean)
     with torch.no_grad():
-        dual = model.solve(right, iterations, model.preconditioner())
+        dual = model.solve(right, iterations)
     return 2 * (dual * right).sum() - (dual * model.system(dual)).sum()
 
 
@@ -170,7 +170,7 @@ class _Model:
         """Apply the part of K that is the guide's to an image (H, W)."""
         if self.features is None:
             return torch.zeros_like(v)
-        return (self.features * _spread(self.features * v, EXPLAINED, self.ratio)).sum(0)
+        return (self.features * smoothed_sum(self.features * v, EXPLAINED, self.ratio)).sum(0)
 
     def system(self, dual: Tensor) -> Tensor:
         """Apply R K Rᵀ + λ to a dual (h, w); for the smooth fields without leaving its size."""
@@ -182,25 +182,11 @@ class _Model:
             image = image + self.reduce(self.explained(self.reduce.transpose(measured)))
         return self.valid * image + self.damping * dual
 
-    def solve(
-        self, right: Tensor, iterations: int, prepare: Callable[[Tensor], Tensor] = lambda r: r
-    ) -> Tensor:
-        """Return the dual (h, w) that the system takes to ``right``, by conjugate gradients.
-
-        ``prepare`` is a rough inverse of the system.
-        """
-        dual, residual = torch.zeros_like(right), right
-        direction = ready = prepare(residual)
-        tiny = torch.finfo(right.dtype).tiny
-        power = (residual * ready).sum()
-        for _ in range(iterations):
-            image = self.system(direction)
-            step = power / (direction * image).sum().clamp(min=tiny)
-            dual, residual = dual + step * direction, residual - step * image
-            ready = prepare(residual)
-            before, power = power, (residual * ready).sum()
-            direction = ready + power / before.clamp(min=tiny) * direction
-        return dual
+    def solve(self, right: Tensor, iterations: int) -> Tensor:
+        """Return the dual (h, w) that the system takes to ``right``, by conjugate gradients."""
+        return conjugate_gradients(
+            self.system, right, iterations, precondition=self.preconditioner()
+        )
 
     def preconditioner(self) -> Callable[[Tensor], Tensor]:
         """Return the inverse of the system's diagonal in the cosine basis, on an even average."""
@@ -257,56 +243,10 @@ def uncorrelated(detail: Tensor, mixing: Tensor) -> Tensor:
     return torch.einsum("ck,chw->khw", mixing, detail)
 
 
-def blur(x: Tensor, width: float) -> Tensor:
-    """Blur (..., H, W) by a Gaussian of standard deviation ``width``; constants stay constant."""
-    return smooth(x, width) / smooth(torch.ones_like(x), width)
-
-
-def smooth(x: Tensor, width: float) -> Tensor:
-    """Smooth (..., H, W) by a symmetric, positive semi-definite Gaussian of this σ."""
-    rows, cols = (_factor(n, width, str(x.device)) for n in (x.shape[-2], x.shape[-1]))
-    return rows @ (rows.mT @ x @ cols) @ cols.mT
-
-
-def _spread(v: Tensor, fields: Fields, ratio: float) -> Tensor:
-    """Sum of Gaussian smoothings, each with its variance; widths ascend.
-
-    The first is done at full size. What the others add to it is done on the few columns of its
-    factor, for Gaussians of widths w and √(W² − w²) make one of width W.
-    """
-    (variance, width), *others = fields
-    first = width * ratio
-    rows, cols = (_factor(n, first, str(v.device)) for n in (v.shape[-2], v.shape[-1]))
-    few = rows.mT @ v @ cols
-    total = variance * few
-    for variance, width in others:
-        more = math.sqrt((width * ratio) ** 2 - first**2)
-        total = total + variance * smooth(few, more / _step(first))
-    return rows @ total @ cols.mT
-
-
-def _step(width: float) -> float:
-    """Distance of the columns of `_factor`, in pixels."""
-    return max(1.0, 1.05 * width / math.sqrt(2))
-
-
-@lru_cache(maxsize=128)
-def _factor(n: int, width: float, device: str) -> Tensor:
-    """L of shape (n, m) with few columns, so that L Lᵀ smooths by ``width`` pixels."""
-    half = width / math.sqrt(2)
-    step = _step(width)
-    count = math.ceil(n / step) + 6
-    centres = (torch.arange(count) - (count - 1) / 2) * step + (n - 1) / 2
-    factor = torch.exp(-((torch.arange(n)[:, None] - centres) ** 2) / (2 * half**2))
-    factor = torch.where(factor > 1e-6, factor, 0.0)
-    gain = factor @ (factor.mT @ torch.ones(n))
-    return (factor / gain[n // 2].sqrt()).to(device)
-
-
 @lru_cache(maxsize=32)
 def _measured(axis: Tensor, width: float) -> Tensor:
     """Return A G Aᵀ (n, n), A (n, N) the imaging operator on one axis, G Gaussian smoothing."""
-    seen = axis @ _factor(axis.shape[1], width, str(axis.device))
+    seen = axis @ factor(axis.shape[1], width, str(axis.device))
     return seen @ seen.mT
 
 

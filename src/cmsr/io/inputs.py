@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from rasterio.enums import ColorInterp
+from rasterio.windows import Window
 
 from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
@@ -24,6 +26,7 @@ from cmsr.sensor.enlargement import enlarged_from, reduced
 from cmsr.thermal import dji, flir
 from cmsr.thermal.parallax import displacement
 
+Box = tuple[int, int, int, int]
 Source = str | os.PathLike[str] | npt.NDArray[Any] | Raster
 
 _JPEG = (".jpg", ".jpeg")
@@ -31,7 +34,10 @@ _MAX_JPEG = 2**28
 """Largest JPEG file looked into for a camera's records, in bytes."""
 
 WORK, RESULT = 900, 16
-"""Bytes that a run takes for each pixel of the result, and for each of its values."""
+"""Bytes that a run takes for each pixel of a tile or of a network's result, and for each value."""
+
+HELD = 24
+"""Bytes that a result kept in memory takes for each pixel, its guide included, beside `RESULT`."""
 
 _COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
@@ -42,6 +48,36 @@ class Inputs(NamedTuple):
     target: Raster
     guide: Raster | None
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A guide to be read box by box.
+
+    Attributes
+    ----------
+    name : str
+        The file's, for messages.
+    shape : (int, int)
+        Height and width.
+    read : callable
+        Returns a box (top, left, bottom, right) of it.
+    """
+
+    name: str
+    shape: tuple[int, int]
+    read: Callable[[Box], Raster]
+
+    @classmethod
+    def of(cls, raster: Raster) -> Photo:
+        """Read from memory."""
+        return cls(raster.name, raster.shape, lambda box: cut(raster, box))
+
+
+def cut(raster: Raster, box: Box) -> Raster:
+    """Cut a box out of a raster, its georeference aside."""
+    inside = np.s_[box[0] : box[2], box[1] : box[3]]
+    return replace(raster, data=raster.data[:, *inside], valid=raster.valid[inside])
 
 
 def read_pair(target: Source, guide: Source | None, config: Config) -> Inputs:
@@ -60,8 +96,7 @@ def read_pair(target: Source, guide: Source | None, config: Config) -> Inputs:
     common = common_grid(target, guide)
     raster, photo = read_target(target, config, notes, common.window if common else None)
     if common is not None:
-        notes.append(f"{raster.name}: cropped to {raster.shape[1]} × {raster.shape[0]} pixels, "
-                     "the part that the guide covers")  # fmt: skip
+        notes.append(_cropped(raster))
     other = photo if config.ratio is None else None
     if guide is None and other is None and config.ratio is None and "camera" in raster.profile:
         raise InputError(
@@ -73,6 +108,44 @@ def read_pair(target: Source, guide: Source | None, config: Config) -> Inputs:
     if not isinstance(target, Raster):
         raster = prepared(raster, config, notes)
     return Inputs(raster, other, tuple(notes))
+
+
+def read_boxes(target: Source, guide: Source, config: Config) -> tuple[Raster, Photo, list[str]]:
+    """Read a target whole, and of a guide that is in a file only its header; see `read_pair`."""
+    notes: list[str] = []
+    common = common_grid(target, guide)
+    raster, _ = read_target(target, config, notes, common.window if common else None)
+    if common is not None:
+        notes.append(_cropped(raster))
+    if not isinstance(target, Raster):
+        raster = prepared(raster, config, notes)
+    return raster, _photo_in(guide, config, common.grid if common else None), notes
+
+
+def _photo_in(guide: Source, config: Config, grid: Grid | None) -> Photo:
+    """Return what reads boxes of a guide: from its file where that can be, else from memory."""
+    if isinstance(guide, str | os.PathLike) and not image_files.is_array(guide):
+        header = image_files.describe(str(guide))
+        if grid is not None or not header.oriented:
+            shape = grid.shape if grid else header.grid.shape
+            return Photo(
+                str(guide),
+                shape,
+                lambda box: read_guide(guide, config, grid=grid, window=_window(box)),
+            )
+    return Photo.of(read_guide(guide, config, grid=grid))
+
+
+def _window(box: Box) -> Window:
+    top, left, bottom, right = box
+    return Window(left, top, right - left, bottom - top)
+
+
+def _cropped(raster: Raster) -> str:
+    return (
+        f"{raster.name}: cropped to {raster.shape[1]} × {raster.shape[0]} pixels, "
+        "the part that the guide covers"
+    )
 
 
 def read_alone(path: str | os.PathLike[str]) -> tuple[Raster, list[str]]:
@@ -161,7 +234,7 @@ def read_guide(
     return raster
 
 
-def read_segments(guide: Raster | None, config: Config) -> npt.NDArray[np.int64] | None:
+def read_segments(guide: Raster | Photo | None, config: Config) -> npt.NDArray[np.int64] | None:
     """Read the label image (H, W) that the options name, as labels from 0 on without gaps.
 
     Raises
@@ -277,6 +350,11 @@ def check_pixels(name: str, shape: tuple[int, int], config: Config) -> None:
         )
 
 
+def held_gigabytes(shape: tuple[int, int], channels: int) -> float:
+    """Estimate what a finished result of this shape takes in memory."""
+    return shape[0] * shape[1] * (HELD + RESULT * channels) / 2**30
+
+
 def check_size(target: Raster, shape: tuple[int, int], config: Config) -> None:
     """Refuse a result that is larger than the options allow.
 
@@ -286,7 +364,8 @@ def check_size(target: Raster, shape: tuple[int, int], config: Config) -> None:
         If it has more than ``max_pixels``, or needs more than ``max_memory``.
     """
     check_pixels(target.name, shape, config)
-    needed = gigabytes(shape, len(target.data))
+    estimate = gigabytes if config.method == "two-branch" else held_gigabytes
+    needed = estimate(shape, len(target.data))
     if needed > config.max_memory:
         raise InputError(
             f"{target.name}: the result of {shape[1]} × {shape[0]} pixels takes about "

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import NamedTuple, Self
@@ -30,10 +30,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.errors import OptionError
+from cmsr.operators.conjugate_gradients import conjugate_gradients
 from cmsr.operators.point_spread import PointSpread
 
 Kernel = str | PointSpread
 Shape = tuple[int, int]
+Box = tuple[int, int, int, int]
+Part = tuple[int, int, int, int]
 Array = npt.NDArray[np.float64]
 
 KERNELS = (
@@ -86,6 +89,10 @@ class Resampler:
     def after(self, first: Resampler) -> Resampler:
         """Return the map that applies ``first``, a single separable map, and then this one."""
         return Resampler(self.rows @ first.rows, self.cols @ first.cols)
+
+    def before(self, last: Resampler) -> Resampler:
+        """Return the map that applies this one and then ``last``, a single separable map."""
+        return Resampler(last.rows @ self.rows, last.cols @ self.cols)
 
     def solve(self, y: Tensor, noise: float = 0.0) -> Tensor:
         """Map (..., h, w) to (..., H, W) by S Rᵀ (R S Rᵀ + noise)⁻¹, S a narrow Gaussian.
@@ -155,33 +162,51 @@ class ResamplerSum(Resampler):
         others = tuple(term.after(first) for term in self.others)
         return ResamplerSum(strongest.rows, strongest.cols, others)
 
+    def before(self, last: Resampler) -> ResamplerSum:
+        """Return the map that applies this one and then ``last``, a single separable map."""
+        strongest = super().before(last)
+        others = tuple(term.before(last) for term in self.others)
+        return ResamplerSum(strongest.rows, strongest.cols, others)
+
     def solve(self, y: Tensor, noise: float = 0.0) -> Tensor:
         """Map (..., h, w) to (..., H, W) by Rᵀ (R Rᵀ + noise)⁻¹, by conjugate gradients."""
-        floor = max(noise, CONSISTENCY)
-        dual, residual = torch.zeros_like(y), y
-        ready = self._divided(residual, floor)
-        direction, power = ready, (residual * ready).sum()
-        enough, tiny = 1e-6 * (y * y).sum(), torch.finfo(y.dtype).tiny
-        for _ in range(SOLVER_STEPS):
-            image = self(self.transpose(direction)) + noise * direction
-            step = power / (direction * image).sum().clamp(min=tiny)
-            dual, residual = dual + step * direction, residual - step * image
-            if (residual * residual).sum() <= enough:
-                break
-            ready = self._divided(residual, floor)
-            before, power = power, (residual * ready).sum()
-            direction = ready + power / before.clamp(min=tiny) * direction
+        dual = conjugate_gradients(
+            lambda x: self(self.transpose(x)) + noise * x,
+            y,
+            SOLVER_STEPS,
+            precondition=lambda residual: self._divided(residual, max(noise, CONSISTENCY)),
+            enough=1e-6,
+        )
         return self.transpose(dual)
 
 
-@lru_cache(maxsize=64)
+@dataclass(frozen=True)
+class Window:
+    """A part of two grids that cover the same area: boxes (top, left, bottom, right) of each.
+
+    Attributes
+    ----------
+    source, out : Box
+        In pixels of the grid that is read, and of the one that is made.
+    """
+
+    source: Box
+    out: Box
+
+    def axis(self, axis: int) -> tuple[int, int, int, int]:
+        """Return where both begin and end along an axis: of the source, of the outcome."""
+        return self.source[axis], self.source[axis + 2], self.out[axis], self.out[axis + 2]
+
+
+@lru_cache(maxsize=256)
 def resampler(
     source: Shape,
     out: Shape,
     kernel: Kernel = "bicubic",
     device: str = "cpu",
+    window: Window | None = None,
 ) -> Resampler:
-    """Build the map from a grid of shape ``source`` to one of shape ``out``.
+    """Build the map from a grid of shape ``source`` to one of shape ``out``, or a part of it.
 
     Parameters
     ----------
@@ -195,57 +220,65 @@ def resampler(
         larger grid.
     device : str
         Where the matrices live.
+    window : Window, optional
+        Map one box of the source to one of the outcome only. Inside, the weights are those of the
+        whole; those beyond the box of the source are mirrored into it.
 
     Raises
     ------
     OptionError
         If the kernel is not one of `KERNELS`.
     """
+    parts = [None, None] if window is None else [window.axis(0), window.axis(1)]
 
-    def term(*matrices: Array) -> Resampler:
+    def term(matrices: Iterable[Array]) -> Resampler:
         rows, cols = (torch.from_numpy(m).to(device, torch.float32) for m in matrices)
         return Resampler(rows, cols)
 
+    sides = list(zip(source, out, parts, strict=True))
     if isinstance(kernel, str):
-        return term(*(weights(n, m, kernel) for n, m in zip(source, out, strict=True)))
+        return term(weights(n, m, kernel, part=part) for n, m, part in sides)
     first, *others = (
-        term(*(spread(n, m, taps) for n, m, taps in zip(source, out, taps_of_axes, strict=True)))
-        for taps_of_axes in kernel.terms
+        term(spread(n, m, line, part) for (n, m, part), line in zip(sides, taps, strict=True))
+        for taps in kernel.terms
     )
     return ResamplerSum(first.rows, first.cols, tuple(others)) if others else first
 
 
-def weights(n_in: int, n_out: int, kernel: str, offset: float = 0.0) -> Array:
+def weights(
+    n_in: int, n_out: int, kernel: str, offset: float = 0.0, part: Part | None = None
+) -> Array:
     """Resampling matrix of shape (n_out, n_in) along one axis; every row sums to one.
 
-    ``offset`` moves where it reads, in input pixels.
+    ``offset`` moves where it reads, in input pixels; ``part`` is `Window.axis`, where only a part
+    of the matrix is wanted.
     """
     step = n_in / n_out
     name, phase = _split(kernel)
     profile, radius = _profile(name, step)
-    centre = _centres(n_in, n_out, phase)[:, None] + offset
+    centre = _centres(n_in, n_out, phase, part)[:, None] + offset
     tap = np.floor(centre - radius).astype(int) + np.arange(int(2 * radius) + 3)
     distance = tap - centre
     value = np.where(np.abs(distance) <= radius, profile(distance), 0.0)
-    return _matrix(n_in, tap, value / value.sum(axis=1, keepdims=True))
+    return _matrix(n_in, tap, value / value.sum(axis=1, keepdims=True), part)
 
 
-def spread(n_in: int, n_out: int, taps: tuple[float, ...]) -> Array:
+def spread(n_in: int, n_out: int, taps: tuple[float, ...], part: Part | None = None) -> Array:
     """Matrix of shape (n_out, n_in) that lays taps over the centres of the output's pixels.
 
     Taps that fall between two pixels are shared by them linearly: so do those of an odd number at
     an even ratio.
     """
-    first = _centres(n_in, n_out)[:, None] - (len(taps) - 1) / 2
+    first = _centres(n_in, n_out, part=part)[:, None] - (len(taps) - 1) / 2
     below = np.floor(first + 1e-9)
     share = np.maximum(first - below, 0.0)
     value = np.array([*taps, 0.0]) * (1 - share) + np.array([0.0, *taps]) * share
-    return _matrix(n_in, below.astype(int) + np.arange(len(taps) + 1), value)
+    return _matrix(n_in, below.astype(int) + np.arange(len(taps) + 1), value, part)
 
 
-def _centres(n_in: int, n_out: int, phase: str = "") -> Array:
+def _centres(n_in: int, n_out: int, phase: str = "", part: Part | None = None) -> Array:
     """Where the centres of the output's pixels lie among the input's."""
-    i = np.arange(n_out)
+    i = np.arange(n_out) if part is None else np.arange(part[2], part[3])
     if phase == "-topleft":
         return i * n_in / n_out
     if phase == "-corners":
@@ -253,14 +286,21 @@ def _centres(n_in: int, n_out: int, phase: str = "") -> Array:
     return (i + 0.5) * n_in / n_out - 0.5
 
 
-def _matrix(n_in: int, tap: npt.NDArray[np.int_], value: Array) -> Array:
+def _matrix(n_in: int, tap: npt.NDArray[np.int_], value: Array, part: Part | None = None) -> Array:
     """Gather values (n_out, taps) at input pixels; beyond the border the image is mirrored."""
-    n_out = len(tap)
-    mirrored = tap % (2 * n_in)
-    mirrored = np.where(mirrored < n_in, mirrored, 2 * n_in - 1 - mirrored)
-    matrix = np.zeros((n_out, n_in))
-    np.add.at(matrix, (np.arange(n_out)[:, None], mirrored), value)
+    column = _mirrored(tap, n_in)
+    if part is not None:
+        n_in = part[1] - part[0]
+        column = _mirrored(column - part[0], n_in)
+    matrix = np.zeros((len(tap), n_in))
+    np.add.at(matrix, (np.arange(len(tap))[:, None], column), value)
     return matrix
+
+
+def _mirrored(place: npt.NDArray[np.int_], length: int) -> npt.NDArray[np.int_]:
+    """Fold places on an axis into 0 … length − 1, as in a mirror."""
+    place = place % (2 * length)
+    return np.where(place < length, place, 2 * length - 1 - place)
 
 
 def check_kernel(kernel: str) -> None:

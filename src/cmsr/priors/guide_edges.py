@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.operators.resampling import Resampler, project
-from cmsr.priors.sparse_blocks import divergence, gradient_x, gradient_y
+from cmsr.priors.sparse_blocks import Dual, gradient_x, gradient_y
 
 
 class GuidedFilter:
@@ -137,12 +137,10 @@ class EdgeVariation:
 
         ``x`` (H, W) is where to start; ``y`` and ``valid`` are (h, w).
         """
-        p = q = torch.zeros_like(x)
-        leading, dual_step = x, 1 / (8 * step)
+        dual, leading = Dual(x), x
         for _ in range(iterations):
-            p, q = p + dual_step * gradient_x(leading), q + dual_step * gradient_y(leading)
-            excess = torch.hypot(p / self.weight_x, q / self.weight_y).clamp(min=1)
-            p, q = p / excess, q / excess
-            moved = project(x + step * divergence(p, q), y, reduce, valid, 1e-4 / step)
+            dual.climb(leading, 1 / (8 * step))
+            dual.shrink(self.weight_x, self.weight_y)
+            moved = project(dual.added_to(x, step), y, reduce, valid, 1e-4 / step)
             leading, x = 2 * moved - x, moved
         return x

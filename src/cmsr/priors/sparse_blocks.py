@@ -16,12 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.operators.cosine import cosines
+from cmsr.operators.resampling import Shape
 
 SIDE = 8
 """Side of a block, in pixels."""
@@ -53,12 +55,12 @@ class Schedule:
             yield self.first * (1 - share) + self.last * share
 
 
-def denoise(x: Tensor, threshold: float, variation: float, phase: int) -> Tensor:
+def denoise(x: Tensor, threshold: float, variation: float, phase: int, origin: Shape) -> Tensor:
     """Denoise (H, W) once: block thresholding on grids that depend on ``phase``, then variation."""
-    return total_variation(threshold_blocks(x, threshold, phase), variation)
+    return total_variation(threshold_blocks(x, threshold, phase, origin), variation)
 
 
-def threshold_blocks(x: Tensor, threshold: float, phase: int) -> Tensor:
+def threshold_blocks(x: Tensor, threshold: float, phase: int, origin: Shape = (0, 0)) -> Tensor:
     """Set weak cosine coefficients to zero on `GRIDS` shifted grids and average.
 
     Parameters
@@ -68,36 +70,84 @@ def threshold_blocks(x: Tensor, threshold: float, phase: int) -> Tensor:
         Coefficients of the orthonormal transform below it vanish.
     phase : int
         Another phase, other shifts.
+    origin : (int, int)
+        Row and column of ``x`` in the image that it is cut from: the grids are that image's.
     """
-    basis, (height, width) = cosines(SIDE, str(x.device)), x.shape
+    basis, (height, width) = _block_basis(str(x.device)), x.shape
     rows, cols = (-(-(n + SIDE) // SIDE) for n in (height, width))
     margins = (SIDE, cols * SIDE - width, SIDE, rows * SIDE - height)
     padded = F.pad(x[None, None], margins, mode="replicate")[0, 0]
     total, cover = torch.zeros_like(padded), torch.zeros_like(padded)
     for grid in range(GRIDS * phase, GRIDS * (phase + 1)):
-        top, left = (int(grid * shift % 1 * SIDE) for shift in _SHIFTS)
+        top, left = (
+            (int(grid * shift % 1 * SIDE) - start) % SIDE
+            for shift, start in zip(_SHIFTS, origin, strict=True)
+        )
         window = slice(top, top + rows * SIDE), slice(left, left + cols * SIDE)
-        blocks = padded[window].reshape(rows, SIDE, cols, SIDE).transpose(1, 2)
-        kept = basis @ blocks @ basis.mT
-        kept = torch.where(kept.abs() > threshold, kept, 0.0)
-        weight = 1 / ((kept != 0).sum((2, 3), keepdim=True) + 1.0)
-        rebuilt = (basis.mT @ kept @ basis * weight).transpose(1, 2)
-        total[window] += rebuilt.reshape(rows * SIDE, cols * SIDE)
-        spread = weight.expand(-1, -1, SIDE, SIDE).transpose(1, 2)
-        cover[window] += spread.reshape(rows * SIDE, cols * SIDE)
+        blocks = _in_blocks(padded[window]).transpose(1, 2)
+        coefficients = blocks.reshape(-1, SIDE * SIDE) @ basis.mT
+        count = (coefficients.abs() > threshold).sum(1, keepdim=True, dtype=x.dtype)
+        weight = 1 / (count + 1)
+        rebuilt = F.hardshrink(coefficients, threshold).mul_(weight) @ basis
+        _in_blocks(total[window]).add_(rebuilt.view(rows, cols, SIDE, SIDE).transpose(1, 2))
+        _in_blocks(cover[window]).add_(weight.view(rows, 1, cols, 1))
     inside = slice(SIDE, SIDE + height), slice(SIDE, SIDE + width)
     return total[inside] / cover[inside]
 
 
+@lru_cache(maxsize=2)
+def _block_basis(device: str) -> Tensor:
+    """Two-dimensional cosine transform of one block, (64, 64): a single product transforms all."""
+    basis = cosines(SIDE, device)
+    return torch.kron(basis, basis)
+
+
+def _in_blocks(x: Tensor) -> Tensor:
+    """View (R · 8, C · 8) as (R, 8, C, 8)."""
+    shape = x.shape[0] // SIDE, SIDE, x.shape[1] // SIDE, SIDE
+    down, across = x.stride()
+    return x.as_strided(shape, (SIDE * down, down, SIDE * across, across), x.storage_offset())
+
+
 def total_variation(x: Tensor, weight: float, iterations: int = 4) -> Tensor:
     """Lower the total variation of (H, W) a little: a few dual steps (Chambolle, 2004)."""
-    p = q = torch.zeros_like(x)
+    dual = Dual(x)
     for _ in range(iterations):
-        u = x + divergence(p, q)
-        p, q = p + 0.24 * gradient_x(u), q + 0.24 * gradient_y(u)
-        excess = (torch.hypot(p, q) / weight).clamp(min=1)
-        p, q = p / excess, q / excess
-    return x + divergence(p, q)
+        dual.climb(dual.added_to(x), 0.24)
+        dual.shrink(weight, weight)
+    return dual.added_to(x)
+
+
+class Dual:
+    """A field of vectors (p, q) on the pixels of an image, worked on in place.
+
+    It is what total variation is minimised by: p across the columns, q across the rows, 0 beyond
+    the last of them.
+    """
+
+    def __init__(self, x: Tensor) -> None:
+        self._p, self._q = torch.zeros_like(x), torch.zeros_like(x)
+
+    def added_to(self, x: Tensor, step: float = 1.0) -> Tensor:
+        """Return x + step · divergence(p, q)."""
+        p, q, moved = self._p[:, :-1], self._q[:-1], x.clone()
+        moved[:, :-1].add_(p, alpha=step)
+        moved[:, 1:].sub_(p, alpha=step)
+        moved[:-1].add_(q, alpha=step)
+        moved[1:].sub_(q, alpha=step)
+        return moved
+
+    def climb(self, x: Tensor, step: float) -> None:
+        """Add ``step`` times the gradient of ``x`` (H, W)."""
+        self._p[:, :-1].add_(x[:, 1:] - x[:, :-1], alpha=step)
+        self._q[:-1].add_(x[1:] - x[:-1], alpha=step)
+
+    def shrink(self, width: Tensor | float, height: Tensor | float) -> None:
+        """Shorten the vectors to the ellipse with these half axes, of p and of q."""
+        p, q = self._p / width, self._q / height
+        excess = torch.addcmul(p.square_(), q, q).sqrt_().clamp_(min=1)
+        self._p /= excess
+        self._q /= excess
 
 
 def gradient_x(x: Tensor) -> Tensor:
@@ -108,10 +158,3 @@ def gradient_x(x: Tensor) -> Tensor:
 def gradient_y(x: Tensor) -> Tensor:
     """Forward difference along the columns, zero at the end."""
     return F.pad(x[..., 1:, :] - x[..., :-1, :], (0, 0, 0, 1))
-
-
-def divergence(p: Tensor, q: Tensor) -> Tensor:
-    """Return minus the transpose of (`gradient_x`, `gradient_y`), applied to (p, q)."""
-    along = F.pad(p[..., :-1], (0, 1)) - F.pad(p[..., :-1], (1, 0))
-    across = F.pad(q[..., :-1, :], (0, 0, 0, 1)) - F.pad(q[..., :-1, :], (0, 0, 1, 0))
-    return along + across

@@ -1,16 +1,15 @@
-"""Alignment: where in the guide each pixel of the target lies, and whether that can be believed.
+"""Alignment: where in the guide each pixel of the target lies, and how sure that is.
 
-From gross to fine: an affine map found from far away, a smooth deformation, where asked for
+From coarse to fine: an affine map found from far away, a smooth deformation, where asked for
 different displacements of different segments, a last small shift.
 Each is kept only if the guide then predicts the target better than before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -18,16 +17,19 @@ from torch import Tensor
 from cmsr.operators.resampling import shape_of
 from cmsr.parallel import ahead
 from cmsr.registration.coarse_search import search
-from cmsr.registration.deformation import deform
-from cmsr.registration.layered_motion import Segmented, torn
+from cmsr.registration.cpab import Cpab
+from cmsr.registration.deformation import CELLS, deform
+from cmsr.registration.free_form import FreeForm
+from cmsr.registration.layered_motion import torn
 from cmsr.registration.matching import worth_matching
 from cmsr.registration.segments import Segments
-from cmsr.registration.superpixels import superpixels
 from cmsr.registration.transforms import (
     Affine,
     Motion,
     Size,
     Stages,
+    ThinPlate,
+    Warp,
     area_change,
     compose,
     displacement,
@@ -37,9 +39,9 @@ from cmsr.registration.transforms import (
 )
 
 LEAST_GAIN_DB = 0.05
-"""Fall of the held-out error that a move of the guide must bring to be believed."""
+"""Fall of the held-out error that a move of the guide must bring to be accepted."""
 
-LEAST_BENT_GAIN_DB = 0.5
+LEAST_DEFORMED_GAIN_DB = 0.5
 """The same for a smooth deformation, which has many more ways to please by chance."""
 
 LEAST_PROMISE_DB = 0.3
@@ -55,14 +57,13 @@ LEAST_SIDE = 8
 FARTHEST = 0.3
 """Largest median displacement allowed, in longer sides of the guide."""
 
+MOST_LOOKED_AT = 1024
+"""Places along the longer side at which displacements are measured, at most."""
+
 LEAST_SEEN = 0.5
 """Share of the target that must lie on the guide."""
 
-Tear = Literal["no", "proven", "yes"]
-
-Misfit = Callable[[Tensor], Tensor]
-"""Takes a moved guide (G, H, W) and returns by how much it mispredicts each hidden pixel, squared,
-0 at all others, (h, w)."""
+Layers = Literal["no", "proven", "yes"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Alignment:
     refused: bool = False
 
     @property
-    def torn(self) -> bool:
+    def layered(self) -> bool:
         """Whether segments of the guide move each by itself."""
         return any(isinstance(warp, Segments) for warp, _ in self.stages)
 
@@ -132,83 +133,156 @@ class Alignment:
         grid = self.grid(shape_of(labels), labels.device)
         return sample(labels[None, None].double(), grid.double(), "nearest")[0, 0].long()
 
+    def to_json(self) -> dict[str, Any]:
+        """Return it as values that JSON can hold."""
+        return {
+            "size": list(self.size),
+            "stages": [
+                {"warp": _name(warp), "parameters": theta.tolist(), **_shape_of_warp(warp)}
+                for warp, theta in self.stages
+            ],
+            "confidence": self.confidence,
+            "warnings": list(self.warnings),
+            "refused": self.refused,
+        }
+
+    @classmethod
+    def of_json(cls, values: Mapping[str, Any]) -> Self:
+        """Read what `to_json` returned.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If it is not an alignment.
+        """
+        height, width = values["size"]
+        size = int(height), int(width)
+        return cls(
+            size,
+            [
+                (_warp_of(stage, size), torch.tensor(stage["parameters"]))
+                for stage in values["stages"]
+            ],
+            values["confidence"],
+            tuple(values["warnings"]),
+            values["refused"],
+        )
+
     def facts(self) -> dict[str, Any]:
         """Return what JSON can hold of it; displacements in pixels of the guide."""
-        moved = displacement(self.grid(), self.size).norm(dim=-1)
+        share = min(1.0, MOST_LOOKED_AT / max(self.size))
+        size = round(self.size[0] * share), round(self.size[1] * share)
+        moved = displacement(self.grid(size), self.size).norm(dim=-1)
         return {
             "stages": [
-                {"warp": type(warp).__name__.lower(), "parameters": theta.tolist()}
-                for warp, theta in self.stages
+                {"warp": _name(warp), "parameters": theta.tolist()} for warp, theta in self.stages
             ],
             "confidence": self.confidence,
             "refused": self.refused,
             "median_displacement": moved.median().item(),
             "largest_displacement": moved.max().item(),
-            "unseen": 1 - self.seen().mean().item(),
+            "unseen": 1 - self.seen(size).mean().item(),
         }
 
 
+def _name(warp: Warp) -> str:
+    return type(warp).__name__.lower()
+
+
+def _shape_of_warp(warp: Warp) -> dict[str, Any]:
+    """Return what it takes to build a warp again, beside its image's size."""
+    if isinstance(warp, FreeForm):
+        return {"nodes": list(warp.nodes)}
+    if isinstance(warp, Segments):
+        return {"labels": warp.labels.tolist()}
+    return {}
+
+
+def _warp_of(stage: Mapping[str, Any], size: Size) -> Warp:
+    """Build the warp of a stage, as `Alignment.to_json` describes it."""
+    match stage["warp"]:
+        case "affine":
+            return Affine(size)
+        case "cpab":
+            return Cpab(size, CELLS)
+        case "thinplate":
+            return ThinPlate(size)
+        case "freeform":
+            columns, rows = stage["nodes"]
+            return FreeForm(size, (columns, rows))
+        case "segments":
+            return Segments(size, torch.tensor(stage["labels"]))
+        case other:
+            raise ValueError(f"there is no warp {other!r}")
+
+
+class Problem(Protocol):
+    """A target, its guide, and a score of where the guide lies."""
+
+    @property
+    def target(self) -> Tensor:
+        """In any unit, (h, w)."""
+
+    @property
+    def valid(self) -> Tensor:
+        """1 where the target was measured, (h, w)."""
+
+    @property
+    def guide(self) -> Tensor:
+        """[0, 1], (G, H, W)."""
+
+    def error(self, moved: Tensor) -> float:
+        """Return how badly a moved guide (G, H, W) predicts held-out pixels, in dB."""
+
+    def misfit(self, moved: Tensor) -> Tensor:
+        """Return the same pixel by pixel, squared, 0 where nothing is held out, (h, w)."""
+
+    def refine(self, moved: Tensor, start: Tensor | None = None) -> Motion:
+        """Return the small warp that is left, with its parameters."""
+
+    def segments(self, count: int) -> Tensor:
+        """Return about ``count`` segments of the guide as labels from 0 on, at any resolution."""
+
+
 def align(
-    target: Tensor,
-    valid: Tensor,
-    guide: Tensor,
-    error: Callable[[Tensor], float],
-    misfit: Misfit,
-    refine: Callable[[Tensor], Motion],
-    *,
-    deformable: bool = True,
-    tear: Tear = "no",
-    segmented: Segmented | None = None,
-    glance: bool = True,
+    problem: Problem, *, deformable: bool = True, layers: Layers = "no", precheck: bool = True
 ) -> Alignment:
-    """Find where the guide lies, and keep of that what is proven.
+    """Find where the guide lies, and keep of that what held-out pixels confirm.
 
     Parameters
     ----------
-    target : Tensor, shape (h, w)
-        In any unit.
-    valid : Tensor, shape (h, w)
-        1 where the target was measured.
-    guide : Tensor, shape (G, H, W)
-        [0, 1].
-    error : callable
-        Takes a moved guide (G, H, W) and returns how badly it predicts hidden pixels, in dB.
-    misfit : callable
-        The same pixel by pixel, see `Misfit`.
-    refine : callable
-        Takes a moved guide and returns the small warp that is left, with its parameters.
+    problem : Problem
+        What to align.
     deformable : bool
         Whether more than an affine map is tried.
-    tear : {"no", "proven", "yes"}
-        Whether segments of the guide may move each by itself: never, where that is proven, or in
-        any case. In the last one the guide is never refused, as no single map may fit it.
-    segmented : callable, optional
-        Takes about how many segments are wanted and returns labels of the guide, from 0 on, at any
-        resolution; superpixels of ``guide`` otherwise.
-    glance : bool
-        Whether proof is looked for only where a glance tells that there may be some.
+    layers : {"no", "proven", "yes"}
+        Whether segments of the guide may move each by itself: never, where held-out pixels confirm
+        it, or in any case. In the last one the guide is never refused, as no single map may fit it.
+    precheck : bool
+        Whether layers are looked for only where a quick look tells that there may be some.
     """
+    target, valid, guide = problem.target, problem.valid, problem.guide
     best, affine = recognise(target, valid, guide)
-    if best.refused and tear == "yes":
+    if best.refused and layers == "yes":
         best = Alignment(best.size, (), best.confidence)
     if best.refused:
         return best
-    lowest = error(guide)
+    lowest = problem.error(guide)
     if affine is not None and affine.any():
         coarse = [(Affine(best.size), affine)]
-        best, lowest = proven(best, lowest, coarse, LEAST_GAIN_DB, guide, error)
+        best, lowest = accepted(best, lowest, coarse, LEAST_GAIN_DB, problem)
     rigid = best
-    finer = ahead(lambda: refine(rigid.apply(guide))) if deformable else None
+    finer = ahead(lambda: problem.refine(rigid.apply(guide))) if deformable else None
     if affine is not None and deformable:
-        best, lowest = _bent(best, lowest, affine, target, valid, guide, error)
-    if affine is not None and tear != "no":
-        cut = segmented or partial(superpixels, guide.expand(3, -1, -1))
-        if tear == "yes" or not glance or _worth_tearing(best, target, valid, guide):
-            best = _torn(best, target, valid, guide, cut, misfit, forced=tear == "yes")
-    if finer is None or best.torn:
+        best, lowest = _deformed(best, lowest, affine, problem)
+    if affine is not None and layers != "no":
+        moved = best.apply(guide).expand(3, -1, -1)
+        if layers == "yes" or not precheck or worth_matching(target, valid, moved):
+            best = _layered(best, problem, forced=layers == "yes")
+    if finer is None or best.layered:
         return best
-    motion = finer() if best is rigid else refine(best.apply(guide))
-    return proven(best, lowest, [*best.stages, motion], LEAST_GAIN_DB, guide, error)[0]
+    motion = finer() if best is rigid else problem.refine(best.apply(guide))
+    return accepted(best, lowest, [*best.stages, motion], LEAST_GAIN_DB, problem)[0]
 
 
 def recognise(target: Tensor, valid: Tensor, guide: Tensor) -> tuple[Alignment, Tensor | None]:
@@ -234,12 +308,12 @@ def recognised(size: Size, confidence: float) -> Alignment:
     return Alignment(size, (), confidence, (warning,), refused=True)
 
 
-def trouble(grid: Tensor, size: Size, *, torn: bool = False) -> str | None:
+def trouble(grid: Tensor, size: Size, *, layered: bool = False) -> str | None:
     """Say what makes a grid (1, H, W, 2) impossible for a guide of ``size``, or None.
 
-    A grid that is ``torn`` into segments may fold where these meet.
+    A grid in layers may fold where these meet.
     """
-    if not torn and (area_change(grid) <= 0).any():
+    if not layered and (area_change(grid) <= 0).any():
         return "folds the guide over itself"
     if (share := inside(grid).float().mean().item()) < LEAST_SEEN:
         return f"leaves only {share:.0%} of the target on the guide"
@@ -249,78 +323,55 @@ def trouble(grid: Tensor, size: Size, *, torn: bool = False) -> str | None:
     return None
 
 
-def _bent(
-    best: Alignment,
-    lowest: float,
-    affine: Tensor,
-    target: Tensor,
-    valid: Tensor,
-    guide: Tensor,
-    error: Callable[[Tensor], float],
+def _deformed(
+    best: Alignment, lowest: float, affine: Tensor, problem: Problem
 ) -> tuple[Alignment, float]:
-    """Add a smooth deformation to an affine map where hidden pixels prove both."""
+    """Add a smooth deformation to an affine map where held-out pixels confirm both."""
 
     def promising(stages: Stages) -> bool:
-        return lowest - error(replace(best, stages=stages).apply(guide)) > LEAST_PROMISE_DB
+        moved = replace(best, stages=stages).apply(problem.guide)
+        return lowest - problem.error(moved) > LEAST_PROMISE_DB
 
-    colours = guide.expand(3, -1, -1)
-    stages = deform(target[None], colours, affine, target_valid=valid > 0, promising=promising)
+    target, colours = problem.target[None], problem.guide.expand(3, -1, -1)
+    known = problem.valid > 0
+    stages = deform(target, colours, affine, target_valid=known, promising=promising)
     if len(stages) == 1:
         return best, lowest
-    return proven(best, lowest, stages, LEAST_BENT_GAIN_DB, guide, error)
+    return accepted(best, lowest, stages, LEAST_DEFORMED_GAIN_DB, problem)
 
 
-def _worth_tearing(best: Alignment, target: Tensor, valid: Tensor, guide: Tensor) -> bool:
-    """Tell at a glance whether parts of the guide may move by themselves."""
-    return worth_matching(target, valid, best.apply(guide).expand(3, -1, -1))
-
-
-def _torn(
-    best: Alignment,
-    target: Tensor,
-    valid: Tensor,
-    guide: Tensor,
-    segmented: Segmented,
-    misfit: Misfit,
-    *,
-    forced: bool,
-) -> Alignment:
+def _layered(best: Alignment, problem: Problem, *, forced: bool) -> Alignment:
     """Add, to what is known of the guide's place, the different moves of its segments.
 
-    Hidden pixels prove them one by one.
+    Held-out pixels confirm them one by one.
     """
-    moved = best.apply(guide).expand(3, -1, -1)
+    moved = best.apply(problem.guide).expand(3, -1, -1)
 
-    def of_stages(stages: Stages) -> Tensor:
-        return misfit(replace(best, stages=[*best.stages, *stages]).apply(guide))
+    def misfit(stages: Stages) -> Tensor:
+        return problem.misfit(replace(best, stages=[*best.stages, *stages]).apply(problem.guide))
 
-    def of_moved(count: int) -> Tensor:
-        return best.carried(segmented(count))
+    def segments(count: int) -> Tensor:
+        return best.carried(problem.segments(count))
 
-    found = torn(target, valid, moved, of_moved, best.size, of_stages, forced=forced)
-    return _possible(best, [*best.stages, *found], guide.device) if found else best
+    found = torn(problem.target, problem.valid, moved, segments, best.size, misfit, forced=forced)
+    return _possible(best, [*best.stages, *found], moved.device) if found else best
 
 
-def proven(
-    best: Alignment,
-    lowest: float,
-    stages: Stages,
-    least_gain: float,
-    guide: Tensor,
-    error: Callable[[Tensor], float],
+def accepted(
+    best: Alignment, lowest: float, stages: Stages, least_gain: float, problem: Problem
 ) -> tuple[Alignment, float]:
     """Return a move if it earns its freedom, else what there was, with the held-out error."""
-    tried = _possible(best, stages, guide.device)
+    tried = _possible(best, stages, problem.guide.device)
     if tried.stages is not stages:
         return tried, lowest
-    found = error(tried.apply(guide))
+    found = problem.error(tried.apply(problem.guide))
     return (tried, found) if lowest - found > least_gain else (best, lowest)
 
 
 def _possible(best: Alignment, stages: Stages, device: torch.device) -> Alignment:
     """Return a move, or what there was, with a warning, where `trouble` forbids it."""
     tried = replace(best, stages=stages)
-    problem = trouble(tried.grid(device=device), best.size, torn=tried.torn)
+    problem = trouble(tried.grid(device=device), best.size, layered=tried.layered)
     if problem is None:
         return tried
     refusal = f"a move of the guide is refused: it {problem}"

@@ -59,6 +59,11 @@ class Segments:
             moved = moved + weight[..., None] * self._affine(own, grid)
         return moved
 
+    @property
+    def labels(self) -> Tensor:
+        """The segments of the guide, (h, w)."""
+        return self._labels
+
     def weights(self, theta: Tensor, grid: Tensor) -> Tensor:
         """Return how much each place of a grid (N, H, W, 2) moves with each segment, (K, N, H, W).
 

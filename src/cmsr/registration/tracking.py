@@ -1,35 +1,33 @@
-"""Alignment along frames of one camera: from where the guide lay in the frame before.
+"""Tracking: where the guide lies in a frame, from where it lay in the frame before.
 
 The coarse search and the smooth deformation are left out. The free-form deformation goes on
-descending from frame to frame, a few steps in each, whether or not it has proven itself yet; it is
-used where the hidden pixels of this frame and of those before speak for it.
+descending from frame to frame, a few steps in each, whether or not it has been accepted yet; it is
+used where the held-out pixels of this frame and of those before confirm it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 
 from cmsr.operators.resampling import shape_of
-from cmsr.registration.alignment import LEAST_GAIN_DB, Alignment, trouble
+from cmsr.registration.alignment import LEAST_GAIN_DB, Alignment, Problem, trouble
 from cmsr.registration.coarse_search import nearby
 from cmsr.registration.cpab import Cpab
-from cmsr.registration.deformation import CELLS
 from cmsr.registration.free_form import FreeForm
 from cmsr.registration.refinement import finest
-from cmsr.registration.transforms import Affine, Motion, Size, Warp
+from cmsr.registration.transforms import Affine, Motion
 
 
-class Place(NamedTuple):
+class Pose(NamedTuple):
     """Where the guide lay, and what a free-form deformation would change about that.
 
     Attributes
     ----------
-    gross : Alignment
+    coarse : Alignment
         Without the deformation.
     free : FreeForm
         The family of deformations.
@@ -40,113 +38,88 @@ class Place(NamedTuple):
         how much.
     """
 
-    gross: Alignment
+    coarse: Alignment
     free: FreeForm
     theta: Tensor
     worth: float | None = None
 
     @classmethod
     def of(
-        cls, facts: Mapping[str, Any], size: Size, low: Size, device: torch.device
+        cls,
+        found: Alignment,
+        problem: Problem,
+        deformation: tuple[float, ...] = (),
+        worth: float | None = None,
     ) -> Self | None:
         """Recall it from the frame before.
 
         Parameters
         ----------
-        facts : mapping
-            `Alignment.facts` of that frame, and what `told` returned of it, if it did.
-        size, low : (height, width)
-            Of the guide and of the target, as they are when the guide is looked for.
-        device : torch.device
-            Where the parameters are to live.
+        found : Alignment
+            Of that frame.
+        problem : Problem
+            This frame's.
+        deformation, worth
+            What tracking left behind in that frame; nothing where it began there.
 
         Returns
         -------
-        Place or None
-            None where that frame is of no help: the guide was refused or torn, or of other sizes.
+        Pose or None
+            None where that frame is of no help: the guide was refused or in layers, or of other
+            sizes.
         """
-        free = finest(size, low)
-        known: dict[str, Warp] = {"affine": Affine(size), "cpab": Cpab(size, CELLS)}
-        if facts.get("refused", True):
+        size, device = shape_of(problem.guide), problem.guide.device
+        free = finest(size, shape_of(problem.target))
+        if found.refused:
             return None
-        gross: list[Motion] = []
-        bent = any(stage["warp"] == "freeform" for stage in facts["stages"])
-        theta = torch.tensor(facts.get("freeform", [0.0] * free.dim), device=device)
-        for stage in facts["stages"]:
-            parameters = torch.tensor(stage["parameters"], device=device)
-            warp = known.get(stage["warp"])
-            if stage["warp"] == "freeform":
-                theta = parameters
-            elif warp is None or parameters.shape != (warp.dim,):
-                return None
+        theta = torch.tensor(deformation or (0.0,) * free.dim, device=device)
+        coarse: list[Motion] = []
+        deformed = False
+        for warp, parameters in found.stages:
+            if isinstance(warp, FreeForm):
+                theta, deformed = parameters.to(device), True
+            elif isinstance(warp, Affine):
+                coarse.append((Affine(size), parameters.to(device)))
+            elif isinstance(warp, Cpab):
+                coarse.append((Cpab(size), parameters.to(device)))
             else:
-                gross.append((warp, parameters))
+                return None
         if theta.shape != (free.dim,):
             return None
-        worth = facts.get("worth", None if bent else 0.0)
-        return cls(Alignment(size, gross, facts["confidence"]), free, theta, worth)
+        if not deformation:
+            worth = None if deformed else 0.0
+        return cls(Alignment(size, coarse, found.confidence), free, theta, worth)
 
     def best(self) -> Alignment:
-        """Return where the guide is believed to lie."""
+        """Return where the guide lies, with the deformation where that is accepted."""
         if self.worth is not None and self.worth <= LEAST_GAIN_DB:
-            return self.gross
-        return replace(self.gross, stages=[*self.gross.stages, (self.free, self.theta)])
-
-    def told(self) -> dict[str, Any]:
-        """Return what JSON can hold of the deformation, for the next frame."""
-        return {"freeform": self.theta.tolist(), "worth": self.worth}
+            return self.coarse
+        return replace(self.coarse, stages=[*self.coarse.stages, (self.free, self.theta)])
 
 
-def follow(
-    place: Place,
-    guide: Tensor,
-    error: Callable[[Tensor], float],
-    refine: Callable[[Tensor, Tensor], Motion],
-) -> Place:
-    """Look for the guide close to where it lay.
-
-    Parameters
-    ----------
-    place : Place
-        Where it lay.
-    guide : Tensor, shape (G, H, W)
-        [0, 1].
-    error : callable
-        Takes a moved guide (G, H, W) and returns how badly it predicts hidden pixels, in dB.
-    refine : callable
-        Takes a moved guide and the parameters of a free-form warp to start from, and returns the
-        small warp that is left, with its parameters.
-    """
-    moved = place.gross.apply(guide)
-    motion = refine(moved, place.theta)
-    tried = replace(place.gross, stages=[*place.gross.stages, motion])
-    if trouble(tried.grid(device=guide.device), shape_of(guide)):
-        return place._replace(theta=torch.zeros_like(place.theta), worth=0.0)
-    gain = error(moved) - error(tried.apply(guide))
-    worth = gain if place.worth is None else (place.worth + gain) / 2
-    return place._replace(theta=motion[1], worth=worth)
+def follow(pose: Pose, problem: Problem) -> Pose:
+    """Look for the guide close to where it lay."""
+    moved = pose.coarse.apply(problem.guide)
+    motion = problem.refine(moved, pose.theta)
+    tried = replace(pose.coarse, stages=[*pose.coarse.stages, motion])
+    if trouble(tried.grid(device=moved.device), shape_of(moved)):
+        return pose._replace(theta=torch.zeros_like(pose.theta), worth=0.0)
+    gain = problem.error(moved) - problem.error(tried.apply(problem.guide))
+    worth = gain if pose.worth is None else (pose.worth + gain) / 2
+    return pose._replace(theta=motion[1], worth=worth)
 
 
-def nudged(place: Place, target: Tensor, valid: Tensor, guide: Tensor) -> Place:
-    """Move all of a place by the affine map close by that explains the target best.
-
-    Parameters
-    ----------
-    place : Place
-        Where the guide lay.
-    target, valid : Tensor, shape (h, w)
-        In any unit; 1 where it was measured.
-    guide : Tensor, shape (G, H, W)
-        [0, 1].
-    """
-    affine = Affine(place.gross.size)
-    start, rest = torch.zeros(affine.dim, device=guide.device), list(place.best().stages)
+def reacquire(pose: Pose, problem: Problem) -> Pose:
+    """Move all of a pose by the affine map close by that explains the target best."""
+    guide = problem.guide
+    affine = Affine(pose.coarse.size)
+    start, rest = torch.zeros(affine.dim, device=guide.device), list(pose.best().stages)
     if rest and isinstance(rest[0][0], Affine):
         start = rest.pop(0)[1]
-    colours = guide.expand(3, -1, -1)
-    theta = nearby(target[None], colours, affine, start, rest, target_valid=valid > 0)
-    kept = [motion for motion in rest if motion[0] is not place.free]
-    moved = replace(place.gross, stages=[(affine, theta), *kept])
+    target, colours, known = problem.target[None], guide.expand(3, -1, -1), problem.valid > 0
+    theta = nearby(target, colours, affine, start, rest, target_valid=known)
+    kept = [motion for motion in rest if motion[0] is not pose.free]
+    moved = replace(pose.coarse, stages=[(affine, theta), *kept])
     if trouble(moved.grid(device=guide.device), shape_of(guide)):
-        return place
-    return place._replace(gross=moved)
+        return pose
+    return pose._replace(coarse=moved)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -10,10 +10,31 @@ from cmsr.config import Config
 from cmsr.operators.resampling import Kernel
 from cmsr.pair import Pair
 from cmsr.registration.alignment import Alignment, recognise
-from cmsr.solution import Solution
 from cmsr.two_branch.examples import Example
 from cmsr.two_branch.infer import infer
 from cmsr.two_branch.train import Progress, new_fit, train
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A sharpened target and how the guide was used.
+
+    Attributes
+    ----------
+    image : Tensor, shape (1, C, H, W)
+        Normalised as the pair's target is.
+    guide_weight : Tensor, shape (H, W)
+        How far the guide counted, 0 to 1.
+    alignment : Alignment or None
+        Where the guide was found; None without one.
+    history : dict of lists
+        Loss and learning rate at each training step.
+    """
+
+    image: Tensor
+    guide_weight: Tensor
+    alignment: Alignment | None
+    history: dict[str, list[float]]
 
 
 def solve(pair: Pair, kernel: Kernel, config: Config, progress: Progress | None = None) -> Solution:
@@ -43,9 +64,9 @@ def solve(pair: Pair, kernel: Kernel, config: Config, progress: Progress | None 
         image = infer(fit, aligned, kernel, config)
         extra = (*extra, Example.at_scale(pair, image, Example.upsampling(step).valid))
     if aligned.guide is None or alignment is None:
-        return Solution(image, image.new_zeros(pair.shape), None, alignment, fit.history)
+        return Solution(image, image.new_zeros(pair.shape), alignment, fit.history)
     seen = alignment.seen(device=image.device)
-    return Solution(image, seen, aligned.guide, alignment, fit.history)
+    return Solution(image, seen, alignment, fit.history)
 
 
 def _recognised(pair: Pair, config: Config) -> Alignment | None:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from cmsr.api import upscale
 from cmsr.app.demo.scene import Scene, render
 from cmsr.errors import OutputError
 from cmsr.io import image_files
@@ -15,7 +16,7 @@ from cmsr.metrics import evaluate
 from cmsr.operators.resampling import resampler
 from cmsr.pair import Pair
 from cmsr.pictures import Box, Panel, colour, enlarge, side_by_side, window_of_most
-from cmsr.pipeline import Result, upscale
+from cmsr.result import Result
 from cmsr.two_branch.train import Progress
 
 FILES = ("target.tif", "guide.png", "truth.tif", "upscaled.tif", "before_after.png")

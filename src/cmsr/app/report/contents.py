@@ -14,8 +14,7 @@ from cmsr.app.report.image import Picture, painted, photo
 from cmsr.app.report.residual import Residual
 from cmsr.app.report.scale import RESIDUAL_COLOURS, WEIGHT_COLOURS, Scale
 from cmsr.app.report.segmented import segmented
-from cmsr.evidence import Evidence
-from cmsr.pipeline import Result
+from cmsr.result import Evidence, Result
 
 
 @dataclass(frozen=True)

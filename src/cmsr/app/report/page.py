@@ -9,7 +9,7 @@ from cmsr.app.report.contents import contents_of, evidence_of
 from cmsr.app.report.template import fill
 from cmsr.errors import OutputError
 from cmsr.io.atomic import replacing
-from cmsr.pipeline import Result
+from cmsr.result import Result
 
 
 def check(path: Path) -> None:

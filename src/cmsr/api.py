@@ -1,0 +1,200 @@
+"""The library: sharpen one image, or only register its guide."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from cmsr.config import Config
+from cmsr.errors import InputError
+from cmsr.guided.calibrate import find_alignment, find_imaging
+from cmsr.guided.solve import Progress
+from cmsr.io import image_files
+from cmsr.io.inputs import Source
+from cmsr.io.raster import Raster, fitted
+from cmsr.parallel import pooled
+from cmsr.pictures import checkerboard
+from cmsr.registration.alignment import Alignment
+from cmsr.registration.segment_map import draw_segments
+from cmsr.registration.transforms import displacement, sample
+from cmsr.result import Registered, Result
+from cmsr.run import Opened, Run, opened
+
+
+def upscale(
+    target: Source,
+    guide: Source | None = None,
+    *,
+    preset: str = "default",
+    seed: int = 0,
+    progress: Progress | None = None,
+    previous: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Result:
+    """Bring one image to the resolution of a guide, learning from this pair alone.
+
+    Parameters
+    ----------
+    target : path or array, shape (H, W) or (H, W, C)
+        Low-resolution image of any sensor; NaN and nodata are holes.
+    guide : path or array, shape (rH, rW) or (rH, rW, 3), optional
+        Photo of the same scene; without one, ``ratio=`` says how much to enlarge.
+    preset : {"default", "fast", "paper"}
+        Starting point for all other options.
+    seed : int
+        The same seed gives the same result, to the byte.
+    progress : callable, optional
+        Told the stage, step, number of steps and loss.
+    previous : mapping, optional
+        `Result.info` of the frame before, in a series of one camera, or an empty one for the
+        first: kernel and place of the guide are taken over as far as they hold for this frame.
+    **options
+        Any other field of `Config`.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    InputError
+        If an image cannot be used.
+    OptionError
+        If an option has no such value.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import cmsr
+    >>> thermal = np.add.outer(np.arange(8.0), np.arange(8.0))
+    >>> photo = np.zeros((32, 32, 3), np.uint8)
+    >>> cmsr.upscale(thermal, photo, preset="fast").image.shape
+    (32, 32)
+
+    References
+    ----------
+    G. Shacht, D. Danon, S. Fogel, D. Cohen-Or, "Single Pair Cross-Modality Super Resolution",
+    CVPR 2021.
+    """
+    config = Config.of(preset, seed=seed, **options)
+    return Run(opened(target, guide, config), previous, progress).result()
+
+
+def align(target: Source, guide: Source | None = None, **options: Any) -> Registered:
+    """Register a guide to a target, without changing the target.
+
+    Parameters
+    ----------
+    target : path or array, shape (h, w) or (h, w, C)
+        Image of any sensor; holes have no say.
+    guide : path or array, shape (H, W) or (H, W, 3), optional
+        Photo of the same scene, at least as large as the target; it may be in the target's file.
+    **options
+        ``align``, ``kernel``, ``seed`` or any other field of `Config`.
+
+    Returns
+    -------
+    Registered
+        The same alignment that `upscale` with the default preset finds. Where it is refused, the
+        guide stays where it is and ``info["warnings"]`` says why.
+
+    Raises
+    ------
+    InputError
+        If an image cannot be used.
+    OptionError
+        If an option has no such value.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import cmsr
+    >>> photo = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
+    >>> cmsr.align(photo[::4, ::4, 0], photo, align="off").displacement.max()
+    np.float32(0.0)
+    """
+    return registered(opened_with_guide(target, guide, Config.of("default", **options)))
+
+
+def opened_with_guide(target: Source, guide: Source | None, config: Config) -> Opened:
+    """Read a pair that must have a guide.
+
+    Raises
+    ------
+    InputError
+        If an image cannot be used, or there is no guide.
+    """
+    pair = opened(target, guide, config)
+    if pair.guide is None:
+        raise InputError(f"{pair.target.name}: holds no photo; name one after it, as the guide")
+    return pair
+
+
+def registered(pair: Opened) -> Registered:
+    """Register the guide of a pair; see `align`.
+
+    Raises
+    ------
+    ValueError
+        If there is no guide.
+    """
+    source = pair.source
+    if source.guide is None:
+        raise ValueError("there is no guide")
+    alignment = pooled(lambda: _found(pair))
+    moved = _moved(pair.photo, alignment)
+    grid = alignment.grid()
+    photo, _ = source.registered(source.whole, alignment)
+    overlay = checkerboard(source.pair.target[0, 0].cpu().numpy(), photo.cpu().numpy())
+    return Registered(
+        guide=moved[0] if len(moved) == 1 else np.moveaxis(moved, 0, -1),
+        valid=alignment.seen().bool().numpy(),
+        displacement=displacement(grid, alignment.size)[0].numpy(),
+        overlay=draw_segments(overlay, alignment),
+        info={
+            "alignment": alignment.facts(),
+            "warnings": list(alignment.warnings),
+            "notes": list(pair.notes),
+            "seconds": time.perf_counter() - pair.started,
+        },
+    )
+
+
+def write_field(path: Path, field: npt.NDArray[np.float32], like: Raster) -> None:
+    """Write a displacement field (H, W, 2): ``displacement`` in an .npz, or two bands of a .tif.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written; nothing is left behind.
+    """
+    if path.suffix.lower() == ".npz":
+        with image_files.replacing(path) as temporary:
+            np.savez_compressed(temporary, displacement=field)
+        return
+    georeference = {key: like.profile[key] for key in ("crs", "transform") if key in like.profile}
+    names = {"descriptions": ["right, pixels", "down, pixels"]}
+    image_files.write(path, field, like=replace(like, alpha=False, profile=georeference | names))
+
+
+def _found(pair: Opened) -> Alignment:
+    """Find where the guide of a pair lies."""
+    source = pair.source
+    found = find_alignment(source, find_imaging(source, pair.kernel))
+    return found or Alignment(source.pair.shape)
+
+
+def _moved(guide: Raster, alignment: Alignment) -> npt.NDArray[Any]:
+    """Move all bands of a guide (C, H, W), alpha last, in its own type."""
+    if not alignment.stages:
+        return guide.data
+    layers = torch.from_numpy(np.nan_to_num(guide.data.astype(np.float64)))[None]
+    moved = sample(layers, alignment.grid().double(), "bicubic")[0].numpy()
+    return fitted(moved, guide.data.dtype).astype(guide.data.dtype)

@@ -1,0 +1,253 @@
+"""Calibration: what is the same for all tiles of a result, found from the pair.
+
+Small images are calibrated on all of themselves. Of large ones the guide is registered on a reduced
+grid, and all else is found on a few samples, so that its cost stops growing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cmsr.config import Config
+from cmsr.guided.calibration import Calibration, ChannelCalibration
+from cmsr.guided.candidates import Gain, View
+from cmsr.guided.channel import Channel, damping_of
+from cmsr.guided.held_out import LEAST_WEIGHT, Error, mixture_weight, overall_weight
+from cmsr.guided.linear_model import detail_of, level_of, mixing_of
+from cmsr.guided.scoring import AlignmentScore
+from cmsr.guided.source import Sample, Source
+from cmsr.operators.resampling import Box, Kernel
+from cmsr.pair import Pair
+from cmsr.parallel import both, together
+from cmsr.priors.wedgelets import Wedgelets
+from cmsr.registration.alignment import Alignment, Layers, align
+from cmsr.sensor.imaging import Imaging, imaging_of
+
+SAMPLE, LEAST_SAMPLE = 384, 48
+"""Side of a sample, of which there are at most four: in pixels of the result, and in those of the
+target at least. One holds as many pixels as the smallest images that held-out pixels were tried
+on."""
+
+KERNEL_SAMPLE = 160
+"""Side of the part of a large target, in its pixels, whose kernel is looked for."""
+
+OVERVIEW = (6, 8)
+"""Fields, down and across, by whose means two frames are compared."""
+
+
+HELD_OUT_ROUNDS = 3 / 8
+"""Rounds without the guide where pixels are held out, per one from all pixels (EXPERIMENTS.md)."""
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A calibration, and the samples it was made on: a small image need not be begun again."""
+
+    calibration: Calibration
+    samples: dict[Box, Sample]
+
+
+def calibrate(source: Source, kernel: Kernel | None) -> Calibrated:
+    """Find everything that is global to an image.
+
+    Parameters
+    ----------
+    source : Source
+        Target and guide.
+    kernel : str or PointSpread or None
+        The imaging kernel; None looks for it.
+    """
+    imaging = find_imaging(source, kernel)
+    channels, samples = measured(source, imaging)
+    whole = samples.get(source.whole)
+    alignment, _ = both(
+        lambda: find_alignment(source, imaging),
+        lambda: _free(whole, channels) if whole else [],
+    )
+    found = Calibration(imaging, channels, (), alignment, overview(source.pair))
+    return weighed(source, Calibrated(found, samples))
+
+
+def _free(sample: Sample, channels: tuple[ChannelCalibration, ...]) -> list[Tensor]:
+    """Make the images of a sample without a guide."""
+    return together(
+        *(
+            lambda made=made, rounds=channel.rounds: made.free(rounds)
+            for made, channel in zip(sample.candidates, channels, strict=True)
+        )
+    )
+
+
+def find_imaging(source: Source, kernel: Kernel | None) -> Imaging:
+    """Return how the target was made, from the part of the target with the most contrast."""
+    side = KERNEL_SAMPLE
+    if len(source.plan) == 1 or max(source.plan.target) <= side:
+        return imaging_of(source.part(source.whole), kernel)
+    ((_, box), *_) = _ranked(source.pair, (side, side))
+    return imaging_of(source.part(box), kernel)
+
+
+def find_alignment(source: Source, imaging: Imaging) -> Alignment | None:
+    """Return where the guide lies, as far as held-out pixels confirm it."""
+    config = source.config
+    if source.guide is None:
+        return None
+    if config.align == "off":
+        return Alignment(source.pair.shape)
+    found = align(
+        AlignmentScore.of(source, imaging),
+        deformable=config.align != "affine",
+        layers=_layers(config),
+        precheck=source.pair.segments is None,
+    )
+    return replace(found, size=source.pair.shape)
+
+
+def _layers(config: Config) -> Layers:
+    if config.align == "segments":
+        return "yes"
+    return "proven" if config.align == "auto" else "no"
+
+
+def overview(pair: Pair) -> tuple[float, ...]:
+    """Return the means of a few fields of a pair's target, row by row, in its own units."""
+    means = F.adaptive_avg_pool2d(pair.target[:, :1], OVERVIEW).flatten()
+    scaled = means.cpu().double().numpy() * pair.scale.ravel()[0] + pair.offset.ravel()[0]
+    return tuple(float(mean) for mean in scaled)
+
+
+def sample_boxes(source: Source) -> list[Box]:
+    """Choose the boxes of the target that a calibration is made from."""
+    if len(source.plan) == 1:
+        return [source.whole]
+    sides = [
+        min(small, max(LEAST_SAMPLE, round(SAMPLE * small / large)))
+        for small, large in zip(source.plan.target, source.plan.result, strict=True)
+    ]
+    return [box for _, box in _ranked(source.pair, (sides[0], sides[1]))]
+
+
+def _ranked(pair: Pair, sides: tuple[int, int]) -> list[tuple[float, Box]]:
+    """Find, in each quarter of a target, the box with the most contrast; the best comes first."""
+    (down, across), y, valid = sides, pair.target[0].mean(0), pair.valid[0, 0]
+    height, width = y.shape
+    best: dict[tuple[bool, bool], tuple[float, Box]] = {}
+    for top in range(0, max(1, height - down + 1), max(1, down // 2)):
+        for left in range(0, max(1, width - across + 1), max(1, across // 2)):
+            box = (top, left, min(top + down, height), min(left + across, width))
+            part, seen = (x[box[0] : box[2], box[1] : box[3]] for x in (y, valid))
+            score = float(part.std() * seen.mean())
+            quarter = 2 * top + down > height, 2 * left + across > width
+            best[quarter] = max(best.get(quarter, (-1.0, box)), (score, box))
+    return sorted(best.values(), reverse=True)
+
+
+def measured(
+    source: Source, imaging: Imaging, straight: tuple[float, ...] = ()
+) -> tuple[tuple[ChannelCalibration, ...], dict[Box, Sample]]:
+    """Measure level, damping and straightness of each channel; return the samples as well.
+
+    Parameters
+    ----------
+    source : Source
+        Target and guide.
+    imaging : Imaging
+        How the target was made.
+    straight : tuple of float
+        The straightness of each channel, where it is known.
+    """
+    valid, rounds = source.pair.valid[0, 0], source.config.denoising_rounds
+    plain = [
+        ChannelCalibration(
+            *level_of(y, valid),
+            noise,
+            rounds=rounds,
+            held_out_rounds=round(HELD_OUT_ROUNDS * rounds),
+        )
+        for y, noise in zip(source.pair.target[0], imaging.noise, strict=True)
+    ]
+    boxes = sample_boxes(source)
+    tiles = [source.channels(box, imaging.kernel, plain) for box in boxes]
+    found = []
+    for number, (channel, each) in enumerate(zip(plain, zip(*tiles, strict=True), strict=True)):
+        steps = straight[number : number + 1] or tuple(straightness(tile) for tile in each)
+        dampings = [damping_of(tile, tile.estimate(None)) for tile in each if tile.noise]
+        damping = sum(dampings) / len(dampings) if dampings else channel.damping
+        found.append(replace(channel, damping=damping, straightness=sum(steps) / len(steps)))
+    channels = tuple(found)
+    samples = {box: source.sample(box, imaging.kernel, channels) for box in boxes}
+    return channels, samples
+
+
+def straightness(channel: Channel) -> float:
+    """Return how far a channel consists of straight, sharp edges, 0 to 1."""
+    return Wedgelets(channel.y, channel.valid, channel.reduce).straightness()
+
+
+def weighed(source: Source, found: Calibrated, controls: tuple[float, ...] = ()) -> Calibrated:
+    """Add how far the guide counts, by what held-out pixels say in the samples.
+
+    Parameters
+    ----------
+    source : Source
+        Target and guide.
+    found : Calibrated
+        Everything else.
+    controls : tuple of float
+        The gain of displaced guides by channel, where it is known.
+    """
+    seen = with_views(source, found)
+    if not seen.calibration.mixing:
+        return seen
+    channels = tuple(
+        _weighed(channel, list(seen.samples.values()), number, controls[number : number + 1])
+        for number, channel in enumerate(seen.calibration.channels)
+    )
+    return replace(seen, calibration=replace(seen.calibration, channels=channels))
+
+
+def with_views(source: Source, found: Calibrated) -> Calibrated:
+    """Add the guide in place to the samples, and the mixing of its channels."""
+    alignment = found.calibration.alignment
+    if source.guide is None or alignment is None or alignment.refused:
+        return found
+    guides = {box: source.registered(box, alignment) for box in found.samples}
+    details = [detail_of(guide, source.ratio).flatten(1) for guide, _ in guides.values()]
+    mixing = mixing_of(torch.cat(details, 1))
+    views = {box: View(*guides[box], mixing, source.ratio) for box in guides}
+    samples = {box: each._replace(view=views[box]) for box, each in found.samples.items()}
+    rows = tuple(tuple(row) for row in mixing.tolist())
+    return Calibrated(replace(found.calibration, mixing=rows), samples)
+
+
+def gain_of(samples: list[Sample], number: int, control: bool) -> Gain:
+    """Compare, for one channel, what is predicted with the guide and without, over all samples."""
+    return Gain.pooled(
+        [each.candidates[number].gain(each.view, control) for each in samples if each.view]
+    )
+
+
+def _weighed(
+    channel: ChannelCalibration, samples: list[Sample], number: int, known: tuple[float, ...]
+) -> ChannelCalibration:
+    """Add the guide's weight in one channel; ``known`` is the control's gain, if it is known."""
+    errors = gain_of(samples, number, not known)
+    gain, control = errors.gain, known[0] if known else errors.control_gain
+    weight = overall_weight(gain, control)
+    channel = replace(channel, gain=gain, control=control)
+    if weight < LEAST_WEIGHT:
+        return channel
+    pairs = [(each.candidates[number], each.view) for each in samples if each.view]
+    if len(pairs) == 1:
+        pairs[0][0].begin(pairs[0][1], channel.rounds)
+    rounds = channel.held_out_rounds
+    each_one = zip(*(made.errors(view, rounds) for made, view in pairs), strict=True)
+    pooled = [Error.pooled(list(errors)) for errors in each_one]
+    means = torch.tensor([error.mean for error in pooled])
+    mixture = Error.pooled([made.mixture_error(view, rounds, means) for made, view in pairs])
+    proven = max(channel.straightness, mixture_weight(pooled[0].db - mixture.db))
+    return replace(channel, errors=tuple(means.tolist()), weight=min(weight, proven))

@@ -1,0 +1,153 @@
+"""A target and the guide to read beside it, cut into tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cmsr.config import Config
+from cmsr.guided.calibration import Calibration, ChannelCalibration
+from cmsr.guided.candidates import Candidates, View
+from cmsr.guided.channel import Channel, Level
+from cmsr.guided.held_out import kept_pixels
+from cmsr.io.guide_reader import GuideReader
+from cmsr.operators.resampling import Box, Kernel
+from cmsr.pair import Pair
+from cmsr.registration.alignment import Alignment
+from cmsr.registration.transforms import sample
+from cmsr.tiling import Plan
+
+REACH = 3
+"""Pixels beside a place at which a guide is read that take part in the interpolation."""
+
+
+class Sample(NamedTuple):
+    """A box of the target: the candidates for its channels and, where it takes part, its guide."""
+
+    candidates: list[Candidates]
+    view: View | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """What tiles of one result are made from.
+
+    Attributes
+    ----------
+    pair : Pair
+        The whole target, normalised; it holds no guide.
+    guide : GuideReader or None
+        The guide, as it lies in its file.
+    plan : Plan
+        How the result is cut.
+    config : Config
+        ``solver_iterations``, ``denoising_rounds``, ``seed`` and ``align`` count.
+    kept : Tensor, shape (h, w)
+        1 where a pixel of the target is measured and not held out.
+    """
+
+    pair: Pair
+    guide: GuideReader | None
+    plan: Plan
+    config: Config
+    kept: Tensor
+
+    @classmethod
+    def of(
+        cls, pair: Pair, guide: GuideReader | None, config: Config, plan: Plan | None = None
+    ) -> Source:
+        """Cut a pair up, and choose the pixels that are held out."""
+        target = pair.target.shape[-2], pair.target.shape[-1]
+        kept = kept_pixels(pair.valid[0, 0], config.seed)
+        return cls(pair, guide, plan or Plan.of(target, pair.shape), config, kept)
+
+    @property
+    def ratio(self) -> float:
+        """Pixels of the result per pixel of the target, the larger of both axes."""
+        return max(self.pair.ratio)
+
+    @property
+    def whole(self) -> Box:
+        """The box of the target that is all of it."""
+        return 0, 0, *self.plan.target
+
+    def part(self, box: Box) -> Pair:
+        """Return a box of the target as a pair, with its guide as it lies in its file."""
+        fine = self.plan.fine(box)
+        guide = None if self.guide is None else self.guide.read(fine)[None]
+        return self.pair.part(box, (fine[2] - fine[0], fine[3] - fine[1]), guide)
+
+    def channels(
+        self, box: Box, kernel: Kernel, calibrated: Sequence[ChannelCalibration]
+    ) -> list[Channel]:
+        """Return the channels of a box of the target."""
+        inside = np.s_[box[0] : box[2], box[1] : box[3]]
+        device = str(self.pair.target.device)
+        reduce = self.plan.reducer(box, kernel, device)
+        enlarge = self.plan.enlarger(box, device)
+        fine = self.plan.fine(box)
+        return [
+            Channel(
+                y[inside],
+                self.pair.valid[0, 0][inside],
+                reduce,
+                enlarge,
+                self.ratio,
+                self.config.solver_iterations,
+                Level(found.mean, found.contrast),
+                found.noise,
+                found.damping,
+                fine[:2],
+            )
+            for y, found in zip(self.pair.target[0], calibrated, strict=True)
+        ]
+
+    def sample(self, box: Box, kernel: Kernel, calibrated: Sequence[ChannelCalibration]) -> Sample:
+        """Return the candidates for each channel of a box of the target, none made yet."""
+        kept = self.kept[box[0] : box[2], box[1] : box[3]]
+        return Sample(
+            [
+                Candidates(channel, kept, found.straightness)
+                for channel, found in zip(
+                    self.channels(box, kernel, calibrated), calibrated, strict=True
+                )
+            ]
+        )
+
+    def view(self, box: Box, calibration: Calibration) -> View:
+        """Return the guide in place over a box of the target."""
+        guide, seen = self.registered(box, calibration.alignment)
+        return View(guide, seen, calibration.mixing_matrix(guide), self.ratio)
+
+    def registered(self, box: Box, alignment: Alignment | None) -> tuple[Tensor, Tensor]:
+        """Return the guide (G, H, W) in place over a box of the target, and where it reaches.
+
+        Raises
+        ------
+        ValueError
+            If there is no guide.
+        """
+        if self.guide is None:
+            raise ValueError("there is no guide")
+        fine = self.plan.fine(box)
+        if alignment is None or not alignment.stages:
+            guide = self.guide.read(fine)
+            return guide, guide.new_ones(guide.shape[1:])
+        size = torch.tensor(self.plan.result[::-1])
+        rows, cols = (torch.arange(*fine[axis::2]) + 0.5 for axis in (0, 1))
+        place = torch.stack(torch.meshgrid(cols, rows, indexing="xy"), -1)[None]
+        grid, shown = alignment.placed(2 * place / size - 1)
+        place = (grid + 1) / 2 * size
+        first = place.amin((0, 1, 2)).long() - REACH
+        last = place.amax((0, 1, 2)).long() + REACH + 1
+        left, top = (int(x) for x in first.clamp(min=0).minimum(size - 1))
+        right, bottom = (int(x) for x in last.minimum(size).maximum(torch.tensor([left, top]) + 1))
+        guide = self.guide.read((top, left, bottom, right))
+        corner, extent = torch.tensor([left, top]), torch.tensor([right - left, bottom - top])
+        grid = (2 * (place - corner) / extent - 1).to(guide)
+        return sample(guide[None], grid, "bicubic")[0], shown[0].to(guide)

@@ -1,0 +1,324 @@
+"""One run: a pair read, calibrated once, its result made row by row or at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from cmsr.config import Config
+from cmsr.errors import OptionError
+from cmsr.guided import continuation
+from cmsr.guided.calibrate import Calibrated, calibrate
+from cmsr.guided.calibration import Calibration
+from cmsr.guided.solve import Progress, Rows, rows
+from cmsr.guided.source import Source
+from cmsr.io import inputs
+from cmsr.io.guide_reader import GuideReader
+from cmsr.io.raster import Raster
+from cmsr.operators.resampling import Kernel, resampler, shape_of
+from cmsr.pair import Pair, output_shape
+from cmsr.parallel import no_denormals, pooled
+from cmsr.registration.alignment import Alignment
+from cmsr.result import Evidence, Result
+from cmsr.sensor.imaging import Imaging, imaging_of, named_kernel
+from cmsr.two_branch import solve as two_branch
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A pair that was read and checked.
+
+    Attributes
+    ----------
+    target : Raster
+        As it was read, holes marked.
+    guide : GuideReader or None
+        Where boxes of the guide come from.
+    pair : Pair
+        The target, normalised, without the guide.
+    kernel : str or PointSpread or None
+        The kernel that the options name; None where it is to be found.
+    config : Config
+        The options.
+    notes : tuple of str
+        What the user should know of the pair.
+    started : float
+        When work began, by `time.perf_counter`.
+    """
+
+    target: Raster
+    guide: GuideReader | None
+    pair: Pair
+    kernel: Kernel | None
+    config: Config
+    notes: tuple[str, ...]
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def photo(self) -> Raster:
+        """The whole guide as it is stored.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        if self.guide is None:
+            raise ValueError("the pair has no guide")
+        return self.guide.photo.read((0, 0, *self.guide.shape))
+
+    @property
+    def source(self) -> Source:
+        """The pair, cut into tiles."""
+        return Source.of(self.pair, self.guide, self.config)
+
+
+def opened(
+    target: inputs.Source, guide: inputs.Source | None, config: Config, *, lazily: bool = False
+) -> Opened:
+    """Read and check a pair: the way in for everything that works on one.
+
+    Parameters
+    ----------
+    target, guide : path, array or Raster
+        As for `cmsr.upscale`.
+    config : Config
+        The options.
+    lazily : bool
+        Whether a guide in a file stays there, to be read box by box.
+
+    Raises
+    ------
+    InputError
+        If an image cannot be used.
+    OptionError
+        If an option has no such value.
+    """
+    started = time.perf_counter()
+    device, kernel = device_of(config.device), named_kernel(config.kernel)
+    raster, photo, read_notes = _read(target, guide, config, lazily)
+    labels = inputs.read_segments(photo, config)
+    shape = output_shape(raster, photo, config.ratio)
+    inputs.check_pixels(raster.name, shape, config)
+    pair = Pair.of_target(raster, shape, fill=config.fill, segments=labels).to(device)
+    reader = None if photo is None else GuideReader(photo, device)
+    notes = (*read_notes, *pair.notes, *(reader.notes if reader else ()))
+    return Opened(raster, reader, pair, kernel, config, notes, started)
+
+
+def _read(
+    target: inputs.Source, guide: inputs.Source | None, config: Config, lazily: bool
+) -> tuple[Raster, inputs.Photo | None, Sequence[str]]:
+    if lazily and guide is not None:
+        return inputs.read_boxes(target, guide, config)
+    found = inputs.read_pair(target, guide, config)
+    photo = None if found.guide is None else inputs.Photo.of(found.guide)
+    return found.target, photo, found.notes
+
+
+def device_of(name: str) -> str:
+    """Return where to compute.
+
+    Raises
+    ------
+    OptionError
+        If there is no such device.
+    """
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise OptionError("device is 'cuda', but no CUDA GPU is available; choose cpu or auto")
+    return "cuda" if available and name != "cpu" else "cpu"
+
+
+class Run:
+    """One upscaling.
+
+    Parameters
+    ----------
+    pair : Opened
+        What to upscale.
+    previous : mapping, optional
+        `Result.info` of the frame before, in a series, or an empty one for the first.
+    progress : callable, optional
+        Told the stage, step, number of steps and loss.
+    """
+
+    def __init__(
+        self,
+        pair: Opened,
+        previous: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.opened, self._previous, self._progress = pair, previous, progress
+        self.history: dict[str, list[float]] = {}
+        self.alignment: Alignment | None = None
+        self.imaging = Imaging("bicubic", (0.0,) * pair.pair.target.shape[1])
+        self._series: dict[str, Any] = {}
+        self._weights: list[tuple[int, float]] = []
+
+    def rows(self) -> Iterator[Rows]:
+        """Make the result from top to bottom.
+
+        All but the published network is computed by one thread a task: the bytes do not depend on
+        how many cores there are, nor on the memory.
+        """
+        pair, config = self.opened.pair, self.opened.config
+        made: Iterator[Rows]
+        if pair.blank:
+            made = iter([self._blank()])
+        elif config.method == "two-branch":
+            made = iter([self._by_network()])
+        else:
+            made = self._by_tiles()
+        for some in made:
+            self._weights.append((some.weight.numel(), float(some.weight.double().sum())))
+            yield some
+
+    def _blank(self) -> Rows:
+        """Return a result in which there is nothing to sharpen."""
+        pair = self.opened.pair
+        if self.opened.kernel is not None:
+            self.imaging = Imaging(self.opened.kernel, self.imaging.noise)
+        empty = pair.target.new_zeros((pair.target.shape[1], *pair.shape))
+        return Rows(0, empty, empty[0])
+
+    def _by_network(self) -> Rows:
+        """Train and apply the published network."""
+        source = self.opened.source
+        whole = source.part(source.whole)
+        self.imaging = imaging_of(whole, self.opened.kernel)
+        with no_denormals():
+            solution = two_branch.solve(
+                whole, self.imaging.kernel, self.opened.config, self._progress
+            )
+        self.alignment, self.history = solution.alignment, solution.history
+        return Rows(0, solution.image[0], solution.guide_weight)
+
+    def _by_tiles(self) -> Iterator[Rows]:
+        source = self.opened.source
+        found = pooled(lambda: self._calibrated(source))
+        calibration = found.calibration
+        self.imaging, self.alignment = calibration.imaging, calibration.alignment
+        if self._previous is not None:
+            self._series = {
+                "afresh": not calibration.continued,
+                "calibration": calibration.to_json(),
+            }
+        at_once = tiles_at_once(source)
+        yield from rows(source, calibration, found.samples, self._progress, at_once)
+
+    def _calibrated(self, source: Source) -> Calibrated:
+        """Go on from the frame before where that holds, else begin afresh."""
+        before = _calibration_in(self._previous)
+        if before is not None and continuation.usable(before, source):
+            found = continuation.continued(source, self.opened.kernel, before)
+            if found is not None:
+                return found
+        return calibrate(source, self.opened.kernel)
+
+    def stored(self, some: Rows) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+        """Return rows in the target's units and type, (C, n, W), and where they are valid."""
+        pair = self.opened.pair
+        valid = pair.valid_at_output(some.first, some.image.shape[1])
+        return pair.denormalise(some.image, some.first), valid
+
+    def info(self) -> dict[str, Any]:
+        """Return what `Result.info` holds, once all rows are made."""
+        made, config, pair = self.opened, self.opened.config, self.opened.pair
+        count = sum(number for number, _ in self._weights)
+        tiles = len(self.opened.source.plan) if config.method == "closed-form" else 1
+        return {
+            "preset": config.preset,
+            "seed": config.seed,
+            "ratio": pair.ratio,
+            "kernel": str(self.imaging.kernel),
+            "kernel_confidence": self.imaging.confidence,
+            "noise": [float(n) for n in np.multiply(self.imaging.noise, pair.scale.ravel())],
+            "alignment": self.alignment.facts() if self.alignment else None,
+            "device": str(pair.target.device.type),
+            "seconds": time.perf_counter() - made.started,
+            "notes": [*made.notes, *self.imaging.notes],
+            "size": list(pair.shape),
+            "guide_weight": sum(total for _, total in self._weights) / max(1, count),
+            "warnings": list(self.alignment.warnings) if self.alignment else [],
+            **({"windows": tiles} if tiles > 1 else {}),
+            **({"series": self._series} if self._series else {}),
+        }
+
+    def result(self) -> Result:
+        """Make the whole result in memory.
+
+        Raises
+        ------
+        InputError
+            If it takes more than ``max_memory``.
+        """
+        made, pair = self.opened, self.opened.pair
+        inputs.check_size(made.target, pair.shape, made.config)
+        parts = list(self.rows())
+        image = torch.cat([part.image for part in parts], 1)
+        stored = pair.denormalise(image)
+        return Result(
+            image=stored[0] if made.target.flat else np.moveaxis(stored, 0, -1),
+            valid=pair.valid_at_output(),
+            guide_weight=torch.cat([part.weight for part in parts]).cpu().numpy(),
+            warped_guide=self._warped(),
+            history=self.history,
+            info=self.info(),
+            evidence=self._evidence(image),
+        )
+
+    def _warped(self) -> npt.NDArray[np.float32] | None:
+        """Return the guide as it was used."""
+        source = self.opened.source
+        if source.guide is None:
+            return None
+        alignment = None if self.alignment and self.alignment.refused else self.alignment
+        bands = [
+            source.registered((top, 0, bottom, source.plan.target[1]), alignment)[0].cpu()
+            for top, bottom in source.plan.row_parts()
+        ]
+        return picture(torch.cat(bands, 1))
+
+    def _evidence(self, image: Tensor) -> Evidence:
+        pair, guide = self.opened.pair, self.opened.guide
+        reduce = resampler(pair.shape, shape_of(pair.target), self.imaging.kernel)
+        misfit = (pair.target[0].cpu() - reduce(image.cpu())).numpy()
+        holes = ~pair.valid[0, 0].bool().cpu().numpy()
+        misfit = np.where(holes, np.float32("nan"), misfit * pair.scale.astype(np.float32))
+        given = None if guide is None else picture(guide.read((0, 0, *guide.shape)).cpu())
+        return Evidence(self.opened.target, given, misfit, self.imaging.kernel, self.alignment)
+
+
+def tiles_at_once(source: Source) -> int:
+    """Return how many tiles the memory to plan for allows to be under way."""
+    tiles = (tile for band in source.plan.bands() for tile in band)
+    largest = max((source.plan.fine(tile.outer) for tile in tiles), key=_area)
+    shape = largest[2] - largest[0], largest[3] - largest[1]
+    each = inputs.gigabytes(shape, source.pair.target.shape[1])
+    return max(1, min(2 * torch.get_num_threads(), int(source.config.max_memory / each)))
+
+
+def _area(box: tuple[int, int, int, int]) -> int:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def _calibration_in(info: Mapping[str, Any] | None) -> Calibration | None:
+    """Return the calibration in a frame's info; None where there is none that can be read."""
+    try:
+        return Calibration.of_json(info["series"]["calibration"]) if info else None
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def picture(guide: Tensor) -> npt.NDArray[np.float32]:
+    """Return a guide (G, H, W) as (H, W) or (H, W, 3)."""
+    channels = guide.numpy()
+    return np.asarray(channels[0] if len(channels) == 1 else np.moveaxis(channels, 0, -1))
