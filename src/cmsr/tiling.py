@@ -149,8 +149,9 @@ class Strip:
             empty = self._values.new_zeros(len(layers), missing, self._values.shape[2])
             self._values = torch.cat([self._values, empty], 1)
         rows, cols = (self._ramp(tile, axis) for axis in (0, 1))
-        inside = self._values[:, top - self._first : bottom - self._first, left:right]
-        inside += layers.cpu() * (rows[:, None] * cols)
+        done = max(0, self._first - top)
+        inside = self._values[:, top + done - self._first : bottom - self._first, left:right]
+        inside += layers[:, done:].cpu() * (rows[done:, None] * cols)
 
     def _ramp(self, tile: Tile, axis: int) -> Tensor:
         """Weights from 0 to 1 across each seam along an axis."""

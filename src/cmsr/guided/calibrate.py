@@ -7,6 +7,7 @@ grid, and all else is found on a few samples, so that its cost stops growing.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +16,7 @@ from torch import Tensor
 from cmsr.config import Config
 from cmsr.guided.calibration import Calibration, ChannelCalibration
 from cmsr.guided.candidates import Gain, View
-from cmsr.guided.channel import Channel, damping_of
+from cmsr.guided.channel import Channel, pooled_dampings
 from cmsr.guided.held_out import LEAST_WEIGHT, Error, mixture_weight, overall_weight
 from cmsr.guided.linear_model import detail_of, level_of, mixing_of
 from cmsr.guided.scoring import AlignmentScore
@@ -69,7 +70,21 @@ def calibrate(source: Source, kernel: Kernel | None) -> Calibrated:
         lambda: _free(whole, channels) if whole else [],
     )
     found = Calibration(imaging, channels, (), alignment, overview(source.pair))
-    return weighed(source, Calibrated(found, samples))
+    return with_dampings(source, weighed(source, Calibrated(found, samples)))
+
+
+def with_dampings(source: Source, found: Calibrated) -> Calibrated:
+    """Add, for an image of several tiles, what its samples measured of the noise."""
+    if len(source.plan) == 1 or not any(found.calibration.imaging.noise):
+        return found
+    channels = []
+    for number, channel in enumerate(found.calibration.channels):
+        made = [sample.candidates[number] for sample in found.samples.values()]
+        if channel.noise and not channel.guided:
+            together(*(partial(each.free_held_out, channel.held_out_rounds) for each in made))
+        dampings = pooled_dampings(each.noted for each in made)
+        channels.append(replace(channel, dampings=dampings if channel.noise else None))
+    return Calibrated(replace(found.calibration, channels=tuple(channels)), {})
 
 
 def _free(sample: Sample, channels: tuple[ChannelCalibration, ...]) -> list[Tensor]:
@@ -149,7 +164,7 @@ def _ranked(pair: Pair, sides: tuple[int, int]) -> list[tuple[float, Box]]:
 def measured(
     source: Source, imaging: Imaging, straight: tuple[float, ...] = ()
 ) -> tuple[tuple[ChannelCalibration, ...], dict[Box, Sample]]:
-    """Measure level, damping and straightness of each channel; return the samples as well.
+    """Measure level and straightness of each channel; return the samples as well.
 
     Parameters
     ----------
@@ -175,9 +190,7 @@ def measured(
     found = []
     for number, (channel, each) in enumerate(zip(plain, zip(*tiles, strict=True), strict=True)):
         steps = straight[number : number + 1] or tuple(straightness(tile) for tile in each)
-        dampings = [damping_of(tile, tile.estimate(None)) for tile in each if tile.noise]
-        damping = sum(dampings) / len(dampings) if dampings else channel.damping
-        found.append(replace(channel, damping=damping, straightness=sum(steps) / len(steps)))
+        found.append(replace(channel, straightness=sum(steps) / len(steps)))
     channels = tuple(found)
     samples = {box: source.sample(box, imaging.kernel, channels) for box in boxes}
     return channels, samples

@@ -9,9 +9,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from cmsr.guided.channel import Dampings
 from cmsr.guided.held_out import LEAST_WEIGHT
 from cmsr.operators.point_spread import PointSpread
-from cmsr.operators.resampling import CONSISTENCY, Kernel
+from cmsr.operators.resampling import Kernel
 from cmsr.registration.alignment import Alignment
 from cmsr.sensor.imaging import Imaging
 
@@ -26,8 +27,9 @@ class ChannelCalibration:
         Mean and standard deviation of what was measured.
     noise : float
         Standard deviation of the noise, that of JPEG's error included.
-    damping : float
-        How far the result may stay off the measurement for its noise.
+    dampings : mapping
+        How far projections let results stay off the measurement for its noise, see
+        `cmsr.guided.channel.Dampings`; None where each tile is to measure it.
     straightness : float
         How far the target consists of straight, sharp edges, 0 to 1.
     gain, control : float
@@ -45,7 +47,7 @@ class ChannelCalibration:
     mean: float
     contrast: float
     noise: float = 0.0
-    damping: float = CONSISTENCY
+    dampings: Dampings | None = None
     straightness: float = 0.0
     gain: float = 0.0
     control: float = 0.0

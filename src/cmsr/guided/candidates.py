@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cmsr.guided.channel import Channel
+from cmsr.guided.channel import Channel, Damping, Dampings
 from cmsr.guided.held_out import CONTROL, Error, region_weights
 from cmsr.guided.linear_model import detail_of, uncorrelated
 from cmsr.operators.resampling import Resampler, Shape, resampler, shape_of
@@ -97,15 +97,24 @@ class Candidates:
         1 where a pixel is measured and not held out.
     straightness : float
         How far the target consists of straight, sharp edges, 0 to 1.
+    dampings : mapping, optional
+        Where pixels are held out, see `cmsr.guided.channel.Dampings`.
 
     Notes
     -----
     What was made once is kept. Rounds are those of denoising without the guide.
     """
 
-    def __init__(self, channel: Channel, kept: Tensor, straightness: float) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        kept: Tensor,
+        straightness: float,
+        dampings: Dampings | None = None,
+    ) -> None:
         self.channel, self.straightness = channel, straightness
-        self._partial, self._hidden = replace(channel, valid=kept), channel.valid - kept
+        self._partial = replace(channel, valid=kept, damping=Damping(dampings))
+        self._hidden = channel.valid - kept
         self._free: Tensor | None = None
         self._start: list[Tensor] = []
         self._predicted: Tensor | None = None
@@ -117,6 +126,16 @@ class Candidates:
             estimate = self.channel.estimate(None)
             self._free = guide_free(self.channel, estimate, self.straightness, rounds)
         return self._free
+
+    @property
+    def noted(self) -> Damping:
+        """The dampings measured where pixels are held out."""
+        return self._partial.damping
+
+    def free_held_out(self, rounds: int) -> Tensor:
+        """Return the image (H, W) without a guide, pixels held out."""
+        estimate = self._partial.estimate(None)
+        return guide_free(self._partial, estimate, self.straightness, rounds)
 
     def begin(self, view: View, rounds: int) -> None:
         """Let a thread with nothing else to do make what `mixed` needs next."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,6 +34,43 @@ class Level(NamedTuple):
     contrast: float
 
 
+Dampings = Mapping[str, Sequence[tuple[float, float]]]
+"""For each kind of projection, at which threshold of denoising (0 elsewhere) it is damped how far."""
+
+
+class Damping:
+    """How far each projection lets its result stay off a noisy measurement.
+
+    It is measured on the image in hand and noted, or taken from what was noted in samples.
+    """
+
+    def __init__(self, known: Dampings | None = None) -> None:
+        self._known = known
+        self.noted: dict[str, list[tuple[float, float]]] = {}
+
+    def of(self, kind: str, at: float, measure: Callable[[], float]) -> float:
+        """Return the damping of one projection, see `cmsr.operators.resampling.project`."""
+        if self._known is None:
+            value = measure()
+            self.noted.setdefault(kind, []).append((at, value))
+            return value
+        places, values = zip(*self._known.get(kind, ((0.0, CONSISTENCY),)), strict=True)
+        return float(np.interp(at, places, values))
+
+
+def pooled_dampings(noted: Iterable[Damping]) -> dict[str, list[tuple[float, float]]]:
+    """Return the mean of what was noted, by kind and place, ascending."""
+    values: dict[str, dict[float, list[float]]] = {}
+    for each in noted:
+        for kind, points in each.noted.items():
+            for at, value in points:
+                values.setdefault(kind, {}).setdefault(at, []).append(value)
+    return {
+        kind: [(at, sum(some) / len(some)) for at, some in sorted(places.items())]
+        for kind, places in values.items()
+    }
+
+
 @dataclass(frozen=True)
 class Channel:
     """One channel of a target, or of a tile of it.
@@ -53,8 +91,8 @@ class Channel:
         Of the whole image.
     noise : float
         Standard deviation of the noise of ``y``.
-    damping : float
-        How far results may stay off the measurement, see `cmsr.operators.resampling.project`.
+    damping : Damping
+        How far results may stay off the measurement for its noise.
     origin : (int, int)
         Where the tile begins in the result.
     """
@@ -67,7 +105,7 @@ class Channel:
     iterations: int
     level: Level
     noise: float = 0.0
-    damping: float = CONSISTENCY
+    damping: Damping = field(default_factory=Damping)
     origin: Shape = (0, 0)
 
     def estimate(self, features: Tensor | None) -> Tensor:
@@ -84,11 +122,12 @@ class Channel:
         )
         if features is None:
             return smooth
-        return self.consistent(smooth + self.supported(explained) * explained)
+        return self.consistent(smooth + self.supported(explained) * explained, "estimate")
 
     def supported(self, detail: Tensor) -> Tensor:
         """Return how far some detail (H, W) shows in the measurement as it should, 0 to 1."""
-        return self.enlarge(supported(self.y, self.valid, self.reduce(detail)))
+        visible = self.reduce(detail)
+        return self.enlarge(supported(self.y, self.valid, visible, self.level.contrast))
 
     def stepped(self, base: Tensor, guide: Tensor | None, features: Tensor | None) -> Tensor:
         """Draw straight, sharp edges over ``base`` (H, W); the estimate adds what they miss."""
@@ -96,15 +135,19 @@ class Channel:
         level = self.level._replace(mean=0.0)
         return x + replace(self, y=self.y - self.reduce(x), level=level).estimate(features)
 
-    def consistent(self, x: Tensor) -> Tensor:
+    def consistent(self, x: Tensor, kind: str = "mixture", at: float = 0.0) -> Tensor:
         """Make (H, W) agree with the measurement, within its noise."""
-        return project(x, self.y, self.reduce, self.valid, self.damping)
+        damping = CONSISTENCY
+        if self.noise:
+            damping = self.damping.of(kind, at, lambda: likeliest_damping(self, x))
+        return project(x, self.y, self.reduce, self.valid, damping)
 
     def denoised(self, x: Tensor, schedule: Schedule) -> Tensor:
         """Alternate denoising and consistency."""
         for phase, threshold in enumerate(schedule.thresholds()):
             strengths = self.strengths(threshold, schedule.variation)
-            x = self.consistent(denoise(x, *strengths, phase, self.origin))
+            smooth = denoise(x, *strengths, phase, self.origin)
+            x = self.consistent(smooth, "denoised", threshold)
         return x
 
     def filtered(
@@ -113,7 +156,7 @@ class Channel:
         """Alternate a guided filter and consistency; unsupported detail gives way to ``free``."""
         for _ in range(rounds):
             smooth = guided(x)
-            x = self.consistent(torch.lerp(free, smooth, self.supported(smooth)))
+            x = self.consistent(torch.lerp(free, smooth, self.supported(smooth)), "filtered")
         return x
 
     def strengths(self, threshold: float, variation: float) -> tuple[float, float]:
@@ -123,15 +166,13 @@ class Channel:
         return max(threshold * unit, least), max(variation * unit, NOISE_VARIATION * self.noise)
 
 
-def damping_of(channel: Channel, x: Tensor) -> float:
+def likeliest_damping(channel: Channel, x: Tensor) -> float:
     """Weigh the noise of a measurement against what ``x`` (H, W) is off.
 
     The residual's variance is that of the noise plus that of the image's error, as the operator
     passes it on; the ratio of the two is the damping for which `project` does what is likeliest
     (empirical Bayes).
     """
-    if not channel.noise:
-        return CONSISTENCY
     y, reduce, noise = channel.y, channel.reduce, channel.noise
     residual = (y - reduce(x)) * channel.valid
     variance = float(residual.square().sum() / channel.valid.sum().clamp(min=1))

@@ -52,9 +52,18 @@ SUPPORT = 0.7
 """Width of the neighbourhood that supports a detail, and of what counts as detail, in pixels of the
 target."""
 
+NEGLIGIBLE = 3e-8
+"""Power of detail, in variances of the image, below which it needs no support."""
+
 DETAIL_SHARE, DETAIL_WIDTH = 0.3, 0.35
 """What the preconditioner takes the guide's fields for, on average: one smooth field of so much of
 their variance, and its width in pixels of the target."""
+
+HOLE_STEPS, HOLE_STEP, POWER_STEPS = 3, 1.2, 15
+"""Steps of Richardson's iteration by which the preconditioner leaves out holes, an odd number, so
+that it stays positive; their size in inverse largest eigenvalues, and the power iteration's steps
+for these. Held-out pixels made it ten times worse: 8 steps of conjugate gradients now leave less
+than 24 did."""
 
 
 def estimate(
@@ -102,7 +111,7 @@ def estimate(
     return mean + model.smooth(spread), model.explained(spread)
 
 
-def supported(y: Tensor, valid: Tensor, visible: Tensor) -> Tensor:
+def supported(y: Tensor, valid: Tensor, visible: Tensor, contrast: float) -> Tensor:
     """Return the share of some added detail that the measurement supports, 0 to 1.
 
     It is the slope of the measurement's detail on that of the addition in a small neighbourhood.
@@ -113,6 +122,8 @@ def supported(y: Tensor, valid: Tensor, visible: Tensor) -> Tensor:
         Measurement, and 1 where there is one.
     visible : Tensor, shape (h, w)
         The addition as the measurement would show it.
+    contrast : float
+        Standard deviation of the whole image.
     """
     share = blur(valid, SUPPORT).clamp(min=1e-6)
 
@@ -120,7 +131,7 @@ def supported(y: Tensor, valid: Tensor, visible: Tensor) -> Tensor:
         return (x - blur(x * valid, SUPPORT) / share) * valid
 
     seen, added = detail(y), detail(visible)
-    tiny = 1e-6 * seen.square().mean() + torch.finfo(y.dtype).tiny
+    tiny = NEGLIGIBLE * contrast**2 + torch.finfo(y.dtype).tiny
     common, power = blur(seen * added, SUPPORT), blur(added.square(), SUPPORT)
     return ((common + tiny) / (power + tiny)).clamp(0, 1)
 
@@ -189,7 +200,7 @@ class _Model:
         )
 
     def preconditioner(self) -> Callable[[Tensor], Tensor]:
-        """Return the inverse of the system's diagonal in the cosine basis, on an even average."""
+        """Return the inverse of the system's diagonal in the cosine basis, holes taken out."""
         fields = SMOOTH
         if self.features is not None:
             total = sum(variance for variance, _ in EXPLAINED)
@@ -200,7 +211,11 @@ class _Model:
             for variance, down, across in self._measured(fields)
         )
         gain = 1 / (spectrum + self.damping)
-        return lambda y: rows.mT @ ((rows @ y @ cols.mT) * gain) @ cols
+
+        def invert(y: Tensor) -> Tensor:
+            return rows.mT @ ((rows @ y @ cols.mT) * gain) @ cols
+
+        return invert if self.valid.all() else _without_holes(invert, self.valid)
 
     def _measured(self, fields: Fields) -> Iterator[tuple[float, Tensor, Tensor]]:
         """Yield each field's variance, and its covariance as measured along both axes."""
@@ -209,6 +224,31 @@ class _Model:
                 _measured(axis, width * self.ratio) for axis in (self.reduce.rows, self.reduce.cols)
             )
             yield variance, down, across
+
+
+def _without_holes(invert: Callable[[Tensor], Tensor], valid: Tensor) -> Callable[[Tensor], Tensor]:
+    """Turn the inverse of a system on all pixels into about that on the valid ones alone.
+
+    The inverse C of a matrix without some rows and columns h is C − C_h C_hh⁻¹ C_hᵀ. On scattered
+    pixels C_hh is close to a multiple of the identity: a few steps of Richardson's iteration
+    invert it, and leave the result symmetric and positive.
+    """
+    hole = 1 - valid
+    random = torch.Generator().manual_seed(0)
+    vector = hole * torch.randn(hole.shape, generator=random).to(hole)
+    for _ in range(POWER_STEPS):
+        vector = hole * invert(vector / vector.norm())
+    step = HOLE_STEP / float(vector.norm())
+
+    def apply(y: Tensor) -> Tensor:
+        image = invert(valid * y)
+        extra = torch.zeros_like(y)
+        for _ in range(HOLE_STEPS):
+            extra = extra - step * hole * image
+            image = invert(valid * y + extra)
+        return valid * image
+
+    return apply
 
 
 def _damping(noise: float, contrast: float, ratio: float) -> float:

@@ -13,7 +13,7 @@ from torch import Tensor
 from cmsr.config import Config
 from cmsr.guided.calibration import Calibration, ChannelCalibration
 from cmsr.guided.candidates import Candidates, View
-from cmsr.guided.channel import Channel, Level
+from cmsr.guided.channel import Channel, Damping, Level
 from cmsr.guided.held_out import kept_pixels
 from cmsr.io.guide_reader import GuideReader
 from cmsr.operators.resampling import Box, Kernel
@@ -101,7 +101,7 @@ class Source:
                 self.config.solver_iterations,
                 Level(found.mean, found.contrast),
                 found.noise,
-                found.damping,
+                Damping(found.dampings),
                 fine[:2],
             )
             for y, found in zip(self.pair.target[0], calibrated, strict=True)
@@ -112,7 +112,7 @@ class Source:
         kept = self.kept[box[0] : box[2], box[1] : box[3]]
         return Sample(
             [
-                Candidates(channel, kept, found.straightness)
+                Candidates(channel, kept, found.straightness, found.dampings)
                 for channel, found in zip(
                     self.channels(box, kernel, calibrated), calibrated, strict=True
                 )
