@@ -51,7 +51,7 @@ class Config:
     method: Literal["two-branch", "closed-form"] = "closed-form"
     """The published network trained on the pair, or linear models solved for it."""
 
-    solver_iterations: int = _bounded(8, 1, 1000)
+    solver_iterations: int = _bounded(16, 1, 1000)
     """Steps of conjugate gradients in the closed-form method."""
 
     denoising_rounds: int = _bounded(32, 3, 1000)
@@ -167,7 +167,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
-    "fast": {"solver_iterations": 6, "denoising_rounds": 8, "align": "affine"},
+    "fast": {"solver_iterations": 12, "denoising_rounds": 8, "align": "affine"},
     "paper": {"method": "two-branch"},
 }
 

@@ -13,7 +13,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from cmsr.guided.calibrate import Calibrated, gain_of, measured, overview, weighed, with_views
+from cmsr.guided.calibrate import (
+    TRUSTED,
+    Calibrated,
+    gain_of,
+    measured,
+    overview,
+    weighed,
+    with_views,
+)
 from cmsr.guided.calibration import Calibration, ChannelCalibration, Tracking
 from cmsr.guided.scoring import AlignmentScore
 from cmsr.guided.source import Source
@@ -33,9 +41,6 @@ six moving series (EXPERIMENTS.md)."""
 ROUNDS, DOUBTED_ROUNDS, HELD_OUT_ROUNDS = 6, 16, 4
 """Rounds at most without the guide, where its weight is above `TRUSTED`, where it is not, and where
 pixels are held out."""
-
-TRUSTED = 0.5
-"""Weight from which the guide counts as trusted."""
 
 
 def usable(previous: Calibration, source: Source) -> bool:

@@ -8,6 +8,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from cmsr.operators.banded import left_product, right_product, transposed
+
 Fields = tuple[tuple[float, float], ...]
 """Variance and width of each field."""
 
@@ -15,13 +17,13 @@ Fields = tuple[tuple[float, float], ...]
 def blur(x: Tensor, width: float) -> Tensor:
     """Blur (..., H, W) by a Gaussian of standard deviation ``width``; constants stay constant."""
     (rows, down), (cols, across) = (_normalised(n, width, str(x.device)) for n in x.shape[-2:])
-    return down @ (rows.mT @ x @ cols) @ across.mT
+    return _wide(_narrow(x, rows, cols), down, across)
 
 
 def smooth(x: Tensor, width: float) -> Tensor:
     """Smooth (..., H, W) by a symmetric, positive semi-definite Gaussian of this σ."""
     rows, cols = (factor(n, width, str(x.device)) for n in (x.shape[-2], x.shape[-1]))
-    return rows @ (rows.mT @ x @ cols) @ cols.mT
+    return _wide(_narrow(x, rows, cols), rows, cols)
 
 
 @lru_cache(maxsize=128)
@@ -40,12 +42,22 @@ def smoothed_sum(v: Tensor, fields: Fields, ratio: float) -> Tensor:
     (variance, width), *others = fields
     first = width * ratio
     rows, cols = (factor(n, first, str(v.device)) for n in (v.shape[-2], v.shape[-1]))
-    few = rows.mT @ v @ cols
+    few = _narrow(v, rows, cols)
     total = variance * few
     for variance, width in others:
         more = math.sqrt((width * ratio) ** 2 - first**2)
         total = total + variance * smooth(few, more / _step(first))
-    return rows @ total @ cols.mT
+    return _wide(total, rows, cols)
+
+
+def _narrow(x: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
+    """Bring images (..., H, W) to the few columns of two factors."""
+    return right_product(left_product(transposed(rows), x), transposed(cols))
+
+
+def _wide(few: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
+    """Bring images back from the few columns of two factors."""
+    return left_product(rows, right_product(few, cols))
 
 
 def _step(width: float) -> float:

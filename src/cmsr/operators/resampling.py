@@ -30,6 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.errors import OptionError
+from cmsr.operators.banded import left_product, right_product, transposed
 from cmsr.operators.conjugate_gradients import conjugate_gradients
 from cmsr.operators.point_spread import PointSpread
 
@@ -80,11 +81,11 @@ class Resampler:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map (..., H, W) to (..., h, w)."""
-        return self.rows @ x @ self.cols.mT
+        return right_product(left_product(self.rows, x), self.cols)
 
     def transpose(self, y: Tensor) -> Tensor:
         """Map (..., h, w) to (..., H, W) by the exact transpose."""
-        return self.rows.mT @ y @ self.cols
+        return left_product(transposed(self.rows), right_product(y, transposed(self.cols)))
 
     def after(self, first: Resampler) -> Resampler:
         """Return the map that applies ``first``, a single separable map, and then this one."""
@@ -102,7 +103,7 @@ class Resampler:
         """
         rows, cols = self._spectra
         part = self._divided(y, noise)
-        return rows.back @ part @ cols.back.mT
+        return left_product(rows.back, right_product(part, cols.back))
 
     def _divided(self, y: Tensor, noise: float) -> Tensor:
         """Apply (R S Rᵀ + noise)⁻¹ of the separable map to (..., h, w)."""
