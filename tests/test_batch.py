@@ -18,7 +18,7 @@ from tests.batches import QUICK, all_recorded, batch, make_table, results, rows
 BAD_TABLES = {
     "missing column": ("name,target\na,t0.png\n", "has no column guide"),
     "empty": ("", "has no column name, target, guide"),
-    "header only": ("name,target,guide\n", "names no pairs"),
+    "header only": ("name,target,guide\n", "lists no pairs"),
     "same name": (rows(["a", "b", "a"]), "line 4: the name 'a' is that of line 2 too"),
     "same but for case": (rows(["a", "A"]), "line 3: the name 'A' is that of line 2 too"),
     "absolute": (rows(["/a/b"]), "line 2: the name '/a/b' is not a plain relative one"),

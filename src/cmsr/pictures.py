@@ -1,7 +1,8 @@
-"""Pictures for people: colour maps and panels side by side."""
+"""Pictures for people: colour maps and sheets of captioned panels."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +17,11 @@ Rgb = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 
 _INK, _PAPER = (24, 24, 28), (255, 255, 255)
-_MARGIN, _CAPTION = 12, 30
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A picture and what to write above it; the picture has shape (H, W, 3)."""
+    """A picture of shape (H, W, 3) and the text above it."""
 
     caption: str
     picture: Rgb
@@ -49,33 +49,57 @@ def enlarge(picture: Rgb, shape: tuple[int, int]) -> Rgb:
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.NEAREST))
 
 
+def sheet(rows: Sequence[Sequence[Panel]], size: int = 12) -> Image.Image:
+    """Lay out rows of captioned pictures in columns.
+
+    Parameters
+    ----------
+    rows : sequence of sequence of Panel
+        A column is as wide as its widest picture or caption, a row as high as its highest picture.
+        Captions may have several lines; a row without any takes no room for them.
+    size : int
+        Height of the letters, in pixels.
+    """
+    font = ImageFont.truetype(f"{mpl.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
+    gap = round(0.7 * size)
+    measure = ImageDraw.Draw(Image.new("L", (1, 1))).multiline_textbbox
+    boxes = [[measure((0, 0), panel.caption, font=font) for panel in row] for row in rows]
+    widths = [0] * max(len(row) for row in rows)
+    for row, captions in zip(rows, boxes, strict=True):
+        for column, (panel, box) in enumerate(zip(row, captions, strict=True)):
+            widths[column] = max(widths[column], panel.picture.shape[1], math.ceil(box[2]))
+    captions_high = [max(math.ceil(box[3]) for box in line) for line in boxes]
+    captions_high = [high and high + gap // 2 for high in captions_high]
+    pictures_high = [max(panel.picture.shape[0] for panel in row) for row in rows]
+    height = sum(captions_high) + sum(pictures_high) + gap * (len(rows) + 1)
+    whole = Image.new("RGB", (sum(widths) + gap * (len(widths) + 1), height), _PAPER)
+    pen, top = ImageDraw.Draw(whole), gap
+    for row, caption_high, picture_high in zip(rows, captions_high, pictures_high, strict=True):
+        left = gap
+        for panel, width in zip(row, widths, strict=False):
+            pen.multiline_text((left, top), panel.caption, fill=_INK, font=font)
+            whole.paste(Image.fromarray(panel.picture), (left, top + caption_high))
+            left += width + gap
+        top += caption_high + picture_high + gap
+    return whole
+
+
 def side_by_side(panels: Sequence[Panel], details: Sequence[Box] = ()) -> Image.Image:
-    """Lay panels of one size in a row, and below each its enlarged details.
+    """Lay panels of one size in a row, and below each its details.
 
     Parameters
     ----------
     panels : sequence of Panel
         All pictures of one shape.
     details : sequence of (left, top, right, bottom)
-        Boxes in pixels, each shown below at the panel's full width.
+        Boxes in pixels, each shown below enlarged to the panel's width.
     """
-    height, width = panels[0].picture.shape[:2]
-    zooms = [round(width * (bottom - top) / (right - left)) for left, top, right, bottom in details]
-    total = height + sum(zooms) + _MARGIN * (2 + len(zooms)) + _CAPTION
-    sheet = Image.new("RGB", (len(panels) * (width + _MARGIN) + _MARGIN, total), _PAPER)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(17)
-    for column, panel in enumerate(panels):
-        left = _MARGIN + column * (width + _MARGIN)
-        draw.text((left, _MARGIN - 2), panel.caption, fill=_INK, font=font)
-        top = _MARGIN + _CAPTION
-        picture = Image.fromarray(panel.picture)
-        sheet.paste(picture, (left, top))
-        top += height + _MARGIN
-        for box, zoom in zip(details, zooms, strict=True):
-            detail = picture.crop(box).resize((width, zoom), Image.Resampling.NEAREST)
-            sheet.paste(detail, (left, top))
-            top += zoom + _MARGIN
-    return sheet
+    width = panels[0].picture.shape[1]
+    rows = [list(panels)]
+    for left, top, right, bottom in details:
+        shape = round(width * (bottom - top) / (right - left)), width
+        rows.append([Panel("", enlarge(p.picture[top:bottom, left:right], shape)) for p in panels])
+    return sheet(rows, size=17)
 
 
 def window_of_most(values: npt.NDArray[Any], height: int, width: int) -> Box:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,12 +14,11 @@ import torch
 from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
 from cmsr.io import image_files
+from cmsr.io.digest import digest
 from cmsr.io.inputs import Inputs, prepared, read_guide, read_pair
+from cmsr.io.pair_table import read_rows
 from cmsr.io.raster import Raster, fitted, from_array
 from cmsr.operators.resampling import resampler
-
-COLUMNS = ("name", "target", "guide")
-"""What the table needs; dataset, truth and scale are used where they are given."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +50,10 @@ class Case:
     @cached_property
     def content(self) -> str:
         """Hash of all its files and its scale: the same pair under any name."""
-        digest = hashlib.sha256(repr(self.scale).encode())
+        whole = hashlib.sha256(repr(self.scale).encode())
         for path in (self.target, self.guide, self.truth):
-            digest.update(b"none" if path is None else _digest(path))
-        return digest.hexdigest()
+            whole.update(b"none" if path is None else _digest(path))
+        return whole.hexdigest()
 
     @cached_property
     def scene(self) -> tuple[str, ...]:
@@ -93,17 +91,10 @@ class Case:
 
 
 def _digest(path: Path) -> bytes:
-    """Hash what a path names: a file, or all in a folder, and which part of it."""
+    """Digest FILE or FILE:PART, the file's content and the part's name."""
     place, part = image_files.locate(path)
-    if place.is_dir():
-        names = sorted(file for file in place.rglob("*") if file.is_file())
-        digest = hashlib.sha256()
-        for file in names:
-            digest.update(str(file.relative_to(place)).encode() + _digest(file))
-    else:
-        with place.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256")
-    return hashlib.sha256(digest.digest() + part.encode()).digest() if part else digest.digest()
+    whole = digest(place)
+    return hashlib.sha256(whole + part.encode()).digest() if part else whole
 
 
 def reduced(truth: Raster, scale: float, name: str) -> Raster:
@@ -121,7 +112,7 @@ def read_cases(table: Path, datasets: Sequence[str] = (), names: Sequence[str] =
     Parameters
     ----------
     table : path
-        CSV with a header of at least `COLUMNS`; further columns are ignored.
+        See `cmsr.io.pair_table`; the columns dataset, truth and scale are optional.
     datasets, names : sequence of str
         Which to keep; all where none is named.
 
@@ -133,7 +124,11 @@ def read_cases(table: Path, datasets: Sequence[str] = (), names: Sequence[str] =
     OptionError
         If nothing is left to do, or a data set or name is not in the table.
     """
-    cases = [_case(row, line, table) for line, row in enumerate(_rows(table), start=2)]
+    try:
+        content = image_files.locate(table)[0].read_bytes()
+    except OSError as error:
+        raise InputError(f"{table}: cannot be read ({error.strerror})") from error
+    cases = [_case(row, line, table) for line, row in read_rows(str(table), content)]
     labels = [case.label for case in cases]
     for label in labels:
         if labels.count(label) > 1:
@@ -145,25 +140,6 @@ def read_cases(table: Path, datasets: Sequence[str] = (), names: Sequence[str] =
         for case in cases
         if (not datasets or case.dataset in datasets) and (not names or case.name in names)
     ]
-
-
-def _rows(table: Path) -> list[dict[str, str]]:
-    path, _ = image_files.locate(table)
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
-            if missing:
-                raise InputError(
-                    f"{table}: has no column {', '.join(missing)}; "
-                    f"the header must name at least {', '.join(COLUMNS)}"
-                )
-            rows = [{k: (v or "").strip() for k, v in row.items() if k} for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{table}: is not a table of comma-separated values ({error})") from error
-    if not rows:
-        raise InputError(f"{table}: lists no pair")
-    return rows
 
 
 def _case(row: dict[str, str], line: int, table: Path) -> Case:

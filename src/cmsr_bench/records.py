@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from cmsr.errors import OutputError
 from cmsr.io.atomic import replacing
+from cmsr.io.digest import digest
 from cmsr_bench.cases import Case
 from cmsr_bench.provenance import code_version
 from cmsr_bench.variants import Variant
@@ -55,9 +56,7 @@ class Run:
     @property
     def weights_hash(self) -> str | None:
         """SHA-256 of the file of a trained method."""
-        if self.weights is None:
-            return None
-        return hashlib.sha256(self.weights.read_bytes()).hexdigest()
+        return None if self.weights is None else digest(self.weights).hex()
 
     @property
     def labels(self) -> Record:

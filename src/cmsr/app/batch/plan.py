@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,12 +11,7 @@ from cmsr.app.batch.storage import Listing, is_remote, parent, read_bytes, resol
 from cmsr.app.batch.task import Settings, Source, Start, Task
 from cmsr.config import Config
 from cmsr.errors import InputError, OptionError, OutputError
-
-COLUMNS = ("name", "target", "guide")
-"""What a table must have."""
-
-LARGEST = 2**30
-"""Largest table, in bytes."""
+from cmsr.io.pair_table import COLUMNS, read_rows
 
 RUN = 32
 """Frames of a series of which each starts from the one before; then one starts afresh, so that
@@ -93,28 +86,11 @@ def read_table(url: str) -> list[Row]:
     InputError
         If it cannot be read, a column is missing, or a row cannot be used.
     """
-    content = read_bytes(url)
-    if len(content) > LARGEST:
-        raise InputError(f"{url}: a table of more than {LARGEST >> 20} MB; split it")
-    try:
-        reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
-        lacking = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-        if lacking:
-            raise InputError(
-                f"{url}: has no column {', '.join(lacking)}; the first line must name at least "
-                f"{','.join(COLUMNS)}"
-            )
-        rows = [
-            Row(reader.line_num, *((row.get(key) or "").strip() for key in (*COLUMNS, "series")))
-            for row in reader
-        ]
-    except UnicodeDecodeError as error:
-        raise InputError(f"{url}: not UTF-8 text (byte {error.start})") from error
-    except csv.Error as error:
-        raise InputError(f"{url}: line {reader.line_num + 1}: {error}") from error
+    rows = [
+        Row(line, *(row.get(column, "") for column in (*COLUMNS, "series")))
+        for line, row in read_rows(url, read_bytes(url))
+    ]
     _refuse(url, _faults(rows))
-    if not rows:
-        raise InputError(f"{url}: names no pairs")
     return rows
 
 

@@ -25,6 +25,7 @@ from cmsr.app.batch.task import Outcome, Settings, Start, Task
 from cmsr.app.job import Job
 from cmsr.app.report.command import upscale_command
 from cmsr.errors import CmsrError
+from cmsr.io.digest import digest
 
 _FOUND = ("kernel", "alignment", "series")
 """What a frame of a series takes over from the record of the one before."""
@@ -109,7 +110,7 @@ def _receipt(
         settings=settings.key,
         stamps=task.stamps,
         size=output.stat().st_size,
-        sha256=_digest(output).hex(),
+        sha256=digest(output).hex(),
         previous=previous.key if previous else None,
         found={name: facts.get(name) for name in _FOUND} if settings.series else {},
         report=page[0].stat().st_size if page else None,
@@ -118,10 +119,11 @@ def _receipt(
 
 def _key(task: Task, files: list[Path], settings: Settings, previous: Start | None) -> str:
     """Digest all that decides a result."""
-    digest = hashlib.sha256(f"{settings.key} {previous.key if previous else ''}".encode())
+    whole = hashlib.sha256(f"{settings.key} {previous.key if previous else ''}".encode())
     for source, file in zip(task.sources, files, strict=True):
-        digest.update(f" {source.part} ".encode() + _digest(file))
-    return digest.hexdigest()
+        with named(str(file)):
+            whole.update(f" {source.part} ".encode() + digest(file))
+    return whole.hexdigest()
 
 
 def _earlier(results: Results, name: str) -> tuple[dict[str, Any], Receipt] | None:
@@ -212,14 +214,3 @@ def _in_names(text: str, names: dict[str, str]) -> str:
     for path, name in names.items():
         text = text.replace(path, name)
     return text
-
-
-def _digest(path: Path) -> bytes:
-    """Digest a file, or all files of a folder with their names."""
-    if not path.is_dir():
-        with named(str(path)), path.open("rb") as content:
-            return hashlib.file_digest(content, "sha256").digest()
-    digest = hashlib.sha256()
-    for file in sorted(file for file in path.rglob("*") if file.is_file()):
-        digest.update(str(file.relative_to(path)).encode() + _digest(file))
-    return digest.digest()
