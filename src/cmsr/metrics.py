@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -9,6 +12,12 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from cmsr.errors import InputError
 from cmsr.io.image_files import Raster
+
+
+def psnr(image: npt.NDArray[Any], truth: npt.NDArray[Any], peak: float) -> float:
+    """Return the peak signal-to-noise ratio in dB; infinite where the two are equal."""
+    error = float(np.mean((image.astype(np.float64) - truth) ** 2))
+    return float(10 * np.log10(peak**2 / error)) if error else math.inf
 
 
 def evaluate(image: Raster, truth: Raster) -> dict[str, float]:
@@ -40,11 +49,10 @@ def evaluate(image: Raster, truth: Raster) -> dict[str, float]:
         raise InputError(f"{image.name}: shares no valid pixel with {truth.name}")
     ours, true = (np.where(valid, r.data, 0).astype(np.float64) for r in (image, truth))
     peak = 255.0 if truth.data.dtype == np.uint8 else float(np.ptp(true[:, valid])) or 1.0
-    rmse = float(np.sqrt(np.mean((ours - true)[:, valid] ** 2)))
     return {
-        "psnr": float(20 * np.log10(peak / rmse)) if rmse else float("inf"),
+        "psnr": psnr(ours[:, valid], true[:, valid], peak),
         "ssim": _ssim(ours, true, peak),
-        "rmse": rmse,
+        "rmse": float(np.sqrt(np.mean((ours - true)[:, valid] ** 2))),
         "peak": peak,
     }
 
