@@ -290,13 +290,13 @@ class Info:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Demo:
-    """Render a scene seen by two cameras, upscale it, and show before and after."""
+    """Upscale a rendered street seen by two cameras, and show before and after."""
 
     out: Out = Path("cmsr-demo")
     """Folder for the pictures; it is made if it does not exist."""
 
     seed: int = 0
-    """Another seed, another scene."""
+    """Seed of the run; the scene is always the same."""
 
     quiet: bool = False
     """Print nothing but errors."""
@@ -305,7 +305,7 @@ class Demo:
     """Replace pictures of an earlier run."""
 
     def run(self) -> None:
-        """Render, upscale, compare, write."""
+        """Upscale, compare, write."""
         from cmsr.app.demo import run
 
         with progress_bar(self.quiet) as progress:

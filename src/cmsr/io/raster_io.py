@@ -28,7 +28,7 @@ MAX_PIXELS = 2**28
 """Largest number of pixels of an image, unless told otherwise."""
 
 MAX_BANDS = 4096
-"""Most bands of a file that is read: with more, GDAL takes minutes for what fits into a kilobyte."""
+"""Most bands of a file that is read: with more, GDAL takes minutes for a kilobyte."""
 
 MAX_BYTES = 4 * 2**30
 """Largest number of bytes of an image in memory, unless told otherwise."""
