@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import platform
-import resource
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import rasterio
 import torch
 
@@ -80,6 +80,10 @@ def of_file(raster: Raster) -> dict[str, Any]:
 
 def peak_memory_mb() -> float:
     """Return the largest resident size of this process so far, in MB."""
+    if sys.platform == "win32":
+        return float(psutil.Process().memory_info().peak_wset) / 2**20
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
