@@ -42,7 +42,7 @@ def read(path: Path) -> np.ndarray:
 
 
 def target_of(case: Case, truth: np.ndarray) -> Path | np.ndarray:
-    """Return the target of a pair, or the truth reduced by the standard kernel where there is none."""
+    """Return the target of a pair, or its truth reduced by the standard kernel."""
     if case.target is not None:
         return case.target
     low = tuple(round(n / (case.scale or 1)) for n in truth.shape)

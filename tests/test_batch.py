@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmsr.app.batch import clusters, lock, storage
-from cmsr.app.batch.plan import read_table
+from cmsr.app.batch.table import read_table
 from cmsr.app.cli import main
 from cmsr.errors import InputError
 from tests.batches import QUICK, all_recorded, batch, make_table, results, rows
@@ -24,7 +24,7 @@ BAD_TABLES = {
     "absolute": (rows(["/a/b"]), "line 2: the name '/a/b' is not a plain relative one"),
     "upwards": (rows(["a/../../b"]), "line 2: the name 'a/../../b' leads elsewhere"),
     "url": (rows(["s3://bucket/a"]), "is not a plain relative one"),
-    "hidden": (rows([".batch/lock"]), "is not free to use"),
+    "hidden": (rows([".batch/lock"]), "is reserved"),
     "too long": (rows(["a" * 300]), "is too long"),
     "no name": (rows([""]), "line 2: the name is empty"),
     "no target": ("name,target,guide\na,,g0.png\n", "line 2: the target of a is empty"),

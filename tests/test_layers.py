@@ -28,7 +28,7 @@ LAYERS = [
     ["classic", "pixtransform"],
     ["supervised"],
     ["cases"],
-    ["clusters", "engine", "journal", "lock", "sheet", "watch"],
+    ["clusters", "engine", "journal", "lock", "progress", "sheet"],
     ["plan", "worker"],
     ["storage"],
     ["receipt", "task"],

@@ -204,10 +204,10 @@ class Batch:
 
     def run(self) -> None:
         """Plan, work, sum up."""
-        from cmsr.app.batch import clusters, run, watch
+        from cmsr.app.batch import clusters, progress, run
 
-        crew = clusters.Crew(
-            workers=self.workers,
+        workers = clusters.Workers(
+            count=self.workers,
             threads=self.threads,
             scheduler=self.scheduler,
             cluster=self.cluster,
@@ -220,11 +220,11 @@ class Batch:
             series=self.series,
             report=self.report,
             overwrite=self.overwrite,
-            crew=crew,
+            workers=workers,
             config=self.config,
         )
-        with watch.watching(quiet=self.quiet) as shown:
-            tally = batch.run(shown)
+        with progress.display(quiet=self.quiet) as display:
+            tally = batch.run(display)
         if not self.quiet:
             print(tally.summary(self.out))
         if tally.failed:

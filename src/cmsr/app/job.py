@@ -72,7 +72,7 @@ class Job:
         else:
             facts = self._whole(pages, progress)
         if self.json:
-            record.write_json(self.json, record.told(facts))
+            record.write_json(self.json, record.of_pages(facts))
         return facts
 
     def command(self) -> str:
