@@ -98,6 +98,7 @@ def named(url: str) -> Iterator[None]:
 
 
 def reason(error: Exception) -> str:
+    """Return the system's words for an error, in one line."""
     return " ".join(str(getattr(error, "strerror", None) or error).split())
 
 
