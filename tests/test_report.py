@@ -21,7 +21,7 @@ import cmsr
 from cmsr.app.cli import _parse, main
 from cmsr.app.report import page
 from cmsr.app.report.chart import HEIGHT, WIDTH, histogram, kernel_chart, training_chart
-from cmsr.app.report.command import upscale_command
+from cmsr.app.options import upscale_command
 from cmsr.app.report.contents import contents_of
 from cmsr.app.report.image import painted, photo
 from cmsr.app.report.residual import Residual, neighbour_correlation

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmsr.app.report.command import upscale_command
+from cmsr.app.options import upscale_command
 from cmsr.errors import OptionError
 from cmsr_bench.cases import Case, read_cases
 from cmsr_bench.figures import write_all

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from cmsr.config import Config
+from cmsr.config import RADIOMETRIC, Config
 from cmsr.errors import InputError
 from cmsr.io.inputs import Inputs
 from cmsr.pair import Pair
@@ -27,6 +27,15 @@ Image = npt.NDArray[Any]
 
 Upscaler = Callable[[Inputs, Config, int], Image | Result]
 """A `Result`, which a report can show, is what `cmsr.upscale` gives; the others give the image."""
+
+
+READING = frozenset(
+    ["ratio", "invalid", "bands", "native_size", "max_pixels", "max_memory", *RADIOMETRIC]
+)
+"""Options of reading a pair, which act on every method."""
+
+_INTERNAL = frozenset(["kernel", "iterations_guide_free", "crop_guide_free", "learning_rate",
+                       "p", "steps", "ensemble", "back_projections"])  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,8 @@ class Method:
         Where its options start.
     options : dict
         Its own values of options.
+    takes : frozenset of str or None
+        Options that have an effect on it; None for those of `cmsr.upscale`.
     guided, seeded : bool
         Whether it looks at the guide, and whether another seed gives another result.
     """
@@ -57,6 +68,7 @@ class Method:
     version: int | None = 1
     preset: str = "default"
     options: dict[str, Any] = field(default_factory=dict)
+    takes: frozenset[str] | None = None
     guided: bool = True
     seeded: bool = True
 
@@ -108,15 +120,23 @@ def _simple(
     name: str, summary: str, function: Callable[[Pair, Config, int], Tensor], *, guided: bool
 ) -> Method:
     run = on_pair(function, guided=guided)
-    return Method(name, summary, run, guided=guided, seeded=False)
+    takes = READING | {"kernel"}
+    return Method(name, summary, run, takes=takes, guided=guided, seeded=False)
 
 
 def _trained(name: str, summary: str) -> Method:
-    return Method(name, summary, None, seeded=False)
+    return Method(name, summary, None, takes=READING, seeded=False)
 
 
 _ALL = (
-    Method("bicubic", "bicubic interpolation", _interpolated, guided=False, seeded=False),
+    Method(
+        "bicubic",
+        "bicubic interpolation",
+        _interpolated,
+        takes=READING,
+        guided=False,
+        seeded=False,
+    ),
     _simple(
         "bicubic+bp",
         "bicubic interpolation and back-projection",
@@ -137,6 +157,7 @@ _ALL = (
         version=2,
         preset="paper",
         options={"p": 0.0},
+        takes=READING | _INTERNAL,
         guided=False,
     ),
     Method(
@@ -152,7 +173,9 @@ _ALL = (
         "pixtransform",
         "a map from colour and place to the target (de Lutio et al., ICCV 2019)",
         on_pair(pixtransform, guided=True),
+        preset="paper",
         options={"iterations": ITERATIONS},
+        takes=READING | {"iterations"},
     ),
     _trained("djf", "Deep Joint Image Filtering (Li et al., ECCV 2016), trained on other pairs"),
     _trained("vtsrcnn", "visible-thermal SRResNet (Almasri & Debeir, 2018), trained likewise"),

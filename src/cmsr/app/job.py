@@ -13,7 +13,7 @@ from typing import Any
 
 from cmsr import pipeline, windows
 from cmsr.app import record
-from cmsr.app.report.command import upscale_command
+from cmsr.app.options import upscale_command
 from cmsr.config import Config
 from cmsr.errors import OptionError
 from cmsr.io import image_files, inputs, raster_io

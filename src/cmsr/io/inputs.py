@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from rasterio.enums import ColorInterp
 
-from cmsr.config import Config
+from cmsr.config import RADIOMETRIC, Config
 from cmsr.errors import InputError, OptionError
 from cmsr.io import image_files
 from cmsr.io.geo import Overlap, overlap
@@ -57,6 +57,8 @@ def read_pair(target: Source, guide: Source | None, config: Config) -> Inputs:
         If one cannot be read, or the two have nothing in common.
     """
     notes: list[str] = []
+    if guide is not None or config.ratio is not None:
+        config.check_guided(guide is not None)
     common = common_grid(target, guide)
     raster, photo = read_target(target, config, notes, common.window if common else None)
     if common is not None:
@@ -118,14 +120,21 @@ def read_target(
     if isinstance(source, Raster):
         return source, None
     if not isinstance(source, str | os.PathLike):
+        _refuse_radiometric(config, "an array")
         return _chosen(from_array(source, "target"), config), None
     found = _radiometric(image_files.locate(source)[0], str(source), config, notes)
     if found is not None:
+        config.refuse(["bands"], f"has no effect on a radiometric JPEG such as {source}")
         return found
+    _refuse_radiometric(config, source)
     limits = limits_of(config)
     if image_files.is_array(source):
         return _chosen(image_files.read(source, **limits), config), None
     return image_files.read(source, bands=config.bands, window=window, **limits), None
+
+
+def _refuse_radiometric(config: Config, source: Source) -> None:
+    config.refuse(RADIOMETRIC, f"requires a radiometric JPEG by FLIR; {source} is none")
 
 
 def limits_of(config: Config) -> dict[str, Any]:
@@ -202,6 +211,7 @@ def _radiometric(
     raw = dji.counts(content)
     if raw is None:
         return None
+    _refuse_radiometric(config, name)
     notes.append(
         f"{name}: raw counts, not temperatures: DJI's calibration is readable by DJI's own "
         "Thermal SDK only"

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cmsr.app import options
 from cmsr.app.batch import clusters, engine, lock, sheet, storage
 from cmsr.app.batch.journal import Journal, opened
 from cmsr.app.batch.progress import Display, Tally
 from cmsr.app.batch.table import SHEET, read_table
 from cmsr.app.batch.task import Settings
 from cmsr.app.batch.worklist import JOURNAL, Worklist, find_work
-from cmsr.app.report.command import option_words
 from cmsr.config import Config
 
 Ending = Literal["tif", "png", "npy", "exr"]
@@ -90,7 +90,7 @@ class Batch:
         """Return the command that repeats the batch."""
         words = ["cmsr", "batch", table, "-o", out, "--format", self.ending, "--report"]
         words += ["--threads", str(self.workers.threads), *(["--series"] if self.series else [])]
-        return shlex.join([*words, *option_words(config)])
+        return shlex.join([*words, *options.words(config)])
 
     def _work(
         self,
@@ -140,6 +140,8 @@ def _checked(config: Config) -> Config:
     from cmsr.sensor.kernel_file import is_kernel_file
 
     named_kernel(config.kernel)
+    if config.ratio is not None:
+        config.check_guided(False)
     if is_kernel_file(config.kernel):
         config = dataclasses.replace(config, kernel=str(Path(config.kernel).absolute()))
     return config

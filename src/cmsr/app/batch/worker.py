@@ -24,7 +24,7 @@ from cmsr.app.batch.results import Results
 from cmsr.app.batch.storage import fetch, is_remote, named
 from cmsr.app.batch.task import Outcome, Settings, Start, Task
 from cmsr.app.job import Job
-from cmsr.app.report.command import upscale_command
+from cmsr.app.options import upscale_command
 from cmsr.errors import CmsrError
 from cmsr.io.digest import digest
 
