@@ -126,8 +126,15 @@ def test_a_method_without_its_guide_says_so() -> None:
 
 
 def test_variants_read_what_they_write() -> None:
-    for text in ("cmsr", "cmsr-paper:p=0.3", "cmsr:align=off:kernel=gaussian:1.5", "bicubic+bp",
-                 "cmsr-paper:ensemble=false:steps=2", "tv:invalid=-1", "cmsr:native_size=80,60"):
+    for text in (
+        "cmsr",
+        "cmsr-paper:p=0.3",
+        "cmsr:align=off:kernel=gaussian:1.5",
+        "bicubic+bp",
+        "cmsr-paper:ensemble=false:steps=2",
+        "tv:invalid=-1",
+        "cmsr:native_size=80,60",
+    ):
         assert Variant.of(text).label == text
     variant = Variant.of("cmsr-paper:p=0.7:align=affine")
     config = variant.config(5)

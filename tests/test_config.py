@@ -63,7 +63,9 @@ def test_an_option_without_effect_is_refused_by_name(preset: str) -> None:
     }  # fmt: skip
     idle, acting = (other, training) if preset == "paper" else (training, other)
     for name, value in idle.items():
-        with pytest.raises(OptionError, match=rf"^--{name.replace('_', '-')} requires --method"):
+        with pytest.raises(
+            OptionError, match=rf"^--(no-)?{name.replace('_', '-')} requires --method"
+        ):
             Config.of(preset, **{name: value})
         Config.of(preset, **{name: getattr(Config.of(preset), name)})
     assert Config.of(preset, **acting).given() == acting

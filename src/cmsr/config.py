@@ -168,7 +168,8 @@ class Config:
         given = self.given()
         for name in names:
             if name in given:
-                raise OptionError(f"{named(name)} {reason}")
+                typed = f"no_{name}" if given[name] is False else name
+                raise OptionError(f"{named(typed)} {reason}")
 
     def check_guided(self, guided: bool) -> None:
         """Refuse options that have no effect with, or without, a guide."""
