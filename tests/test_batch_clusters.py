@@ -76,7 +76,7 @@ def test_jobs_of_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dask_kubernetes.operator", None)
     with (
-        pytest.raises(OptionError, match="cluster kubernetes needs dask_kubernetes"),
+        pytest.raises(OptionError, match="dask_kubernetes is missing: pip install"),
         Workers(cluster="kubernetes").client(1),
     ):
         pass

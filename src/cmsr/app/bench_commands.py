@@ -11,6 +11,7 @@ from typing import Any, Literal
 from tyro.conf import Positional
 
 from cmsr.app.commands import Out
+from cmsr.app.extras import needing
 from cmsr.app.progress import progress_bar
 from cmsr.errors import OptionError, RunError
 
@@ -58,7 +59,8 @@ class Bench:
 
     def run(self) -> None:
         """List, or compare and print the tables."""
-        from cmsr_bench import ablations, comparison, methods, tables
+        with needing("bench"):
+            from cmsr_bench import ablations, comparison, methods, tables
 
         if self.list:
             for method in methods.METHODS.values():
@@ -117,7 +119,8 @@ class BenchTrain:
 
     def run(self) -> None:
         """Train, and print what each fold reached on the pairs it had not seen."""
-        from cmsr_bench import training
+        with needing("bench"):
+            from cmsr_bench import training
 
         work = training.Training(
             method=self.method,

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Protocol
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
+from cmsr.app.extras import needing
 from cmsr.app.progress import progress_bar
 from cmsr.config import Config
 from cmsr.errors import RunError
@@ -204,7 +205,8 @@ class Batch:
 
     def run(self) -> None:
         """Plan, work, sum up."""
-        from cmsr.app.batch import clusters, progress, run
+        with needing("batch"):
+            from cmsr.app.batch import clusters, progress, run
 
         workers = clusters.Workers(
             count=self.workers,

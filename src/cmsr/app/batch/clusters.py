@@ -19,6 +19,7 @@ from distributed import Client, Nanny, Scheduler, SpecCluster
 from distributed import Worker as DaskWorker
 
 from cmsr import __version__
+from cmsr.app.extras import needing
 from cmsr.errors import OptionError
 
 MEMORY = 2**30
@@ -138,10 +139,8 @@ def _version() -> str:
 def _submitted(kind: Kind, workers: int, threads: int) -> Iterator[Client]:
     """Start workers as jobs or pods, as Dask's own configuration describes them."""
     module, name = _CLASSES[kind]
-    try:
+    with needing(kind):
         factory = getattr(importlib.import_module(module), name)
-    except ImportError as error:
-        raise OptionError(f"cluster {kind} needs {module}: install cmsr[{kind}]") from error
     single = {variable: str(threads) for variable in _THREADS}
     try:
         if kind == "slurm":

@@ -67,7 +67,7 @@ def system(url: str) -> tuple[Any, str]:
     try:
         return fsspec.core.url_to_fs(url)  # type: ignore[no-any-return]
     except ImportError as error:
-        raise OptionError(f"{url}: {error}; for s3:// install cmsr[s3]") from error
+        raise OptionError(f"{url}: {error}; for s3://: pip install 'cmsr[s3]'") from error
     except ValueError as error:
         raise OptionError(f"{url}: {error}") from error
 
