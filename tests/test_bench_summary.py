@@ -80,7 +80,7 @@ def test_findings_of_a_sweep_are_paired_with_p_0() -> None:
         for seed in range(3)
     ]
     sweep.append(record("cmsr-paper:p=0.6", "z", 90.0))
-    text = tables.findings(sweep)
+    text = tables.sweep(sweep)
     assert "Best at p = 0.3" in text
     assert "p = 0.3: 0.500 ± 0.000 dB above p = 0" in text
     assert "p = 0.6:" not in text

@@ -1,4 +1,4 @@
-"""The pairs of a PAIRS.csv: which files, and what they hold."""
+"""The pairs of a PAIRS.csv: their files and images."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Case:
     Attributes
     ----------
     dataset, name : str
-        Together they name the pair; ``dataset`` is empty where the table has no such column.
+        Together the pair's name; ``dataset`` is empty where the table has no such column.
     target, guide, truth : Path or None
-        Without a target, it is made from the truth by ``scale``: antialiased bicubic, rounded.
+        A missing target is the truth reduced by ``scale``: antialiased bicubic, rounded.
     scale : float or None
         Enlargement, where no guide gives it.
     """
@@ -44,25 +44,25 @@ class Case:
 
     @property
     def label(self) -> str:
-        """What to call it in messages."""
+        """The pair's name in messages."""
         return f"{self.dataset}/{self.name}" if self.dataset else self.name
 
     @cached_property
     def content(self) -> str:
-        """Hash of all its files and its scale: the same pair under any name."""
+        """Digest of all its files and its scale; the same under any name."""
         whole = hashlib.sha256(repr(self.scale).encode())
         for path in (self.target, self.guide, self.truth):
             whole.update(b"none" if path is None else _digest(path))
         return whole.hexdigest()
 
     @cached_property
-    def scene(self) -> tuple[str, ...]:
-        """Hashes of the images that tell the scene: two pairs that share one show the same."""
-        shown = self.guide, self.truth or self.target
-        return tuple(_digest(path).hex() for path in shown if path)
+    def image_digests(self) -> tuple[str, ...]:
+        """Digests of guide and truth (or target); pairs that share one show the same scene."""
+        paths = self.guide, self.truth or self.target
+        return tuple(_digest(path).hex() for path in paths if path)
 
     def adapted(self, config: Config) -> Config:
-        """Return options whose ratio is the scale, where no guide gives it."""
+        """Return the options with the scale as their ratio, if there is no guide."""
         if self.guide is not None or self.scale is None:
             return config
         return replace(config, ratio=self.scale)
@@ -86,7 +86,7 @@ class Case:
         return Inputs(target, guide, ())
 
     def true_image(self) -> Raster | None:
-        """Read the truth, None where there is none."""
+        """Read the truth; None if there is none."""
         return None if self.truth is None else image_files.read(self.truth)
 
 
@@ -114,7 +114,7 @@ def read_cases(table: Path, datasets: Sequence[str] = (), names: Sequence[str] =
     table : path
         See `cmsr.io.pair_table`; the columns dataset, truth and scale are optional.
     datasets, names : sequence of str
-        Which to keep; all where none is named.
+        Of the pairs to keep; all if empty.
 
     Raises
     ------

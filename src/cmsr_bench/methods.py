@@ -1,4 +1,4 @@
-"""Every method behind one signature: a pair's inputs, the options, a seed; back comes an image."""
+"""The methods behind one signature: inputs, options and a seed to an image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from cmsr.errors import InputError
 from cmsr.io.inputs import Inputs
 from cmsr.pair import Pair
 from cmsr.pipeline import Result, upscale
-from cmsr.sensor.imaging import imaging_of, named_kernel
 from cmsr.two_branch import solve
 from cmsr_bench import classic
 from cmsr_bench.pixtransform import ITERATIONS, pixtransform
@@ -26,7 +25,7 @@ Image = npt.NDArray[Any]
 """(C, H, W) in the target's type and units."""
 
 Upscaler = Callable[[Inputs, Config, int], Image | Result]
-"""A `Result`, which a report can show, is what `cmsr.upscale` gives; the others give the image."""
+"""Methods of this package return a `Result`, which a report can show; the others an image."""
 
 
 READING = frozenset(
@@ -40,26 +39,25 @@ _INTERNAL = frozenset(["kernel", "iterations_guide_free", "crop_guide_free", "le
 
 @dataclass(frozen=True)
 class Method:
-    """One of what is compared.
+    """A method that can be compared.
 
     Attributes
     ----------
     name, summary : str
-        What to call it, and one line for people.
+        Its name, and a line of description.
     run : callable or None
-        Takes target and guide, the options and a seed. None where the method is trained first:
-        `cmsr_bench.learned.upscaler` makes it from a file of weights.
+        The method; None if it must be trained first, see `cmsr_bench.learned.upscaler`.
     version : int or None
-        Raised when its results change: records of another version are not taken for its own. None
-        asks for a hash of all the code behind `cmsr.upscale`.
+        Raised when its results change, so that records of another version are not reused. None
+        stands for a hash of all the code behind `cmsr.upscale`.
     preset : str
-        Where its options start.
+        Preset of its options.
     options : dict
-        Its own values of options.
+        Its values of options that differ from the preset.
     takes : frozenset of str or None
         Options that have an effect on it; None for those of `cmsr.upscale`.
     guided, seeded : bool
-        Whether it looks at the guide, and whether another seed gives another result.
+        Whether it uses the guide, and whether its result depends on the seed.
     """
 
     name: str
@@ -75,7 +73,7 @@ class Method:
     @property
     def own(self) -> bool:
         """Whether it is `cmsr.upscale`, whose results a report can show."""
-        return self.run is _product
+        return self.run is _upscaled
 
 
 def _interpolated(inputs: Inputs, config: Config, _seed: int) -> Image:
@@ -83,27 +81,27 @@ def _interpolated(inputs: Inputs, config: Config, _seed: int) -> Image:
     return classic.bicubic(inputs.target, pair.shape)
 
 
-def _product(inputs: Inputs, config: Config, seed: int) -> Result:
-    """Do what a user does."""
+def _upscaled(inputs: Inputs, config: Config, seed: int) -> Result:
+    """Run `cmsr.upscale`."""
     return upscale(inputs.target, inputs.guide, **{**dataclasses.asdict(config), "seed": seed})
 
 
 def image_of(made: Image | Result) -> Image:
-    """Return the image of what a method made."""
+    """Return the image (C, H, W) of a method's output."""
     if not isinstance(made, Result):
         return made
     return made.image[None] if made.image.ndim == 2 else np.moveaxis(made.image, -1, 0)
 
 
-def _alone(pair: Pair, config: Config, seed: int) -> Tensor:
-    """ZSSR: the published training without its guide."""
+def _zssr(pair: Pair, config: Config, seed: int) -> Tensor:
+    """Run the published training without its guide."""
     alone = replace(pair, guide=None)
-    kernel = imaging_of(pair, named_kernel(config.kernel)).kernel
+    kernel = classic.kernel_of(pair, config)
     return solve.solve(alone, kernel, replace(config, seed=seed)).image
 
 
 def on_pair(function: Callable[[Pair, Config, int], Tensor], *, guided: bool) -> Upscaler:
-    """Let a method work on a normalised pair; a blank one comes back as it is."""
+    """Wrap a method of normalised pairs; a constant target is returned as it is."""
 
     def run(inputs: Inputs, config: Config, seed: int) -> Image:
         if guided and inputs.guide is None:
@@ -153,7 +151,7 @@ _ALL = (
     Method(
         "zssr",
         "internal training without a guide (Shocher et al., CVPR 2018), as CMSR does it",
-        on_pair(_alone, guided=False),
+        on_pair(_zssr, guided=False),
         version=2,
         preset="paper",
         options={"p": 0.0},
@@ -163,12 +161,12 @@ _ALL = (
     Method(
         "cmsr-paper",
         "the published network (Shacht et al., CVPR 2021): cmsr --preset paper",
-        _product,
+        _upscaled,
         version=2,
         preset="paper",
     ),
-    Method("cmsr", "this package's default", _product, version=None),
-    Method("cmsr-fast", "cmsr --preset fast", _product, version=None, preset="fast"),
+    Method("cmsr", "this package's default", _upscaled, version=None),
+    Method("cmsr-fast", "cmsr --preset fast", _upscaled, version=None, preset="fast"),
     Method(
         "pixtransform",
         "a map from colour and place to the target (de Lutio et al., ICCV 2019)",

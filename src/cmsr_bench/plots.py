@@ -1,4 +1,4 @@
-"""Plots of the figures: speed against quality, and one option swept."""
+"""Plots: quality against seconds, a swept option, the course of a training."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def speed(path: Path, found: Sequence[Summary]) -> None:
         figure = Figure(figsize=(6, 3.6), layout="constrained")
         axes = figure.add_subplot()
         order = sorted(found, key=lambda summary: summary.gain)
-        for summary, height in zip(order, _apart([s.gain for s in order]), strict=True):
+        for summary, height in zip(order, _spread([s.gain for s in order]), strict=True):
             colour = "C3" if summary.method.startswith("cmsr") else "0.35"
             axes.plot(summary.seconds, summary.gain, "o", color=colour, markersize=5)
             axes.annotate(
@@ -59,8 +59,8 @@ def speed(path: Path, found: Sequence[Summary]) -> None:
         _save(figure, path)
 
 
-def _apart(values: Sequence[float]) -> list[float]:
-    """Move ascending heights up as little as keeps each a line of text above the one before."""
+def _spread(values: Sequence[float]) -> list[float]:
+    """Move ascending heights up so that each is a line of text above the one before."""
     line, heights = 0.065 * (max(values) - min(values)), list[float]()
     for value in values:
         heights.append(max(value, heights[-1] + line) if heights else value)
@@ -70,9 +70,8 @@ def _apart(values: Sequence[float]) -> list[float]:
 def sweep(path: Path, records: Sequence[Record], option: str) -> None:
     """Draw PSNR against an option: the mean over pairs and seeds, and each pair beside it.
 
-    The bar is the standard error of the mean over seeds: the spread that another choice of seeds
-    would bring, with the pairs as they are. Pairs that lack a value are left out; nothing is drawn
-    where that leaves none.
+    The bar is the standard error of the mean over seeds, for these pairs. Pairs that lack a value
+    are left out; nothing is drawn if none is left.
     """
     points = complete(swept(records, option))
     values = sorted(points)
@@ -101,7 +100,7 @@ def sweep(path: Path, records: Sequence[Record], option: str) -> None:
 
 
 def curves(path: Path, folds: Sequence[Sequence[Sequence[float]]]) -> None:
-    """Draw how each fold's gain over bicubic on pairs that it has not seen grew with training.
+    """Draw each fold's gain over bicubic interpolation on its held-out pairs during the training.
 
     ``folds`` holds points (step, training loss, PSNR, that of bicubic interpolation).
     """

@@ -1,6 +1,6 @@
-"""The two training schemes drawn from a pair: what each branch is fed, and at which scale.
+"""The two training schemes on a pair: the inputs of both branches, and their scales.
 
-The supplement's Table 1 and Figure 2.
+Table 1 and Figure 2 of the paper's supplement.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ WIDTH = 320
 """Width of the largest picture drawn, in pixels, as nearly as a whole factor allows."""
 
 Fed = dict[str, Tensor]
-"""What the network sees of a scheme, by its name: (1, C, H, W)."""
+"""Inputs and label of a scheme by name: (1, C, H, W)."""
 
 
 def fed(pair: Pair, kernel: Kernel) -> dict[str, Fed]:

@@ -1,4 +1,4 @@
-"""What is compared: a method with the options that are not its own, written METHOD:OPTION=VALUE."""
+"""Methods with changed options, written METHOD:OPTION=VALUE."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cmsr_bench.methods import METHODS, Method
 
 @dataclass(frozen=True)
 class Variant:
-    """A method and what is changed of its options; ``label`` is how the user wrote it."""
+    """A method and the options changed from its own."""
 
     method: Method
     options: dict[str, Any] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Variant:
 
 
 def variants(texts: list[str]) -> list[Variant]:
-    """Read several, each once, in order; ``all`` stands for every method.
+    """Read several, without repetitions; ``all`` stands for every method.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What one can ask of `cmsr bench`, with all options, as `cmsr.app.commands` does for all else."""
+"""The commands `cmsr bench` and `cmsr bench train` with their options."""
 
 from __future__ import annotations
 
