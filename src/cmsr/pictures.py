@@ -1,4 +1,7 @@
-"""Pictures for people: colour maps and sheets of captioned panels."""
+"""Pictures for people: colour maps and sheets of captioned panels.
+
+matplotlib is imported late: most runs draw nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 
 Rgb = npt.NDArray[np.uint8]
@@ -28,14 +29,47 @@ class Panel:
 
 
 def colour(values: npt.NDArray[Any], low: float, high: float, colour_map: str = "inferno") -> Rgb:
-    """Show values of shape (H, W) in a colour map from ``low`` to ``high``; NaN is grey."""
+    """Paint values of shape (H, W) in a colour map from ``low`` to ``high``; NaN is grey.
+
+    >>> colour(np.array([[0.0, 1.0, np.nan]]), 0, 1, "gray").tolist()
+    [[[0, 0, 0], [255, 255, 255], [128, 128, 128]]]
+    """
+    from matplotlib import colormaps
+
     scaled = (values.astype(np.float64) - low) / max(high - low, np.finfo(float).tiny)
-    painted = mpl.colormaps[colour_map].with_extremes(bad="0.5")(np.ma.masked_invalid(scaled))
+    painted = colormaps[colour_map].with_extremes(bad="0.5")(np.ma.masked_invalid(scaled))
     return np.asarray(np.rint(painted[..., :3] * 255), dtype=np.uint8)
 
 
+def range_of(values: npt.NDArray[Any], clip: float = 0.5) -> tuple[float, float]:
+    """Return the range of finite values without ``clip`` percent at either end; never empty.
+
+    >>> range_of(np.array([3.0, np.nan, 3.0]))
+    (2.5, 3.5)
+    """
+    seen = values[np.isfinite(values)]
+    low, high = np.percentile(seen, (clip, 100 - clip)) if seen.size else (0.0, 1.0)
+    return (float(low), float(high)) if high > low else (float(low) - 0.5, float(high) + 0.5)
+
+
+def thinned(values: npt.NDArray[Any], longest: int) -> npt.NDArray[Any]:
+    """Keep every n-th row and column, so that neither side is longer than ``longest``.
+
+    >>> thinned(np.zeros((10, 25)), 10).shape
+    (4, 9)
+    """
+    every = max(1, -(-max(values.shape[:2]) // longest))
+    return values[::every, ::every]
+
+
 def round_ticks(low: float, high: float, most: int = 6) -> list[tuple[float, str]]:
-    """Return round numbers between two values and how they are written, to equal digits."""
+    """Return round numbers between two values, and their texts with equal decimals.
+
+    >>> round_ticks(0.1, 0.9, 5)
+    [(0.2, '0.2'), (0.4, '0.4'), (0.6, '0.6'), (0.8, '0.8')]
+    """
+    from matplotlib.ticker import MaxNLocator
+
     locator = MaxNLocator(most, steps=[1, 2, 5, 10], min_n_ticks=4)
     ticks = [float(tick) for tick in locator.tick_values(low, high) if low <= tick <= high]
     step = ticks[1] - ticks[0] if len(ticks) > 1 else high - low
@@ -60,6 +94,8 @@ def sheet(rows: Sequence[Sequence[Panel]], size: int = 12) -> Image.Image:
     size : int
         Height of the letters, in pixels.
     """
+    import matplotlib as mpl
+
     font = ImageFont.truetype(f"{mpl.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
     gap = round(0.7 * size)
     measure = ImageDraw.Draw(Image.new("L", (1, 1))).multiline_textbbox

@@ -62,6 +62,17 @@ class Raster:
             (units[channel] if channel < len(units) else None) or "",
         )
 
+    def in_unit(
+        self, image: npt.NDArray[Any], valid: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.float64]:
+        """Return the first channel of an image (H, W) or (H, W, C) in this file's unit.
+
+        What is not valid becomes NaN.
+        """
+        scale, offset, _ = self.unit()
+        channel = image if image.ndim == 2 else image[..., 0]
+        return np.where(valid, channel.astype(np.float64) * scale + offset, np.nan)
+
 
 def from_array(array: npt.ArrayLike, name: str, **profile: Any) -> Raster:
     """Take an array of shape (H, W) or (H, W, C); NaN and infinite values are holes.

@@ -13,7 +13,7 @@ from cmsr.app.batch import storage
 from cmsr.errors import CmsrError
 from cmsr.io import image_files
 from cmsr.io.atomic import replacing
-from cmsr.pictures import Panel, Rgb, colour, sheet
+from cmsr.pictures import Panel, Rgb, colour, range_of, sheet, thinned
 
 MOST = 60
 """Results shown at most, evenly chosen."""
@@ -59,8 +59,5 @@ def _panel(name: str, url: str) -> Panel:
 
 def _thumbnail(raster: image_files.Raster) -> Rgb:
     """Return a small picture of the first channel in false colours."""
-    every = max(1, -(-max(raster.shape) // SIDE))
-    values = np.where(raster.valid, raster.data[0], np.nan)[::every, ::every]
-    seen = values[np.isfinite(values)]
-    low, high = np.percentile(seen, (0.5, 99.5)) if seen.size else (0.0, 1.0)
-    return colour(values, float(low), float(high))
+    values = thinned(np.where(raster.valid, raster.data[0], np.nan), SIDE)
+    return colour(values, *range_of(values))
