@@ -19,7 +19,7 @@ from cmsr.operators.resampling import shape_of
 from cmsr.parallel import ahead
 from cmsr.registration.coarse_search import search
 from cmsr.registration.deformation import deform
-from cmsr.registration.layered_motion import Segmented, torn
+from cmsr.registration.layered_motion import Segmented, layered_motion
 from cmsr.registration.matching import worth_matching
 from cmsr.registration.segments import Segments
 from cmsr.registration.superpixels import superpixels
@@ -219,7 +219,7 @@ def recognise(target: Tensor, valid: Tensor, guide: Tensor) -> tuple[Alignment, 
     """
     if min(target.shape) < LEAST_SIDE:
         return Alignment(shape_of(guide)), None
-    found = search(target[None], guide.expand(3, -1, -1), target_valid=valid > 0)
+    found = search(target, guide.expand(3, -1, -1), valid > 0)
     return recognised(shape_of(guide), found.confidence), found.affine
 
 
@@ -264,7 +264,7 @@ def _bent(
         return lowest - error(replace(best, stages=stages).apply(guide)) > LEAST_PROMISE_DB
 
     colours = guide.expand(3, -1, -1)
-    stages = deform(target[None], colours, affine, target_valid=valid > 0, promising=promising)
+    stages = deform(target, colours, affine, valid > 0, promising)
     if len(stages) == 1:
         return best, lowest
     return proven(best, lowest, stages, LEAST_BENT_GAIN_DB, guide, error)
@@ -297,7 +297,7 @@ def _torn(
     def of_moved(count: int) -> Tensor:
         return best.carried(segmented(count))
 
-    found = torn(target, valid, moved, of_moved, best.size, of_stages, forced=forced)
+    found = layered_motion(target, valid, moved, of_moved, best.size, of_stages, forced=forced)
     return _possible(best, [*best.stages, *found], guide.device) if found else best
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from cmsr.operators.resampling import shape_of
 from cmsr.registration.alignment import LEAST_GAIN_DB, Alignment, trouble
-from cmsr.registration.coarse_search import nearby
+from cmsr.registration.coarse_search import refine_affine
 from cmsr.registration.cpab import Cpab
 from cmsr.registration.deformation import CELLS
 from cmsr.registration.free_form import FreeForm
@@ -144,7 +144,7 @@ def nudged(place: Place, target: Tensor, valid: Tensor, guide: Tensor) -> Place:
     if rest and isinstance(rest[0][0], Affine):
         start = rest.pop(0)[1]
     colours = guide.expand(3, -1, -1)
-    theta = nearby(target[None], colours, affine, start, rest, target_valid=valid > 0)
+    theta = refine_affine(target, valid > 0, colours, affine, start, rest)
     kept = [motion for motion in rest if motion[0] is not place.free]
     moved = replace(place.gross, stages=[(affine, theta), *kept])
     if trouble(moved.grid(device=guide.device), shape_of(guide)):
