@@ -112,7 +112,7 @@ def test_counts_and_constants_are_those_that_gdal_reads(data: Path, name: str) -
         "PlanckR2": image.sensor.r2,
         "PlanckB": image.sensor.b,
         "PlanckO": image.sensor.o,
-        "Emissivity": image.scene.emissivity,
+        "Emissivity": image.conditions.emissivity,
     }.items():
         assert float(tags[key]) == pytest.approx(value, rel=1e-6)
 
