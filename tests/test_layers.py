@@ -26,6 +26,17 @@ def test_help_imports_nothing_heavy() -> None:
     assert "--preset" in printed
 
 
+def test_comparing_images_does_without_torch() -> None:
+    code = (
+        "import sys, numpy as np\nimport cmsr\nfrom cmsr.app import record\n"
+        "from cmsr.io.image_files import from_array\n"
+        "image = from_array(np.eye(16), 'image')\n"
+        "print(cmsr.evaluate(image, image)['rmse'], 'torch' in sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "0.0 False\n"
+
+
 def test_every_public_name_exists() -> None:
     for name in cmsr.__all__:
         assert getattr(cmsr, name).__doc__

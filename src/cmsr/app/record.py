@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import psutil
 import rasterio
-import torch
 
 from cmsr import __version__
 from cmsr.io.image_files import Raster, replacing
@@ -21,6 +20,8 @@ from cmsr.io.image_files import Raster, replacing
 
 def of_run(info: Mapping[str, Any]) -> dict[str, Any]:
     """Return the record of a run: `Result.info`, the peak of memory, and versions."""
+    import torch
+
     return {
         **info,
         "peak_memory_mb": round(peak_memory_mb()),
