@@ -164,7 +164,7 @@ def test_one_batch_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     table, out = make_table(tmp_path, 1), tmp_path / "out"
     with lock.held(str(out)):
         assert main(["batch", str(table), "-o", str(out), *QUICK]) == 2
-        assert "another batch is at work there" in capsys.readouterr().err
+        assert "another batch is running there" in capsys.readouterr().err
     assert results(out) == {}
     assert batch(table, out).done == 1
 

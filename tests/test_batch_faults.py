@@ -132,7 +132,7 @@ def test_a_lost_scheduler(tmp_path: Path) -> None:
             running = pool.submit(own.batch, table, out)
             until(lambda: results(out, "json"))
             own.scheduler.kill()
-            with pytest.raises(RunError, match="is lost; what is done is kept"):
+            with pytest.raises(RunError, match="is lost; finished pairs are kept"):
                 running.result(PATIENCE)
     finally:
         own.close()
@@ -150,7 +150,7 @@ def test_interrupted_killed_and_taken_up(
     killed = command(table, "-o", out, "--workers", 2)
     until(lambda: results(out, "json"))
     assert main(["batch", str(table), "-o", str(out), *QUICK]) == 2
-    assert "another batch is at work there" in capsys.readouterr().err
+    assert "another batch is running there" in capsys.readouterr().err
     children = psutil.Process(killed.pid).children(recursive=True)
     killed.kill()
     killed.communicate()

@@ -72,7 +72,7 @@ def test_bench_runs_records_and_goes_on(
     printed = capsys.readouterr()
     assert f"4 of {len(records)} runs failed; {tmp_path}/tables.md says why" in printed.err
     assert "made/blind bicubic seed 0: not scored" in printed.err
-    assert "Run but not scored, for there is no truth: blind" in printed.out
+    assert "Without a score, for lack of a truth: blind" in printed.out
     for name in ("tables.md", "speed-made.svg", "pictures/crops-made.png"):
         assert (tmp_path / name).stat().st_size > 100
     assert (tmp_path / "pictures" / ".gitignore").read_text() == "*\n"

@@ -101,7 +101,7 @@ def test_a_bad_row_is_named(folder: Path, row: str, message: str) -> None:
 
 def test_a_bad_table_is_named(folder: Path) -> None:
     twice = table(folder, *["a,x,target.png,guide.png,,"] * 2)
-    with pytest.raises(InputError, match="names the pair a/x twice"):
+    with pytest.raises(InputError, match="lists the pair a/x twice"):
         read_cases(twice)
     with pytest.raises(InputError, match="has no column target, guide"):
         read_cases(table(folder, "a", header="name\n"))

@@ -67,7 +67,7 @@ def test_report_tells_what_failed_and_what_was_not_scored() -> None:
     )
     assert report.index("| `good` |") < report.index("| `plain` |")
     assert "| x | 20.00 | **24.00** |" in report
-    assert "Run but not scored, for there is no truth: w." in report
+    assert "Without a score, for lack of a truth: w." in report
     assert "failed: `plain` on v: no memory" in report
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -129,10 +130,9 @@ def read_cases(table: Path, datasets: Sequence[str] = (), names: Sequence[str] =
     except OSError as error:
         raise InputError(f"{table}: cannot be read ({error.strerror})") from error
     cases = [_case(row, line, table) for line, row in read_rows(str(table), content)]
-    labels = [case.label for case in cases]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise InputError(f"{table}: names the pair {label} twice; names must differ")
+    twice = [label for label, n in Counter(case.label for case in cases).items() if n > 1]
+    if twice:
+        raise InputError(f"{table}: lists the pair {twice[0]} twice; names must differ")
     _check_known(table, "data set", datasets, {case.dataset for case in cases})
     _check_known(table, "pair", names, {case.name for case in cases})
     return [

@@ -72,12 +72,12 @@ class Store:
     Parameters
     ----------
     folder : path
-        Made if it does not exist.
+        Created if it does not exist.
 
     Raises
     ------
     OutputError
-        If it cannot be made.
+        If it cannot be created.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -85,7 +85,7 @@ class Store:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"{folder}: cannot be made a folder ({error.strerror})") from error
+            raise OutputError(f"{folder}: cannot create the folder ({error.strerror})") from error
 
     def record(self, key: str) -> Record | None:
         """Return the record of a run, or None if there is none that can be read."""

@@ -109,7 +109,7 @@ def _remarks(records: Sequence[Record]) -> list[str]:
     lines = []
     unscored = unique(r["pair"] for r in records if not r["scored"] and r["error"] is None)
     if unscored:
-        lines.append(f"Run but not scored, for there is no truth: {', '.join(unscored)}.\n")
+        lines.append(f"Without a score, for lack of a truth: {', '.join(unscored)}.\n")
     failed = [r for r in records if r["error"] is not None]
     lines += [f"* failed: `{r['method']}` on {r['pair']}: {r['error']}" for r in failed]
     return [*lines, ""] if failed else lines

@@ -160,11 +160,11 @@ class Align:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Upscale any number of pairs on all cores, or on a cluster; what is done is not done again."""
+    """Upscale any number of pairs on all cores, or on a cluster; finished pairs are skipped."""
 
     pairs: Positional[str]
-    """CSV file with the columns name,target,guide; paths in it are relative to it. Like every
-    file here it may be a URL: s3://…, gs://…"""
+    """CSV file with the columns name,target,guide; paths in it are relative to it. Like
+    every file here it may be a URL: s3://…, gs://…"""
 
     out: Annotated[str, arg(aliases=["-o"])]
     """Folder for the results NAME.tif, their records NAME.json, batch.jsonl and a contact sheet."""
@@ -173,7 +173,7 @@ class Batch:
     """Format of the results."""
 
     workers: int | None = None
-    """Processes, each with one pair at a time; one a core, or one a GPU, if not given."""
+    """Processes, each with one pair at a time; by default one for each core, or each GPU."""
 
     threads: int = 1
     """Threads of each process."""
@@ -189,7 +189,7 @@ class Batch:
 
     series: bool = False
     """The rows are frames of one camera in order (of several, where there is a column series):
-    each starts from what was found in the one before."""
+    each starts from the state of the one before."""
 
     report: bool = False
     """Also write a page NAME.html for each pair, as upscale --report does."""
@@ -204,7 +204,7 @@ class Batch:
     """How to do it; the preset decides what is not given."""
 
     def run(self) -> None:
-        """Plan, work, sum up."""
+        """Run the batch and print its summary."""
         with needing("batch"):
             from cmsr.app.batch import clusters, progress, run
 

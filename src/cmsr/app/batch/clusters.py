@@ -75,7 +75,9 @@ class Workers:
             if value is not None and value < least:
                 raise OptionError(f"{name} is {value}; it must be at least {least}")
         if self.scheduler and (self.cluster or self.count):
-            raise OptionError("scheduler has workers of its own; leave out workers and cluster")
+            raise OptionError(
+                "--scheduler has workers of its own; leave out --workers and --cluster"
+            )
 
     @contextmanager
     def client(self, pairs: int) -> Iterator[Client]:

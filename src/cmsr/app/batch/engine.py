@@ -81,7 +81,7 @@ def _not_lost(client: Client) -> Iterator[None]:
         yield
     except (OSError, CancelledError) as error:
         raise RunError(
-            f"the scheduler {address} is lost; what is done is kept, and the same command "
+            f"the scheduler {address} is lost; finished pairs are kept, and the same command "
             "continues from there"
         ) from error
 

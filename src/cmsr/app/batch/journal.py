@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cmsr.app.batch import storage
-from cmsr.errors import InputError
 
 RENEWED = 30.0
 """Seconds between two uploads of a journal to object storage, which cannot append."""
@@ -28,13 +27,11 @@ class Journal:
     def __init__(self, url: str) -> None:
         self.url = url
         self._remote = storage.is_remote(url)
-        self._content = self._old() if self._remote else b""
+        self._content = b""
+        if self._remote:
+            with suppress(storage.MissingFileError):
+                self._content = storage.read_bytes(url)
         self._written = 0.0
-
-    def _old(self) -> bytes:
-        with suppress(InputError):
-            return storage.read_bytes(self.url)
-        return b""
 
     def add(self, event: str, **facts: Any) -> None:
         """Add a line: the time, the event, and its facts."""

@@ -86,7 +86,9 @@ def _held_remote(out: str, run: str) -> Iterator[None]:
 
 
 def _busy(out: str) -> OutputError:
-    return OutputError(f"{out}: another batch is at work there; wait for it or choose another")
+    return OutputError(
+        f"{out}: another batch is running there; wait for it, or choose another folder"
+    )
 
 
 def _content(run: str) -> bytes:
@@ -98,11 +100,7 @@ def _age(lock: str) -> float:
     try:
         words = storage.read_bytes(lock).decode().split()
         return time.time() - float(words[1])
-    except InputError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            return float("inf")
-        raise
-    except (ValueError, IndexError):
+    except (storage.MissingFileError, ValueError, IndexError):
         return float("inf")
 
 

@@ -8,8 +8,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cmsr.app.batch.storage import OWN, is_remote, named, read_bytes, reason, system
-from cmsr.errors import InputError, OutputError
+from cmsr.app.batch.storage import (
+    OWN,
+    MissingFileError,
+    is_remote,
+    named,
+    read_bytes,
+    reason,
+    system,
+)
+from cmsr.errors import OutputError
 
 
 class Results:
@@ -47,10 +55,8 @@ class Results:
         """Return the record of a pair, or None."""
         try:
             return read_bytes(f"{self.url}/{name}.json")
-        except InputError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                return None
-            raise
+        except MissingFileError:
+            return None
 
     def size(self, name: str) -> int | None:
         """Return the size of a file of the folder in bytes, or None if it is missing."""
@@ -58,10 +64,8 @@ class Results:
         try:
             with named(self.url):
                 return int(fs.info(path)["size"])
-        except InputError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                return None
-            raise
+        except MissingFileError:
+            return None
 
     def publish(
         self, name: str, record: Path, outputs: Sequence[Path] = (), outdated: Sequence[str] = ()

@@ -12,7 +12,6 @@ import numpy as np
 from cmsr.app.batch import storage
 from cmsr.errors import CmsrError
 from cmsr.io import image_files
-from cmsr.io.atomic import replacing
 from cmsr.pictures import Panel, Rgb, colour, range_of, sheet, thinned
 
 MOST = 60
@@ -40,11 +39,7 @@ def write(url: str, out: str, names: Sequence[str], ending: str) -> None:
     panels = [_panel(name, f"{out}/{name}.{ending}") for name in names[::every]]
     content = io.BytesIO()
     sheet([panels[i : i + COLUMNS] for i in range(0, len(panels), COLUMNS)]).save(content, "PNG")
-    if storage.is_remote(url):
-        storage.write_bytes(url, content.getvalue())
-    else:
-        with replacing(Path(url)) as temporary:
-            temporary.write_bytes(content.getvalue())
+    storage.write_bytes(url, content.getvalue())
 
 
 def _panel(name: str, url: str) -> Panel:

@@ -15,12 +15,17 @@ import fsspec
 
 from cmsr.app.batch.task import Source
 from cmsr.errors import InputError, OptionError
+from cmsr.io.atomic import replacing
 
 OWN = ".batch"
 """Folder of a batch's own files, in the folder of results."""
 
 _VERSIONS = ("ETag", "etag", "md5Hash", "crc32c", "LastModified", "last_modified", "created")
 """Entries of a listing that change with an object's content, best first."""
+
+
+class MissingFileError(InputError):
+    """A file that does not exist."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +83,15 @@ def named(url: str) -> Iterator[None]:
 
     Raises
     ------
+    MissingFileError
+        If there is no such file.
     InputError
-        If the storage refuses, or has no such file.
+        If the storage refuses.
     """
     try:
         yield
     except FileNotFoundError as error:
-        raise InputError(f"{url}: no such file or bucket") from error
+        raise MissingFileError(f"{url}: no such file or bucket") from error
     except PermissionError as error:
         raise InputError(
             f"{url}: access denied ({reason(error)}); check the credentials"
@@ -141,10 +148,8 @@ def _listed(folder: str) -> dict[str, Entry]:
     try:
         with named(folder):
             entries = fs.ls(path, detail=True, refresh=True)
-    except InputError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            return {}
-        raise
+    except MissingFileError:
+        return {}
     return {entry["name"].rpartition("/")[2]: _entry(entry) for entry in entries}
 
 
@@ -171,12 +176,13 @@ def read_bytes(url: str) -> bytes:
 
 
 def write_bytes(url: str, content: bytes) -> None:
-    """Write a whole small file."""
+    """Write a small file, whole or not at all."""
+    if not is_remote(url):
+        with replacing(Path(url)) as temporary:
+            temporary.write_bytes(content)
+        return
+    fs, path = system(url)
     with named(url):
-        if not is_remote(url):
-            Path(url).write_bytes(content)
-            return
-        fs, path = system(url)
         fs.pipe_file(path, content)
 
 

@@ -111,8 +111,8 @@ def _check_ratio(table: str, rows: list[Row], config: Config) -> None:
     guided = next((row for row in rows if row.guide), None)
     if config.ratio is not None and guided is not None:
         raise OptionError(
-            f"{table}: line {guided.line} names a guide, and ratio goes without one; leave the "
-            "option or the guides out"
+            f"{table}: line {guided.line} names a guide, which gives the ratio; leave out "
+            "--ratio or the guides"
         )
 
 
@@ -125,7 +125,7 @@ def _check_ownership(rows: list[Row], listing: Listing, settings: Settings) -> N
         for ending in (*settings.endings, "json"):
             if listing.entry(f"{out}/{row.name}.{ending}") is not None:
                 raise OutputError(
-                    f"{out}/{row.name}.{ending}: exists already, and not from a batch; choose "
+                    f"{out}/{row.name}.{ending}: exists already and is not from a batch; choose "
                     "another folder or add --overwrite"
                 )
 
