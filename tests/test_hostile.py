@@ -287,7 +287,7 @@ def test_links_pipes_and_folders(tmp_path: Path) -> None:
     for name, message in {
         "loop.png": "symbolic link",
         "dangling.png": "no such file",
-        "pipe.png": "not a plain file",
+        "pipe.png": "not a regular file",
         ".": "is a folder",
     }.items():
         with pytest.raises(InputError, match=message):

@@ -321,7 +321,7 @@ def test_the_command_moves_objects(tmp_path: Path, layered: Layered) -> None:
 @pytest.mark.parametrize(
     ("mask", "complaint"),
     [
-        (np.zeros((20, 30), np.uint8), "right"),
+        (np.zeros((20, 30), np.uint8), "expected"),
         (np.zeros((*SIZE, 3), np.uint8), "bands"),
         (np.full(SIZE, 0.5, np.float32), "whole numbers"),
     ],

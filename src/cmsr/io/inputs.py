@@ -15,12 +15,13 @@ from rasterio.enums import ColorInterp
 
 from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
-from cmsr.io import image_files, radiometric
+from cmsr.io import image_files
 from cmsr.io.geo import Overlap, overlap
 from cmsr.io.holes import with_holes
 from cmsr.io.raster import Limits, Raster, chosen, from_array
 from cmsr.io.raster_io import Grid
 from cmsr.sensor.enlargement import enlarged_from, reduced
+from cmsr.thermal import radiometric
 
 Source = str | os.PathLike[str] | npt.NDArray[Any] | Raster
 
