@@ -16,7 +16,11 @@ _RADIUS = 5
 
 
 def psnr(image: npt.NDArray[Any], truth: npt.NDArray[Any], peak: float) -> float:
-    """Return the peak signal-to-noise ratio in dB; infinite where the two are equal."""
+    """Return the peak signal-to-noise ratio in dB; infinite where the two are equal.
+
+    >>> psnr(np.array([1.0, 3.0]), np.array([2.0, 2.0]), peak=100)
+    40.0
+    """
     error = float(np.mean((image.astype(np.float64) - truth) ** 2))
     return float(10 * np.log10(peak**2 / error)) if error else math.inf
 

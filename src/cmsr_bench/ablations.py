@@ -15,7 +15,11 @@ thin-plate splines in `cmsr-paper` and a free-form deformation in `cmsr`."""
 
 
 def methods_of(ablation: Ablation) -> list[str]:
-    """Return the methods of an ablation, as `cmsr_bench.variants.Variant.of` reads them."""
+    """Return the methods of an ablation, as `cmsr_bench.variants.Variant.of` reads them.
+
+    >>> methods_of("p")[:2]
+    ['cmsr-paper:align=off:p=0', 'cmsr-paper:align=off:p=0.1']
+    """
     if ablation == "p":
         return [f"cmsr-paper:align=off:p={p:g}" for p in P_VALUES]
     aligned = [f"{method}:align={align}" for method in ("cmsr", "cmsr-paper") for align in FREEDOM]

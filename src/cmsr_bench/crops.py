@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmsr.io.atomic import replacing
-from cmsr.pictures import Box, Panel, colour, enlarge, sheet, window_of_most
+from cmsr.pictures import Box, Panel, colour, enlarge, range_of, sheet, window_of_most
 
 SHARE = 4
 """An image's sides over those of its crop."""
@@ -71,7 +71,7 @@ def draw(path: Path, strips: Sequence[Strip], colour_map: str = "gray") -> None:
 def _panels(strip: Strip, colour_map: str) -> list[Panel]:
     box = _slices(strip.box)
     shown = strip.truth if strip.truth is not None else strip.images[-1][1]
-    low, high = np.percentile(shown[box], [0.5, 99.5])
+    low, high = range_of(shown[box])
     crops = [(f"{strip.name}\ninput", strip.target[_slices(strip.low_box)])]
     for name, image, psnr in strip.images:
         crops.append((name if psnr is None else f"{name}\n{psnr:.2f} dB", image[box]))

@@ -87,8 +87,8 @@ class Learner:
             loss = error + ADVERSARIAL * F.softplus(-adversary(output)).mean()
         self._descend("network", loss)
         if progress >= self.recipe.adversarial_from:
-            judged = F.softplus(adversary(output.detach())) + F.softplus(-adversary(truth))
-            self._descend("adversary", judged.mean())
+            adversarial = F.softplus(adversary(output.detach())) + F.softplus(-adversary(truth))
+            self._descend("adversary", adversarial.mean())
         return error.item()
 
     def _descend(self, name: str, loss: Tensor) -> None:

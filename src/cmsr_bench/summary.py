@@ -107,7 +107,11 @@ def complete(points: dict[float, dict[str, list[float]]]) -> dict[float, dict[st
 
 
 def mean_and_error(pairs: dict[str, list[float]]) -> tuple[float, float]:
-    """Mean over pairs and seeds, and its standard error over seeds."""
+    """Mean over pairs and seeds, and its standard error over seeds.
+
+    >>> mean_and_error({"a": [1.0, 3.0], "b": [2.0, 2.0]})
+    (2.0, 0.5)
+    """
     variances = [float(np.var(v, ddof=1)) / len(v) if len(v) > 1 else 0.0 for v in pairs.values()]
     mean = float(np.mean([np.mean(v) for v in pairs.values()]))
     return mean, math.sqrt(sum(variances)) / len(pairs)

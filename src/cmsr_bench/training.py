@@ -136,8 +136,8 @@ class Training:
                 progress(f"{self.method}, fold {fold + 1}", step + 1, steps, losses[-1])
             done = step + 1
             if done == steps or done % max(1, steps // CHECKPOINTS) == 0:
-                looked = held if done == steps else held[:VALIDATED]
-                psnr, plain = _validated(learner.network, looked)
+                validated = held if done == steps else held[:VALIDATED]
+                psnr, plain = _validate(learner.network, validated)
                 weights.curves[fold].append([done, float(np.mean(losses)), psnr, plain])
                 weights.done[fold] = done
                 weights.replace_fold(fold, learner.state(finished=done == steps))
@@ -175,7 +175,7 @@ def _scale_of(cases: Sequence[Case]) -> int:
 
 
 @torch.no_grad()
-def _validated(network: nn.Module, held: Sequence[TrainingPair]) -> tuple[float, float]:
+def _validate(network: nn.Module, held: Sequence[TrainingPair]) -> tuple[float, float]:
     """Return the mean PSNR of a network and of bicubic interpolation over held-out pairs."""
     found = []
     for pair in held:

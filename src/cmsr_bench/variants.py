@@ -28,6 +28,11 @@ class Variant:
         ------
         OptionError
             If there is no such method or option, or the value is outside its range.
+
+        Examples
+        --------
+        >>> Variant.of("cmsr-paper:p=0.3").options
+        {'p': 0.3}
         """
         name, *changes = re.split(r":(?=[\w-]+=)", text)
         if name not in METHODS:

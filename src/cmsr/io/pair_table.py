@@ -15,7 +15,7 @@ LARGEST = 2**30
 
 
 def read_rows(table: str, content: bytes) -> list[tuple[int, dict[str, str]]]:
-    """Parse a table of pairs.
+    r"""Parse a table of pairs.
 
     Parameters
     ----------
@@ -33,6 +33,11 @@ def read_rows(table: str, content: bytes) -> list[tuple[int, dict[str, str]]]:
     ------
     InputError
         If this is no such table, or one without rows.
+
+    Examples
+    --------
+    >>> read_rows("pairs.csv", b"name,target,guide\na,a.tif, a.jpg\n")
+    [(2, {'name': 'a', 'target': 'a.tif', 'guide': 'a.jpg'})]
     """
     if len(content) > LARGEST:
         raise InputError(f"{table}: is a table of more than {LARGEST >> 20} MB; split it")

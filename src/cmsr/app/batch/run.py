@@ -59,7 +59,7 @@ class Batch:
         CmsrError
             If the table, the options or the folder cannot be used; nothing is done then.
         RunError
-            If the work was cut short; what is done is kept.
+            If the work was cut short; finished pairs are kept.
         """
         table, out = storage.absolute(self.pairs), storage.absolute(self.out)
         config = _checked(self.config)
