@@ -1,4 +1,4 @@
-"""What must not change unawares: PSNR, kernel and guide weight of each preset on each pair.
+"""PSNR, kernel and guide weight of each preset on each pair, against those of an earlier version.
 
     python benchmarks/frozen.py PAIRS.csv                     # measure and print what differs
     python benchmarks/frozen.py PAIRS.csv --write             # measure and replace the table
@@ -26,7 +26,9 @@ import rasterio
 import torch
 
 import cmsr
+from cmsr.metrics import psnr
 from cmsr.operators.resampling import resampler
+from cmsr_bench.cases import Case, read_cases
 
 TABLE = Path(__file__).with_suffix(".csv")
 FIELDS = ("preset", "dataset", "name", "psnr", "kernel", "guide_weight", "seconds")
@@ -39,31 +41,28 @@ def read(path: Path) -> np.ndarray:
     return bands[:3].mean(0) if len(bands) >= 3 else bands[0]
 
 
-def target_of(folder: Path, row: dict[str, str], truth: np.ndarray) -> Path | np.ndarray:
-    """Return the target of a row; where it names none, the truth reduced by the standard kernel."""
-    if row["target"]:
-        return folder / row["target"]
-    low = tuple(round(n / float(row["scale"])) for n in truth.shape)
+def target_of(case: Case, truth: np.ndarray) -> Path | np.ndarray:
+    """Return the target of a pair, or its truth reduced by the standard kernel."""
+    if case.target is not None:
+        return case.target
+    low = tuple(round(n / (case.scale or 1)) for n in truth.shape)
     reduced = resampler(truth.shape, low)(torch.from_numpy(truth).float()).numpy()
     return np.clip(np.rint(reduced), 0, 255).astype(np.uint8)
 
 
-def measured(task: tuple[str, Path, dict[str, str]]) -> dict[str, str]:
+def measured(task: tuple[str, Case]) -> dict[str, str]:
     """Upscale one pair by one preset."""
-    preset, folder, row = task
-    truth = read(folder / row["truth"])
+    preset, case = task
+    truth = read(case.truth)
     start = time.process_time()
-    result = cmsr.upscale(
-        target_of(folder, row, truth), folder / row["guide"], preset=preset, max_memory=16
-    )
+    result = cmsr.upscale(target_of(case, truth), case.guide, preset=preset, max_memory=16)
     seconds = time.process_time() - start
     image = np.clip(np.asarray(result.image, float).reshape(*truth.shape, -1).mean(-1), 0, 255)
-    error = np.mean((image - truth) ** 2)
     return {
         "preset": preset,
-        "dataset": row["dataset"],
-        "name": row["name"],
-        "psnr": f"{10 * np.log10(255**2 / error):.3f}",
+        "dataset": case.dataset,
+        "name": case.name,
+        "psnr": f"{psnr(image, truth, 255):.3f}",
         "kernel": str(result.info["kernel"]),
         "guide_weight": f"{result.info['guide_weight']:.3f}",
         "seconds": f"{seconds:.1f}",
@@ -106,17 +105,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pairs", type=Path)
     parser.add_argument("--presets", nargs="+", default=["default", "fast", "paper"])
-    parser.add_argument("--dataset", nargs="+", help="of all data sets, these only")
+    parser.add_argument("--dataset", nargs="+", default=[], help="of all data sets, these only")
     parser.add_argument("--every", type=int, default=1, help="take each n-th pair only")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--tolerance", type=float, default=0.05)
     parser.add_argument("--write", action="store_true", help="replace the rows measured")
     options = parser.parse_args()
-    with options.pairs.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["truth"]]
-    rows = [row for row in rows if not options.dataset or row["dataset"] in options.dataset]
-    folder = options.pairs.parent
-    tasks = [(preset, folder, row) for preset in options.presets for row in rows[:: options.every]]
+    cases = [case for case in read_cases(options.pairs, options.dataset) if case.truth]
+    tasks = [(preset, case) for preset in options.presets for case in cases[:: options.every]]
     old = list(csv.DictReader(TABLE.open(newline=""))) if TABLE.exists() else []
     new = []
     with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:

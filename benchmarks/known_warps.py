@@ -1,4 +1,4 @@
-"""How well known warps of the guide are undone: median residual, and what is lost in dB.
+"""Recovery of known warps of the guide: median residual in pixels, and loss in dB.
 
     python benchmarks/known_warps.py PAIRS.csv --dataset epfl_nir --seeds 10 [--upscale]
 
@@ -11,7 +11,6 @@ with ``--upscale`` also the loss of PSNR against the unmoved guide.
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import torch
 
 import cmsr
 from cmsr.io import image_files
+from cmsr.metrics import psnr
 from cmsr.registration.cpab import Cpab
 from cmsr.registration.transforms import (
     Affine,
@@ -33,6 +33,7 @@ from cmsr.registration.transforms import (
     inside,
     sample,
 )
+from cmsr_bench.cases import read_cases
 
 FARTHEST = 12.0  # pixels of the guide, of the smooth warps
 
@@ -83,21 +84,12 @@ def residual(found: cmsr.Registered, motion: Motion) -> float:
     return distance[inside(read)].median().item()
 
 
-def psnr(image: np.ndarray, truth: np.ndarray) -> float:
-    """On the 8-bit scale."""
-    error = np.mean((np.clip(image.astype(float), 0, 255) - truth.astype(float)) ** 2)
-    return float(10 * np.log10(255**2 / error))
-
-
 def pairs(table: Path, dataset: str) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
     """Read name, target, guide (H, W, 3) and truth of one data set."""
-    with table.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["dataset"] == dataset]
-    read = lambda row, key: image_files.read(table.parent / row[key]).data  # noqa: E731
     return [
-        (row["name"], read(row, "target")[0], np.moveaxis(read(row, "guide"), 0, -1),
-         read(row, "truth")[0])
-        for row in rows
+        (case.name, image_files.read(case.target).data[0],
+         np.moveaxis(image_files.read(case.guide).data, 0, -1), case.true_image().data[0])
+        for case in read_cases(table, [dataset])
     ]  # fmt: skip
 
 
@@ -114,7 +106,7 @@ def main() -> None:
     unmoved = {}
     if options.upscale:
         unmoved = {
-            name: psnr(cmsr.upscale(target, guide).image, truth)
+            name: psnr(cmsr.upscale(target, guide).image, truth, 255)
             for name, target, guide, truth in scenes
         }
     for kind in options.kinds:
@@ -125,7 +117,7 @@ def main() -> None:
                 moved = moved_guide(guide, motion)
                 cell = f"{name} {residual(cmsr.align(target, moved), motion):.2f} px"
                 if options.upscale:
-                    reached = psnr(cmsr.upscale(target, moved).image, truth)
+                    reached = psnr(cmsr.upscale(target, moved).image, truth, 255)
                     cell += f" {reached - unmoved[name]:+.2f} dB"
                 cells.append(cell)
             print(f"{kind:10} seed {seed}  " + "  ".join(cells), flush=True)

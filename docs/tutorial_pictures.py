@@ -1,15 +1,15 @@
 """Render the scenes of TUTORIAL.md and draw its pictures.
 
-python docs/tutorial_pictures.py
+python -m docs.tutorial_pictures        # in the root of the repository
 """
 
 from pathlib import Path
 
 import numpy as np
 import torch
+from tests.street.scene import render
 
 import cmsr
-from cmsr.app.demo.scene import render
 from cmsr.io.image_files import from_array
 from cmsr.operators.resampling import resampler
 from cmsr.pictures import Panel, colour, enlarge, side_by_side

@@ -7,20 +7,21 @@ import numpy as np
 import torch
 
 import cmsr
-from cmsr.app.demo.scene import render
+from cmsr.app.demo.scene import street
 from cmsr.io.image_files import from_array
 from cmsr.operators.resampling import resampler
 
-scene = render(seed=1, height=120, width=160)
-truth = from_array(scene.truth, "truth")
-small, full = scene.target.shape, scene.truth.shape
+scene = street()
+target, guide = scene.target[30:70, 60:116], scene.guide[120:280, 240:464]
+reference = scene.truth[120:280, 240:464]
+truth = from_array(reference, "truth")
 
-bicubic = resampler(small, full)(torch.from_numpy(scene.target.astype(np.float32)))
+bicubic = resampler(target.shape, reference.shape)(torch.from_numpy(target.astype(np.float32)))
 images = {
     "bicubic": np.rint(bicubic.numpy()).astype(np.uint16),
-    "no photo": cmsr.upscale(scene.target, ratio=4).image,
-    "fast": cmsr.upscale(scene.target, scene.guide, preset="fast").image,
-    "default": cmsr.upscale(scene.target, scene.guide).image,
+    "no photo": cmsr.upscale(target, ratio=4).image,
+    "fast": cmsr.upscale(target, guide, preset="fast").image,
+    "default": cmsr.upscale(target, guide).image,
 }
 for name, image in images.items():
     figures = cmsr.evaluate(from_array(image, name), truth)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import cmsr
-from cmsr.app.demo.scene import render
+from cmsr.app.demo.scene import street
 from cmsr.app.report import page
 from cmsr.io import image_files
 
@@ -15,7 +15,7 @@ folder = Path(sys.argv[1] if len(sys.argv) > 1 else "out")
 folder.mkdir(parents=True, exist_ok=True)
 
 # A rendered street stands for your two files: a thermal image and a photo, 4 times as large.
-scene = render(seed=0, height=120, width=160)
+scene = street()
 image_files.write(folder / "thermal.tif", scene.target)
 image_files.write(folder / "photo.png", scene.guide)
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from cmsr.app.batch.clusters import Crew
+from cmsr.app.batch.clusters import Workers
+from cmsr.app.batch.progress import Display, Tally
 from cmsr.app.batch.run import Batch
-from cmsr.app.batch.watch import Tally, Watch
 from cmsr.config import Config
 from cmsr.io import image_files
 from tests.conftest import render_pair
@@ -44,7 +44,7 @@ def batch(
     *,
     series: bool = False,
     report: bool = False,
-    watch: Watch | None = None,
+    display: Display | None = None,
     **options: object,
 ) -> Tally:
     """Run a batch in this process, and return how it went."""
@@ -54,9 +54,9 @@ def batch(
         out=str(out),
         series=series,
         report=report,
-        crew=Crew(in_process=True),
+        workers=Workers(in_process=True),
         config=config,
-    ).run(watch or Watch())
+    ).run(display or Display())
 
 
 def command(*arguments: object) -> subprocess.Popen[str]:
@@ -97,7 +97,7 @@ def rows(names: Sequence[str]) -> str:
     return "name,target,guide\n" + "".join(f'"{name}",t0.png,g0.png\n' for name in names)
 
 
-class Said(Watch):
+class Said(Display):
     """Prints what a batch says."""
 
     def say(self, text: str) -> None:
@@ -105,5 +105,5 @@ class Said(Watch):
 
 
 if __name__ == "__main__":
-    tally = batch(*sys.argv[1:], watch=Said())
+    tally = batch(*sys.argv[1:], display=Said())
     print("complete" if all_recorded(Path(sys.argv[2])) and not tally.failed else "incomplete")

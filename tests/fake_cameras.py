@@ -9,7 +9,7 @@ from PIL import Image
 from cmsr.thermal import planck
 from tests.test_planck import SENSOR
 
-SCENE = planck.Scene(
+SCENE = planck.Conditions(
     emissivity=0.95, distance=1, reflected=20, atmospheric=20, humidity=0.5, window_temperature=20
 )
 
@@ -49,7 +49,7 @@ def raw_record(counts: np.ndarray, kind: str) -> bytes:
     return head + counts.astype(order + "u2").tobytes()
 
 
-def camera_record(sensor: planck.Sensor, scene: planck.Scene, order: str = "<") -> bytes:
+def camera_record(sensor: planck.Sensor, scene: planck.Conditions, order: str = "<") -> bytes:
     record = bytearray(0x400)
     floats = {
         0x20: scene.emissivity,
@@ -88,7 +88,7 @@ def flir_file(
     raw: str = "png-swapped",
     order: str = "<",
     sensor: planck.Sensor = SENSOR,
-    scene: planck.Scene = SCENE,
+    scene: planck.Conditions = SCENE,
 ) -> bytes:
     """Write a file as FLIR's cameras do; ``order`` is that of the camera record."""
     records = {0x01: raw_record(counts, raw), 0x20: camera_record(sensor, scene, order)}

@@ -33,7 +33,7 @@ def moved(guide: Tensor, theta: Tensor) -> Tensor:
 
 def as_arrays(target: Tensor, guide: Tensor) -> tuple[np.ndarray, np.ndarray]:
     photo = (guide.clamp(0, 1) * 255).round().byte()
-    return target[0].numpy(), photo.permute(1, 2, 0).numpy()
+    return target.numpy(), photo.permute(1, 2, 0).numpy()
 
 
 @pytest.fixture(scope="module")
@@ -121,13 +121,10 @@ def test_where_nothing_is_bent_little_is_deformed() -> None:
     assert displacement(compose(stages, grid), SIZE).norm(dim=-1).median() < 1.5
 
 
-def test_a_free_form_deformation_is_undone_by_its_inverse() -> None:
+def test_a_free_form_deformation_moves_as_its_nodes_do() -> None:
     warp = FreeForm((40, 60), (4, 3))
-    theta = 0.03 * torch.randn(warp.dim, generator=torch.Generator().manual_seed(1))
     grid = identity_grid((40, 60))
     assert torch.equal(warp(torch.zeros(warp.dim), grid), grid)
-    there_and_back = warp(theta, warp.inverse(theta, grid))
-    assert displacement(there_and_back, (40, 60)).norm(dim=-1).max() < 0.01
     uniform = torch.cat((torch.full((12,), 0.1), torch.zeros(12)))
     assert torch.allclose(displacement(warp(uniform, grid), (40, 60))[..., 0], torch.tensor(3.0))
     with pytest.raises(ValueError, match="2 x 2"):
@@ -150,7 +147,7 @@ def test_the_chain_learns_from_the_reconstruction() -> None:
     field = torch.from_numpy(rng.uniform(size=(1, 1, 12, 16))).float()
     truth = F.interpolate(field, (96, 128), mode="bicubic")[0]
     shifted = torch.roll(truth, 2, dims=-1).expand(3, -1, -1)
-    target, guide = as_arrays(F.avg_pool2d(truth, 4), shifted)
+    target, guide = as_arrays(F.avg_pool2d(truth, 4)[0], shifted)
     pair = Pair.of(image_files.from_array(target, "target"), image_files.from_array(guide, "guide"))
     config = Config.of("paper", iterations=250, learning_rate=1e-3, p=0.0, align="affine")
     fit = train(pair, "bicubic", config)
@@ -190,6 +187,6 @@ def test_the_command_writes_everything_and_nothing_twice(
     assert "exists already" in capsys.readouterr().err
     twice = str(tmp_path / "same.png")
     assert main([*command, "-o", twice, "--overlay", twice]) == 2
-    assert "two outputs cannot have one name" in capsys.readouterr().err
+    assert "two outputs cannot have the same name" in capsys.readouterr().err
     assert main([*command, "-o", str(tmp_path / "b.png"), "--field", str(tmp_path / "b.npz")]) == 0
     assert np.array_equal(np.load(tmp_path / "b.npz")["displacement"], found.displacement)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmsr.app.batch import clusters, lock, storage
-from cmsr.app.batch.plan import read_table
+from cmsr.app.batch.table import read_table
 from cmsr.app.cli import main
 from cmsr.errors import InputError
 from tests.batches import QUICK, all_recorded, batch, make_table, results, rows
@@ -18,13 +18,13 @@ from tests.batches import QUICK, all_recorded, batch, make_table, results, rows
 BAD_TABLES = {
     "missing column": ("name,target\na,t0.png\n", "has no column guide"),
     "empty": ("", "has no column name, target, guide"),
-    "header only": ("name,target,guide\n", "names no pairs"),
+    "header only": ("name,target,guide\n", "lists no pairs"),
     "same name": (rows(["a", "b", "a"]), "line 4: the name 'a' is that of line 2 too"),
     "same but for case": (rows(["a", "A"]), "line 3: the name 'A' is that of line 2 too"),
     "absolute": (rows(["/a/b"]), "line 2: the name '/a/b' is not a plain relative one"),
     "upwards": (rows(["a/../../b"]), "line 2: the name 'a/../../b' leads elsewhere"),
     "url": (rows(["s3://bucket/a"]), "is not a plain relative one"),
-    "hidden": (rows([".batch/lock"]), "is not free to use"),
+    "hidden": (rows([".batch/lock"]), "is reserved"),
     "too long": (rows(["a" * 300]), "is too long"),
     "no name": (rows([""]), "line 2: the name is empty"),
     "no target": ("name,target,guide\na,,g0.png\n", "line 2: the target of a is empty"),
@@ -164,7 +164,7 @@ def test_one_batch_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     table, out = make_table(tmp_path, 1), tmp_path / "out"
     with lock.held(str(out)):
         assert main(["batch", str(table), "-o", str(out), *QUICK]) == 2
-        assert "another batch is at work there" in capsys.readouterr().err
+        assert "another batch is running there" in capsys.readouterr().err
     assert results(out) == {}
     assert batch(table, out).done == 1
 

@@ -7,9 +7,9 @@ import dask
 import pytest
 
 from cmsr.app.batch import clusters
-from cmsr.app.batch.clusters import Crew
+from cmsr.app.batch.clusters import Workers
+from cmsr.app.batch.progress import Display
 from cmsr.app.batch.run import Batch
-from cmsr.app.batch.watch import Watch
 from cmsr.config import Config
 from cmsr.errors import OptionError
 from tests.batches import all_recorded, events, make_table
@@ -31,15 +31,16 @@ test "$1" = 17 && touch {folder}/cancelled
 def test_one_process_a_core_or_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clusters, "CPU_COUNT", 12)
     monkeypatch.setattr(clusters, "MEMORY", 1)
-    assert Crew().fitting() == 12
-    assert Crew(threads=5).fitting() == 2
-    assert Crew(gpus=3).fitting() == 3
+    assert Workers().fitting() == 12
+    assert Workers(threads=5).fitting() == 2
+    assert Workers(gpus=3).fitting() == 3
     seen = [
-        clusters._worker(Crew(gpus=2), 4, index, "/scratch")["options"]["env"] for index in range(4)
+        clusters._worker(Workers(gpus=2), 4, index, "/scratch")["options"]["env"]
+        for index in range(4)
     ]
     assert [env["CUDA_VISIBLE_DEVICES"] for env in seen] == ["0", "1", "0", "1"]
     monkeypatch.setattr(clusters, "MEMORY", 2**62)
-    assert Crew().fitting() == 1
+    assert Workers().fitting() == 1
 
 
 def test_jobs_of_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,9 +61,9 @@ def test_jobs_of_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         tally = Batch(
             pairs=str(table),
             out=str(out),
-            crew=Crew(cluster="slurm", workers=1),
+            workers=Workers(cluster="slurm", count=1),
             config=Config.of("fast", align="off", kernel="bicubic"),
-        ).run(Watch())
+        ).run(Display())
     assert (tally.done, tally.failed) == (2, [])
     assert all_recorded(out)
     assert len(events(out, "pair")) == 2
@@ -75,7 +76,7 @@ def test_jobs_of_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dask_kubernetes.operator", None)
     with (
-        pytest.raises(OptionError, match="cluster kubernetes needs dask_kubernetes"),
-        Crew(cluster="kubernetes").client(1),
+        pytest.raises(OptionError, match="dask_kubernetes is missing: pip install"),
+        Workers(cluster="kubernetes").client(1),
     ):
         pass

@@ -13,9 +13,9 @@ import psutil
 import pytest
 from distributed import Client
 
-from cmsr.app.batch.clusters import Crew
+from cmsr.app.batch.clusters import Workers
+from cmsr.app.batch.progress import Display, Tally
 from cmsr.app.batch.run import Batch
-from cmsr.app.batch.watch import Tally, Watch
 from cmsr.app.cli import main
 from cmsr.config import Config
 from cmsr.errors import RunError
@@ -65,8 +65,8 @@ class Abroad:
     def batch(self, table: Path, out: Path) -> Tally:
         """Run a batch on these workers."""
         config = Config.of("fast", align="off", kernel="bicubic")
-        crew = Crew(scheduler=self.address)
-        return Batch(pairs=str(table), out=str(out), crew=crew, config=config).run(Watch())
+        workers = Workers(scheduler=self.address)
+        return Batch(pairs=str(table), out=str(out), workers=workers, config=config).run(Display())
 
     def close(self) -> None:
         """End all processes."""
@@ -132,7 +132,7 @@ def test_a_lost_scheduler(tmp_path: Path) -> None:
             running = pool.submit(own.batch, table, out)
             until(lambda: results(out, "json"))
             own.scheduler.kill()
-            with pytest.raises(RunError, match="is lost; what is done is kept"):
+            with pytest.raises(RunError, match="is lost; finished pairs are kept"):
                 running.result(PATIENCE)
     finally:
         own.close()
@@ -150,7 +150,7 @@ def test_interrupted_killed_and_taken_up(
     killed = command(table, "-o", out, "--workers", 2)
     until(lambda: results(out, "json"))
     assert main(["batch", str(table), "-o", str(out), *QUICK]) == 2
-    assert "another batch is at work there" in capsys.readouterr().err
+    assert "another batch is running there" in capsys.readouterr().err
     children = psutil.Process(killed.pid).children(recursive=True)
     killed.kill()
     killed.communicate()

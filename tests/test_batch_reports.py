@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from cmsr.app.batch import storage
+from cmsr.app.batch.results import Results
 from cmsr.app.cli import _parse, main
 from tests.batches import QUICK, all_recorded, batch, command_in, events, make_table, results
 
@@ -67,9 +68,9 @@ def test_no_record_without_its_page(
 ) -> None:
     table, out = make_table(tmp_path, 1), tmp_path / "out"
     batch(table, out, report=True, solver_iterations=5)
-    put, left = storage.Results._put, [written] * 2  # the pair is tried twice
+    put, left = Results._put, [written] * 2  # the pair is tried twice
 
-    def torn(self: storage.Results, file: Path, place: str) -> None:
+    def torn(self: Results, file: Path, place: str) -> None:
         if not left[0]:
             left.pop(0)
             raise OSError("torn")
@@ -77,7 +78,7 @@ def test_no_record_without_its_page(
         put(self, file, place)
 
     with monkeypatch.context() as patched:
-        patched.setattr(storage.Results, "_put", torn)
+        patched.setattr(Results, "_put", torn)
         assert len(batch(table, out, report=True).failed) == 1
     assert results(out, "json") == {}
     assert batch(table, out, report=True).done == 1

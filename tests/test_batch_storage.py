@@ -10,8 +10,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 from PIL import Image
 
-from cmsr.app.batch import lock, storage
-from cmsr.app.batch.watch import Tally
+from cmsr.app.batch import lock
+from cmsr.app.batch.progress import Tally
+from cmsr.app.batch.results import Results
 from cmsr.app.cli import main
 from tests.batches import QUICK, batch, make_table, results
 
@@ -95,8 +96,8 @@ def test_one_batch_at_a_time(
     assert batch(table, out).done == 1
     with lock.held(out) as run:
         bucket.put(f"{tmp_path.name}/out/.batch/lock", b"another 1000000000")
-        results_ = storage.Results(out, run)
-        with pytest.raises(Exception, match="holds the folder no longer"):
+        results_ = Results(out, run)
+        with pytest.raises(Exception, match="no longer holds the lock"):
             results_.publish("p00", table)
 
 

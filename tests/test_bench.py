@@ -17,7 +17,7 @@ from cmsr_bench.cases import read_cases
 from cmsr_bench.comparison import Comparison
 from cmsr_bench.records import Record, Run, Store
 from cmsr_bench.runner import _result
-from cmsr_bench.supervised import Known, folded
+from cmsr_bench.supervised import TrainingPair, folded
 from cmsr_bench.training import Training
 from cmsr_bench.variants import Variant
 from cmsr_bench.weights_file import Weights
@@ -72,7 +72,7 @@ def test_bench_runs_records_and_goes_on(
     printed = capsys.readouterr()
     assert f"4 of {len(records)} runs failed; {tmp_path}/tables.md says why" in printed.err
     assert "made/blind bicubic seed 0: not scored" in printed.err
-    assert "Run but not scored, for there is no truth: blind" in printed.out
+    assert "Without a score, for lack of a truth: blind" in printed.out
     for name in ("tables.md", "speed-made.svg", "pictures/crops-made.png"):
         assert (tmp_path / name).stat().st_size > 100
     assert (tmp_path / "pictures" / ".gitignore").read_text() == "*\n"
@@ -190,9 +190,9 @@ def test_training_goes_on_to_the_same_weights_and_tests_what_it_has_not_seen(
     assert resumed.tensors.keys() == whole.tensors.keys()
     for name, tensor in whole.tensors.items():
         np.testing.assert_array_equal(resumed.tensors[name].numpy(), tensor.numpy())
-    assert [resumed.unseen_by(scene) for scene in resumed.held_out] == [0, 1]
+    assert [resumed.fold_without(held) for held in resumed.held_out] == [0, 1]
     with pytest.raises(InputError, match="every fold"):
-        resumed.unseen_by([scenes[0] for scenes in resumed.held_out])
+        resumed.fold_without([held[0] for held in resumed.held_out])
     assert (tmp_path / "djf.svg").stat().st_size > 100
     assert run(*command, "--quiet") == 0
     records = json.loads((tmp_path / "out" / "results.json").read_text())["records"]
@@ -213,13 +213,13 @@ def test_missing_weights_name_the_command_that_makes_them(
 
 def test_a_file_that_is_no_weights_is_refused(tmp_path: Path) -> None:
     (tmp_path / "djf.safetensors").write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{}      ")
-    with pytest.raises(InputError, match="no weight file of `cmsr bench train`"):
+    with pytest.raises(InputError, match="not a weight file of `cmsr bench train`"):
         Weights.read(tmp_path / "djf.safetensors")
 
 
 def test_what_shows_one_scene_is_held_out_together(table: Path, tmp_path: Path) -> None:
-    one, two = (Known.of(case, 4) for case in read_cases(table, [], ["one", "two"]))
-    twin = replace(one, scene=("another guide", one.scene[1]))
+    one, two = (TrainingPair.of(case, 4) for case in read_cases(table, [], ["one", "two"]))
+    twin = replace(one, digests=("another guide", one.digests[1]))
     assert [len(held) for held in folded([one, two, twin], 2)] in ([1, 2], [2, 1])
     with pytest.raises(OptionError, match="show 1 scenes only"):
         folded([one, twin], 2)

@@ -126,7 +126,15 @@ def test_a_method_without_its_guide_says_so() -> None:
 
 
 def test_variants_read_what_they_write() -> None:
-    for text in ("cmsr", "cmsr-paper:p=0.3", "cmsr:align=off:kernel=gaussian:1.5", "bicubic+bp"):
+    for text in (
+        "cmsr",
+        "cmsr-paper:p=0.3",
+        "cmsr:align=off:kernel=gaussian:1.5",
+        "bicubic+bp",
+        "cmsr-paper:ensemble=false:steps=2",
+        "tv:invalid=-1",
+        "cmsr:native_size=80,60",
+    ):
         assert Variant.of(text).label == text
     variant = Variant.of("cmsr-paper:p=0.7:align=affine")
     config = variant.config(5)
@@ -140,8 +148,13 @@ def test_variants_read_what_they_write() -> None:
     [
         ("magic", "no method is called 'magic'; choose from bicubic,"),
         ("cmsr:p=2", "p is 2"),
-        ("cmsr:q=1", "'q=1' is no option"),
-        ("cmsr:seed=1", "'seed=1' is no option"),
+        ("cmsr:q=1", "'q=1' is not an option"),
+        ("cmsr:seed=1", "'seed=1' is not an option"),
+        ("cmsr:p=many", "p is 'many'"),
+        ("cmsr:p=0.5", "--p requires --method two-branch"),
+        ("bicubic:align=off", "align has no effect on bicubic"),
+        ("pixtransform:p=0.5", "p has no effect on pixtransform"),
+        ("zssr:iterations=9", "iterations has no effect on zssr"),
         ("", "no method is named"),
     ],
 )

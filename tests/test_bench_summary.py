@@ -67,7 +67,7 @@ def test_report_tells_what_failed_and_what_was_not_scored() -> None:
     )
     assert report.index("| `good` |") < report.index("| `plain` |")
     assert "| x | 20.00 | **24.00** |" in report
-    assert "Run but not scored, for there is no truth: w." in report
+    assert "Without a score, for lack of a truth: w." in report
     assert "failed: `plain` on v: no memory" in report
 
 
@@ -80,7 +80,7 @@ def test_findings_of_a_sweep_are_paired_with_p_0() -> None:
         for seed in range(3)
     ]
     sweep.append(record("cmsr-paper:p=0.6", "z", 90.0))
-    text = tables.findings(sweep)
+    text = tables.sweep(sweep)
     assert "Best at p = 0.3" in text
     assert "p = 0.3: 0.500 ± 0.000 dB above p = 0" in text
     assert "p = 0.6:" not in text

@@ -60,7 +60,7 @@ def test_same_command_same_bytes(files: dict[str, Path], tmp_path: Path) -> None
 
 
 def test_without_a_guide(files: dict[str, Path], tmp_path: Path) -> None:
-    options = ["--ratio", "2.5", "--iterations-guide-free", "2", *QUICK]
+    options = ["--ratio", "2.5", "--preset", "paper", "--iterations-guide-free", "2"]
     assert run("upscale", files["target"], "-o", tmp_path / "out.png", *options) == 0
     assert image_files.read(tmp_path / "out.png").shape == (60, 80)
 
@@ -76,9 +76,23 @@ def bad_inputs() -> dict[str, tuple[list[str], str]]:
         "one pixel": (["{pixel}", "{guide}", "-o", "{out}"], "1 × 1 pixels"),
         "ratio below one": (["{target}", "-o", "{out}", "--ratio", "0.5"], "ratio is 0.5"),
         "no ratio": (["{target}", "-o", "{out}"], "ratio is needed"),
-        "ratio and guide": ([*good, "--ratio", "4"], "--ratio cannot be combined"),
+        "ratio and guide": ([*good, "--ratio", "4"], "--ratio cannot be combined with a guide"),
         "value out of range": ([*good, "--p", "1.5"], "p is 1.5; it must lie from 0 to 1"),
         "not a number": ([*good, "--p", "many"], "--p"),
+        "not for this method": ([*good, "--p", "0.5"], "--p requires --method two-branch"),
+        "not for the other": (
+            [*good, "--preset", "paper", "--solver-iterations", "9"],
+            "--solver-iterations requires --method closed-form",
+        ),
+        "nothing to align": (
+            ["{target}", "-o", "{out}", "--ratio", "4", "--align", "affine"],
+            "--align requires a guide",
+        ),
+        "nothing to segment": (
+            ["{target}", "-o", "{out}", "--ratio", "4", "--segments", "{guide}"],
+            "--segments requires a guide",
+        ),
+        "no temperatures": ([*good, "--emissivity", "0.9"], "--emissivity requires a radiometric"),
         "wrong choice": ([*good, "--device", "tpu"], "--device"),
         "wrong preset": ([*good, "--preset", "best"], "choose one of default, fast, paper"),
         "wrong kernel": ([*good, "--kernel", "lanczos"], "kernel is 'lanczos'"),

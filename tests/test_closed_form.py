@@ -5,26 +5,22 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 import cmsr
-from cmsr.config import Config
-from cmsr.guided.held_out import hide, image_trust, region_weights
-from cmsr.guided.linear_model import blur, estimate, smooth, whiten
-from cmsr.guided.solve import solve
-from cmsr.io import image_files
+from cmsr.guided.held_out import kept_pixels, overall_weight, region_weights
+from cmsr.guided.linear_model import estimate, whiten
+from cmsr.operators.gaussian import blur, smooth
 from cmsr.operators.resampling import project, resampler
-from cmsr.pair import Pair
 from cmsr.priors.guide_edges import EdgeVariation, GuidedFilter, box_mean
 from cmsr.priors.sparse_blocks import (
-    divergence,
-    gradient_x,
-    gradient_y,
+    Dual,
     threshold_blocks,
     total_variation,
 )
 from cmsr.registration.refinement import refine
 from cmsr.registration.transforms import Affine, displacement, identity_grid, sample
-from cmsr.sensor.imaging import Imaging
 from tests.conftest import SyntheticPair, render_pair, smooth_field
 
 HIGH, LOW = (96, 128), (24, 32)
@@ -36,9 +32,35 @@ def tensors(pair: SyntheticPair) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_divergence_is_minus_the_transpose_of_the_gradient() -> None:
-    x, p, q = torch.randn(3, 20, 30, dtype=torch.float64)
-    along = (gradient_x(x) * p).sum() + (gradient_y(x) * q).sum()
-    assert abs(along + (x * divergence(p, q)).sum()) < 1e-10
+    x, y = torch.randn(2, 20, 30, dtype=torch.float64)
+    dual, zero = Dual(x), torch.zeros_like(x)
+    dual.climb(y, 1.0)
+    # ⟨x, div ∇ y⟩ is symmetric in x and y, and −‖∇x‖² where they are the same
+    other = Dual(x)
+    other.climb(x, 1.0)
+    one, two = (x * dual.added_to(zero)).sum(), (y * other.added_to(zero)).sum()
+    assert one.item() == pytest.approx(two.item(), abs=1e-9)
+    steps = x.diff(dim=0).square().sum() + x.diff(dim=1).square().sum()
+    assert (x * other.added_to(zero)).sum().item() == pytest.approx(-steps.item())
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 3))
+def test_a_part_of_an_image_is_thresholded_like_the_whole(top: int, left: int, phase: int) -> None:
+    image = torch.from_numpy(smooth_field((120, 130), 3)).float()
+    image += 0.05 * torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
+    whole = threshold_blocks(image, 0.1, phase)
+    part = threshold_blocks(image[top : top + 64, left : left + 72], 0.1, phase, (top, left))
+    inside = whole[top + 8 : top + 56, left + 8 : left + 64]
+    torch.testing.assert_close(part[8:56, 8:64], inside, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("hidden", [0.0, 0.2, 0.5])
+def test_few_steps_solve_the_linear_model_with_pixels_held_out(hidden: float) -> None:
+    y = torch.from_numpy(smooth_field(LOW, 1)).float()
+    valid = (torch.rand(LOW, generator=torch.Generator().manual_seed(1)) >= hidden).float()
+    reduce = resampler(HIGH, LOW)
+    few, many = (estimate(y, reduce, valid, None, 4, iterations=steps)[0] for steps in (16, 200))
+    assert (few - many).abs().max() < 2e-4
 
 
 def test_smoothing_is_symmetric_and_positive() -> None:
@@ -110,20 +132,20 @@ def test_a_small_shift_is_found(shift: tuple[float, float]) -> None:
     assert left.norm(dim=-1).median() < max(0.3, 0.5 * math.hypot(*shift))
 
 
-def test_hiding_hides_a_fifth_of_what_was_measured() -> None:
+def test_a_fifth_of_what_was_measured_is_held_out() -> None:
     valid = torch.ones(60, 80)
     valid[:20] = 0
-    kept = hide(valid, seed=0)
+    kept = kept_pixels(valid, seed=0)
     assert (kept[:20] == 0).all()
     assert kept.sum() / valid.sum() == pytest.approx(0.8, abs=0.03)
-    assert torch.equal(kept, hide(valid, seed=0))
+    assert torch.equal(kept, kept_pixels(valid, seed=0))
 
 
-def test_trust_needs_gain_beyond_a_decoy_s() -> None:
-    assert image_trust(gain=3.0, decoy=0.0) == 1
-    assert image_trust(gain=3.0, decoy=2.9) == 0
-    assert image_trust(gain=0.2, decoy=-1.0) == 0
-    assert 0 < image_trust(gain=0.8, decoy=0.0) < 1
+def test_weight_needs_gain_beyond_a_displaced_guide_s() -> None:
+    assert overall_weight(gain=3.0, control=0.0) == 1
+    assert overall_weight(gain=3.0, control=2.9) == 0
+    assert overall_weight(gain=0.2, control=-1.0) == 0
+    assert 0 < overall_weight(gain=0.8, control=0.0) < 1
 
 
 def test_regions_follow_the_estimate_that_proves_right_there() -> None:
@@ -131,7 +153,8 @@ def test_regions_follow_the_estimate_that_proves_right_there() -> None:
     left_wrong, right_wrong = y.clone(), y.clone()
     left_wrong[:, :30] += 0.2
     right_wrong[:, 30:] += 0.2
-    weights = region_weights(torch.stack([left_wrong, right_wrong]), y, torch.ones_like(y))
+    both, everywhere = torch.stack([left_wrong, right_wrong]), torch.ones_like(y)
+    weights = region_weights(both, y, everywhere, ((both - y) ** 2).mean((1, 2)))
     torch.testing.assert_close(weights.sum(0), torch.ones_like(y))
     assert (weights[1, :, :20] > 0.99).all()
     assert (weights[0, :, 40:] > 0.99).all()
@@ -184,11 +207,8 @@ def test_units_do_not_matter(pair: SyntheticPair) -> None:
 
 
 def test_solution_is_consistent_and_says_where_the_guide_counted(pair: SyntheticPair) -> None:
-    prepared = Pair.of(
-        image_files.from_array(pair.target, "target"), image_files.from_array(pair.guide, "guide")
-    )
-    solution = solve(prepared, Imaging("bicubic", (0.0,)), Config.of("default"))
-    assert solution.guide_weight.shape == prepared.shape
-    assert 0 <= solution.guide_weight.min() <= solution.guide_weight.max() <= 1
-    reduced = resampler(prepared.shape, LOW)(solution.image)
-    assert (reduced - prepared.target).square().mean().sqrt() * 255 < 0.3
+    result = cmsr.upscale(pair.target, pair.guide, kernel="bicubic")
+    assert result.guide_weight.shape == HIGH
+    assert 0 <= result.guide_weight.min() <= result.guide_weight.max() <= 1
+    reduced = resampler(HIGH, LOW)(torch.from_numpy(result.image).float()).numpy()
+    assert np.sqrt(np.mean((reduced - pair.target) ** 2)) * 255 < 0.3

@@ -52,3 +52,33 @@ def test_the_paper_preset_is_the_published_setting() -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_remembers_its_name(preset: str) -> None:
     assert Config.of(preset).preset == preset
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_an_option_without_effect_is_refused_by_name(preset: str) -> None:
+    other = {"solver_iterations": 9, "denoising_rounds": 9}
+    training = {
+        "iterations": 9, "iterations_guide_free": 9, "crop": 9, "crop_guide_free": 9,
+        "learning_rate": 0.1, "p": 0.9, "steps": (2.0,), "ensemble": False, "back_projections": 9,
+    }  # fmt: skip
+    idle, acting = (other, training) if preset == "paper" else (training, other)
+    for name, value in idle.items():
+        with pytest.raises(
+            OptionError, match=rf"^--(no-)?{name.replace('_', '-')} requires --method"
+        ):
+            Config.of(preset, **{name: value})
+        Config.of(preset, **{name: getattr(Config.of(preset), name)})
+    assert Config.of(preset, **acting).given() == acting
+
+
+def test_options_of_a_guide_need_one() -> None:
+    Config(ratio=2, align="off").check_guided(False)
+    Config.of("fast").check_guided(False)
+    for options in ({"align": "affine"}, {"segments": "s.png"}):
+        with pytest.raises(OptionError, match="requires a guide"):
+            Config.of(**options).check_guided(False)
+    for name in ("iterations", "crop"):
+        with pytest.raises(OptionError, match=f"use --{name}-guide-free"):
+            Config.of("paper", **{name: 9}).check_guided(False)
+    with pytest.raises(OptionError, match="the two sizes set the ratio"):
+        Config(ratio=2).check_guided(True)

@@ -19,7 +19,7 @@ def test_quickstart(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["quickstart.py", str(tmp_path / "new")])
-    assert "160 × 120 pixels" in printed_by("quickstart.py", capsys)
+    assert "480 × 360 pixels" in printed_by("quickstart.py", capsys)
     assert {path.name for path in (tmp_path / "new").iterdir()} == {
         "thermal.tif", "photo.png", "sharp.tif", "report.html",
     }  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 import rasterio
 
 from cmsr.config import Config
-from cmsr.errors import InputError
+from cmsr.errors import InputError, OptionError
 from cmsr.io import image_files, inputs
 from cmsr.thermal import flir
 from cmsr.thermal.planck import observed
@@ -112,7 +112,7 @@ def test_counts_and_constants_are_those_that_gdal_reads(data: Path, name: str) -
         "PlanckR2": image.sensor.r2,
         "PlanckB": image.sensor.b,
         "PlanckO": image.sensor.o,
-        "Emissivity": image.scene.emissivity,
+        "Emissivity": image.conditions.emissivity,
     }.items():
         assert float(tags[key]) == pytest.approx(value, rel=1e-6)
 
@@ -135,6 +135,18 @@ def test_a_file_without_a_photo_says_so(tmp_path: Path) -> None:
     target, guide, _ = inputs.read_pair(tmp_path / "a.jpg", None, Config(ratio=2))
     assert guide is None
     assert np.abs(target.data[0] - CELSIUS).max() < 0.05
+
+
+def test_options_without_effect_on_a_file_are_refused(tmp_path: Path) -> None:
+    flir, dji, plain = (tmp_path / f"{name}.jpg" for name in ("flir", "dji", "plain"))
+    flir.write_bytes(flir_file(COUNTS))
+    dji.write_bytes(dji_file((18_000 + 500 * smooth_field((512, 640), 1)).astype(np.uint16)))
+    image_files.write(plain, np.zeros((8, 8), np.uint8))
+    for path in (dji, plain, np.zeros((8, 8))):
+        with pytest.raises(OptionError, match="--humidity requires a radiometric JPEG by FLIR"):
+            inputs.read_pair(path, None, Config(ratio=2, humidity=0.4))
+    with pytest.raises(OptionError, match="--bands has no effect on a radiometric JPEG"):
+        inputs.read_pair(flir, None, Config(ratio=2, bands=(1,)))
 
 
 def test_counts_of_dji_stay_counts_and_say_why(tmp_path: Path) -> None:

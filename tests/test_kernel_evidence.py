@@ -16,8 +16,8 @@ def seen(x: np.ndarray, kernel: str) -> np.ndarray:
     return rows @ x @ rows.T
 
 
-def best(votes: dict[str, np.ndarray]) -> str:
-    return max(votes, key=lambda name: votes[name].sum())
+def best(scores: dict[str, np.ndarray]) -> str:
+    return max(scores, key=lambda name: scores[name].sum())
 
 
 def scene(slope: float, seed: int = 0) -> np.ndarray:
@@ -56,17 +56,17 @@ def test_spectra_tell_the_kernel_of_a_scene_alike_in_all_directions(
 ) -> None:
     y = seen(scene(slope), kernel)
     spectra = Spectra(y, np.ones(y.shape, bool), (4.0, 4.0), 1e-4)
-    votes = {name: spectra.votes(name) for name in KERNELS}
-    assert standard_errors(votes[best(votes)], votes[kernel]) < 3
+    scores = {name: spectra.log_likelihoods(name) for name in KERNELS}
+    assert standard_errors(scores[best(scores)], scores[kernel]) < 3
     far = "nearest" if kernel == "gaussian:2" else "gaussian:3"
-    assert standard_errors(votes[kernel], spectra.votes(far)) > 10
+    assert standard_errors(scores[kernel], spectra.log_likelihoods(far)) > 10
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_edges_exclude_what_is_far_too_wide(kernel: str) -> None:
     y = seen(discs(), kernel)
     edges = Edges(y, np.ones(y.shape, bool), (4.0, 4.0), 1e-3)
-    assert standard_errors(edges.votes(kernel), edges.votes("gaussian:3")) > 3
+    assert standard_errors(edges.log_likelihoods(kernel), edges.log_likelihoods("gaussian:3")) > 3
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -75,8 +75,8 @@ def test_blocks_tell_the_kernel_by_a_guide_that_explains_all(kernel: str) -> Non
     y = seen(x, kernel)
     blocks = Blocks.of(y, np.ones(y.shape, bool), 3 - 2 * x[None], (0.0, 0.0), 1e-4)
     assert blocks is not None
-    votes = {name: blocks.votes(name) for name in KERNELS}
-    assert best(votes) == kernel
+    scores = {name: blocks.log_likelihoods(name) for name in KERNELS}
+    assert best(scores) == kernel
     assert blocks.unexplained(kernel, (0.0, 0.0)) < 0.05
 
 
@@ -85,11 +85,11 @@ def test_a_shift_of_the_guide_is_followed() -> None:
     y = seen(x, "box")
     blocks = Blocks.of(y, np.ones(y.shape, bool), np.roll(x, (1, -2), (0, 1))[None], (0, 0), 1e-4)
     assert blocks is not None
-    assert blocks.placed(["box"], ("-topleft", "-corners"), (4.0, 4.0)).offset == (1.0, -2.0)
+    assert blocks.grid_phase(["box"], ("-topleft", "-corners"), (4.0, 4.0)).offset == (1.0, -2.0)
 
 
-def test_votes_that_agree_are_no_evidence() -> None:
-    votes = np.random.default_rng(0).normal(size=40)
-    assert standard_errors(votes, votes) == 0
-    assert standard_errors(votes[:0], votes[:0]) == 0
-    assert standard_errors(votes + 1, votes) > 100
+def test_scores_that_agree_are_no_evidence() -> None:
+    scores = np.random.default_rng(0).normal(size=40)
+    assert standard_errors(scores, scores) == 0
+    assert standard_errors(scores[:0], scores[:0]) == 0
+    assert standard_errors(scores + 1, scores) > 100

@@ -49,3 +49,16 @@ def test_what_cannot_be_compared_is_refused() -> None:
         evaluate(raster(np.zeros((8, 8))), raster(np.zeros((8, 9))))
     with pytest.raises(InputError, match="no valid pixel"):
         evaluate(raster(np.full((8, 8), np.nan)), raster(np.zeros((8, 8))))
+
+
+def test_ssim_is_that_of_its_definition() -> None:
+    """The luminance term alone: two flat images, SSIM = (2ab + c) / (a² + b² + c)."""
+    ours, true, constant = 100, 120, (0.01 * 255) ** 2
+    figures = evaluate(raster(np.full((16, 16), ours, "u1")), raster(np.full((16, 16), true, "u1")))
+    expected = (2 * ours * true + constant) / (ours**2 + true**2 + constant)
+    assert figures["ssim"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_an_image_smaller_than_the_window_has_an_ssim() -> None:
+    truth = np.arange(32.0).reshape(4, 8)
+    assert 0 < evaluate(raster(truth + 1), raster(truth))["ssim"] < 1

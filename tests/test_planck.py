@@ -22,10 +22,10 @@ SENSOR = planck.Sensor(
     beta2=-0.00667,
     x=1.9,
 )
-CLEAR = planck.Scene(emissivity=1, distance=0, reflected=20, atmospheric=20, humidity=0.5)
+CLEAR = planck.Conditions(emissivity=1, distance=0, reflected=20, atmospheric=20, humidity=0.5)
 
 scenes = st.builds(
-    planck.Scene,
+    planck.Conditions,
     emissivity=st.floats(0.2, 1),
     distance=st.floats(0, 200),
     reflected=st.floats(-20, 60),
@@ -38,7 +38,7 @@ scenes = st.builds(
 
 @given(scenes, st.floats(-40, 500))
 def test_what_a_camera_sees_of_a_temperature_is_that_temperature(
-    scene: planck.Scene, celsius: float
+    scene: planck.Conditions, celsius: float
 ) -> None:
     seen = planck.observed(np.array([celsius]), SENSOR, scene)
     assert planck.celsius(seen, SENSOR, scene)[0] == pytest.approx(celsius, abs=1e-3)
@@ -51,7 +51,7 @@ def test_nothing_between_is_the_law_itself() -> None:
 
 
 @given(scenes)
-def test_a_scene_of_one_temperature_shows_it_whatever_is_between(scene: planck.Scene) -> None:
+def test_a_scene_of_one_temperature_shows_it_whatever_is_between(scene: planck.Conditions) -> None:
     even = dataclasses.replace(scene, reflected=20, atmospheric=20, window_temperature=20)
     raw = planck.counts(SENSOR, np.array([20.0]))
     assert planck.celsius(raw, SENSOR, even)[0] == pytest.approx(20, abs=1e-3)

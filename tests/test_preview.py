@@ -30,9 +30,10 @@ def test_a_preview_is_an_8_bit_png_of_the_image_and_a_bar(tmp_path: Path) -> Non
 def test_the_bar_is_in_the_files_own_unit() -> None:
     counts = np.full((4, 4), 29_315, np.uint16)
     like = image_files.from_array(counts, "t", scales=[0.01], offsets=[-273.15], units=["°C"])
-    values, unit = preview._physical(counts, np.ones((4, 4), bool), like)
-    assert unit == "°C"
-    assert np.allclose(values, 20)
+    assert like.unit()[2] == "°C"
+    values = like.in_unit(counts, np.eye(4, dtype=bool))
+    assert np.allclose(np.diag(values), 20)
+    assert np.isnan(values).sum() == 12
 
 
 @pytest.mark.parametrize("image", [np.full((6, 7), 3.0), np.full((6, 7), np.nan)])

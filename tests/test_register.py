@@ -12,14 +12,15 @@ from torch import Tensor
 
 from cmsr.io import image_files
 from cmsr.registration.coarse_search import Registration, search
-from cmsr.registration.similarity import climb, explained
+from cmsr.registration.optimisation import climb
+from cmsr.registration.similarity import similarity
 from cmsr.registration.transforms import Affine, Size, compose, displacement, identity_grid, sample
 
 SIZE = (192, 256)
 
 
 def scene(seed: int, size: Size = SIZE) -> tuple[Tensor, Tensor]:
-    """Draw a target (1, h/4, w/4) and a guide (3, H, W) of overlapping discs.
+    """Draw a target (h/4, w/4) and a guide (3, H, W) of overlapping discs.
 
     Each disc has its own temperature and its own colour; the guide has a texture besides that
     the target does not see.
@@ -33,7 +34,7 @@ def scene(seed: int, size: Size = SIZE) -> tuple[Tensor, Tensor]:
         heat[inside] = rng.uniform()
         colour[:, inside] = rng.uniform(size=(3, 1))
     colour += 0.1 * np.sin(x * rng.uniform(0.5, 1) + y * rng.uniform(0.5, 1))
-    target = F.avg_pool2d(torch.tensor(heat, dtype=torch.float32)[None], 4)
+    target = F.avg_pool2d(torch.tensor(heat, dtype=torch.float32)[None], 4)[0]
     return target, torch.tensor(colour, dtype=torch.float32)
 
 
@@ -73,7 +74,6 @@ def test_aligned_pairs_come_back_exactly_as_identity():
     found = search(*scene(1))
     assert torch.equal(found.affine, torch.zeros(6))
     assert found.confidence > 0.9
-    assert found.explained > 0.3
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -95,7 +95,7 @@ def test_search_is_deterministic():
     target, guide = scene(3)
     first, second = search(target, guide), search(target, guide)
     assert torch.equal(first.affine, second.affine)
-    assert (first.confidence, first.explained) == (second.confidence, second.explained)
+    assert first.confidence == second.confidence
 
 
 def test_size_of_the_guide_hardly_matters():
@@ -111,20 +111,10 @@ def test_invalid_pixels_are_ignored():
     target, guide = scene(0)
     theta = random_map(0, SIZE)
     guide = moved(guide, theta)
-    target[0, 10:20, 5:25] = torch.nan
-    guide[:, :60, 200:] = 1e6
-    known_guide = torch.ones(SIZE, dtype=torch.bool)
-    known_guide[:60, 200:] = False
-    known = torch.isfinite(target[0])
-    found = search(target, guide, target_valid=known, guide_valid=known_guide)
+    target[10:20, 5:25] = torch.nan
+    found = search(target, guide, torch.isfinite(target))
     assert residual(found, theta, SIZE) <= 1.0
     assert found.confidence > 0.9
-
-
-def test_targets_of_several_channels_are_accepted():
-    target, guide = scene(0)
-    found = search(torch.cat((target, 1 - target, target.square())), guide)
-    assert torch.equal(found.affine, torch.zeros(6))
 
 
 @pytest.mark.parametrize("empty", ["target", "guide", "both"])
@@ -139,26 +129,26 @@ def test_featureless_images_leave_everything_in_place(empty: str):
 
 def test_tiny_images_are_refused():
     with pytest.raises(ValueError, match=r"not \(5, 9\) for the target and \(192, 256\)"):
-        search(torch.rand(1, 5, 9), torch.rand(3, *SIZE))
+        search(torch.rand(5, 9), torch.rand(3, *SIZE))
 
 
-def test_explained_is_large_for_linear_functions_and_nothing_for_noise():
+def test_similarity_is_large_for_linear_functions_and_nothing_for_noise():
     guide = torch.randn(3, 40, 50, generator=torch.Generator().manual_seed(0))
-    noise = torch.randn(1, 40, 50, generator=torch.Generator().manual_seed(1))
+    noise = torch.randn(40, 50, generator=torch.Generator().manual_seed(1))
     everywhere = torch.ones(40, 50)
-    mixture = 0.5 * guide[:1] - 0.6 * guide[1:2] + 0.6 * guide[2:]
-    assert explained(mixture, guide, everywhere) > 3
-    assert explained(noise, guide, everywhere) < 0.1
-    assert explained(torch.zeros(1, 40, 50), guide, everywhere) == 0
-    assert explained(mixture, guide, torch.zeros(40, 50)) == 0
+    mixture = 0.5 * guide[0] - 0.6 * guide[1] + 0.6 * guide[2]
+    assert similarity(mixture, guide, everywhere) > 3
+    assert similarity(noise, guide, everywhere) < 0.1
+    assert similarity(torch.zeros(40, 50), guide, everywhere) == 0
+    assert similarity(mixture, guide, torch.zeros(40, 50)) == 0
 
 
-def test_explained_ignores_what_has_no_weight():
+def test_similarity_ignores_what_has_no_weight():
     guide = torch.randn(3, 40, 50, generator=torch.Generator().manual_seed(0))
-    target, weight = guide[:1].clone(), torch.ones(40, 50)
-    target[0, 10:14, 20:30] = 50
+    target, weight = guide[0].clone(), torch.ones(40, 50)
+    target[10:14, 20:30] = 50
     weight[10:14, 20:30] = 0
-    assert explained(target, guide, weight) > 3
+    assert similarity(target, guide, weight) > 3
 
 
 def test_climbs_reach_the_tops_of_skew_hills_each_by_itself():
@@ -179,16 +169,16 @@ def test_climbs_reach_the_tops_of_skew_hills_each_by_itself():
         assert torch.allclose(alone[0], points[n], atol=1e-6)
 
 
-def test_explained_takes_stacks():
+def test_similarity_takes_stacks():
     random = torch.Generator().manual_seed(1)
     guides, targets = (
         torch.randn(4, 3, 30, 40, generator=random),
-        torch.randn(4, 2, 30, 40, generator=random),
+        torch.randn(4, 30, 40, generator=random),
     )
     weights = (torch.rand(4, 30, 40, generator=random) > 0.1).float()
-    targets = targets / 5 + guides[:, :2]
-    stacked = explained(targets, guides, weights)
-    single = torch.stack([explained(*each) for each in zip(targets, guides, weights, strict=True)])
+    targets = targets / 5 + guides[:, 0]
+    stacked = similarity(targets, guides, weights)
+    single = torch.stack([similarity(*each) for each in zip(targets, guides, weights, strict=True)])
     assert torch.allclose(stacked, single, atol=1e-5)
     thetas = torch.randn(4, 6, generator=random) * 0.05
     grid = identity_grid((30, 40))
@@ -202,12 +192,12 @@ RealPairs = Callable[[str], Iterator[dict[str, str]]]
 
 
 def load(data: Path, row: dict[str, str]) -> tuple[Tensor, Tensor]:
-    """Read a pair as (1, h, w) and (3, H, W)."""
+    """Read a pair as (h, w) and (3, H, W)."""
     target, guide = (
         torch.from_numpy(image_files.read(data / row[key]).data.astype(np.float32))
         for key in ("target", "guide")
     )
-    return target[:1], guide[:3]
+    return target[0], guide[:3]
 
 
 def test_known_maps_of_near_infrared_pairs_are_found(data: Path, real_pairs: RealPairs):

@@ -1,5 +1,6 @@
 """Frames of one camera: each goes on from the one before, and is as good as from a cold start."""
 
+import copy
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from cmsr import Result, pipeline, upscale
+from cmsr import Result, run, upscale
+from cmsr.guided.continuation import alike
 from cmsr.io import image_files
 from cmsr.operators.resampling import resampler
 from cmsr.registration import alignment
-from cmsr.series import alike
 from tests.batches import batch, results
 from tests.conftest import render_pair
 
@@ -103,10 +104,10 @@ class ColdStartError(Exception):
 
 @pytest.fixture
 def told_of_a_cold_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    def solve(*_: object) -> None:
+    def calibrate(*_: object) -> None:
         raise ColdStartError
 
-    monkeypatch.setattr(pipeline, "_solve", solve)
+    monkeypatch.setattr(run, "calibrate", calibrate)
 
 
 CUTS = {
@@ -124,7 +125,7 @@ def test_a_cut_is_noticed(cut: str, before: dict[str, Any], told_of_a_cold_start
 
 USELESS: dict[str, dict[str, Any]] = {
     "another scene": {"refused": True, "stages": []},
-    "another size": {"stages": [{"warp": "freeform", "parameters": [0.0] * 18}]},
+    "another size": {"stages": [{"warp": "freeform", "parameters": [0.0] * 32, "nodes": [4, 4]}]},
     "another warp": {"stages": [{"warp": "spline", "parameters": []}]},
     "far away": {"stages": [{"warp": "affine", "parameters": [0.5, 0, 0, 0, 0, 0]}]},
 }
@@ -134,9 +135,11 @@ USELESS: dict[str, dict[str, Any]] = {
 def test_what_is_of_no_help_is_left(
     case: str, before: dict[str, Any], told_of_a_cold_start: None
 ) -> None:
-    each, aside = frame(0, 60, aside=ASIDE), {**before["alignment"], **USELESS[case]}
+    each, found = frame(0, 60, aside=ASIDE), copy.deepcopy(before)
+    found["series"]["calibration"]["alignment"].update(USELESS[case])
+    found["series"]["calibration"]["tracking"] = None
     with pytest.raises(ColdStartError):
-        upscale(each.target, each.guide, previous={**before, "alignment": aside})
+        upscale(each.target, each.guide, previous=found)
 
 
 def test_a_cut_does_no_harm() -> None:
@@ -150,7 +153,7 @@ def test_a_cut_does_no_harm() -> None:
     np.testing.assert_array_equal(after.image, cold.image)
 
 
-def test_glances_tell_scenes_apart_whatever_their_brightness() -> None:
+def test_overviews_tell_scenes_apart_whatever_their_brightness() -> None:
     rng = np.random.default_rng(0)
     one, other = rng.normal(size=(2, 48)).tolist()
     brighter = [3 * mean + 7 for mean in one]

@@ -18,7 +18,6 @@ from cmsr.registration.transforms import (
     area_change,
     compose,
     compose_between,
-    compose_inverse,
     displacement,
     identity_grid,
     inside,
@@ -31,8 +30,6 @@ WARPS: dict[str, Callable[[Size], Warp]] = {
     "affine": Affine,
     "cpab": Cpab,
     "cpab-3x2": lambda size: Cpab(size, (3, 2)),
-    "cpab-fixed": lambda size: Cpab(size, fixed_border=True),
-    "cpab-volume": lambda size: Cpab(size, volume_preserving=True),
     "plate": ThinPlate,
     "plate-3x2": lambda size: ThinPlate(size, (3, 2)),
 }
@@ -70,14 +67,13 @@ def test_zero_parameters_are_exactly_the_identity(name: str, size: Size, dtype: 
     assert torch.equal(moved, grid)
 
 
-@pytest.mark.parametrize("name", WARPS)
+@pytest.mark.parametrize("name", ["affine", "cpab", "cpab-3x2"])
 @quick
 @given(seed=seeds)
-def test_inverse_returns_within_a_hundredth_of_a_pixel(name: str, seed: int):
+def test_opposite_parameters_invert_within_a_hundredth_of_a_pixel(name: str, seed: int):
     warp = WARPS[name](SIZE)
     theta, grid = random_theta(warp, seed), grid_of(SIZE)
-    assert distance(warp.inverse(theta, warp(theta, grid)), grid) < 0.01
-    assert distance(warp(theta, warp.inverse(theta, grid)), grid) < 0.01
+    assert distance(warp(-theta, warp(theta, grid)), grid) < 0.01
 
 
 @pytest.mark.parametrize("name", WARPS)
@@ -171,9 +167,14 @@ def test_cpab_agrees_with_libcpab():
     Its parameters were fitted to the same velocities at 2000 points, to 1e-15; its unit square
     is [-1, 1]^2 here.
     """
-    warp = Cpab((64, 64), fixed_border=True)
+    warp = Cpab((64, 64))
     number = torch.arange(25, dtype=torch.float64)
-    theta = torch.stack((0.1 * torch.sin(1.3 * number), 0.1 * torch.cos(2.1 * number)), dim=1)
+    free = torch.zeros(5, 5, dtype=torch.bool)
+    free[1:4, 1:4] = True
+    theta = torch.zeros(warp.dim // 2, 2, dtype=torch.float64)
+    theta[torch.cat((free.flatten(), torch.ones(16, dtype=torch.bool)))] = torch.stack(
+        (0.1 * torch.sin(1.3 * number), 0.1 * torch.cos(2.1 * number)), dim=1
+    )
     start = [
         [-0.74, -0.78],
         [-0.26, 0.04],
@@ -207,34 +208,7 @@ def test_cpab_velocity_is_continuous_across_every_edge(seed: int):
         assert jump.max() < 20 * theta.norm() * (steps[1] - steps[0])
 
 
-def test_cpab_fixed_border_stays_in_place():
-    warp = Cpab(SIZE, fixed_border=True)
-    edge = torch.linspace(-1, 1, 101, dtype=torch.float64)
-    one = torch.ones_like(edge)
-    border = torch.cat(
-        [
-            torch.stack(pair, -1)
-            for pair in ((edge, one), (edge, -one), (one, edge), (-one, edge), (edge, 1.5 * one))
-        ]
-    )
-    theta = random_theta(warp, 5, pixels=6)
-    assert distance(warp(theta, border), border) < 1e-9
-    assert distance(warp(theta, grid_of(SIZE)), grid_of(SIZE)) > 3
-
-
-@pytest.mark.parametrize("fixed_border", [False, True])
-def test_cpab_volume_preserving_keeps_areas(fixed_border: bool):
-    warp = Cpab(SIZE, volume_preserving=True, fixed_border=fixed_border)
-    theta = random_theta(warp, 2)
-    points = 0.8 * grid_of(SIZE)[0, ::5, ::5].reshape(-1, 2)
-    for point in points:
-        jacobian = torch.autograd.functional.jacobian(lambda place: warp(theta, place), point[None])
-        assert torch.linalg.det(jacobian[0, :, 0]).item() == pytest.approx(1, abs=1e-9)
-
-
-def test_cpab_refuses_impossible_fields():
-    with pytest.raises(ValueError, match="meets the constraints"):
-        Cpab(SIZE, (1, 1), fixed_border=True, volume_preserving=True)
+def test_cpab_refuses_no_cells():
     with pytest.raises(ValueError, match=r"not \(0, 4\)"):
         Cpab(SIZE, (0, 4))
 
@@ -259,22 +233,12 @@ def test_plate_reproduces_affine_maps():
     assert distance(plate(moved.flatten(), grid), affine(theta, grid)) < 1e-9
 
 
-def test_plate_that_folds_has_no_inverse():
-    warp = ThinPlate(SIZE, (3, 3))
-    theta = torch.zeros(warp.dim, dtype=torch.float64)
-    theta[8] = 1.5  # the middle control goes beyond its right neighbour
-    assert area_change(warp(theta, grid_of(SIZE))).min() < 0
-    with pytest.raises(ValueError, match="no inverse"):
-        warp.inverse(theta, grid_of(SIZE))
-
-
 def test_composition_reads_the_first_stage_last():
     stages = [(make(SIZE), random_theta(make(SIZE), 7)) for make in (Affine, Cpab, ThinPlate)]
     (affine, a), (cpab, c), (plate, t) = stages
     grid = grid_of(SIZE)
     whole = compose(stages, grid)
     assert torch.equal(whole, affine(a, cpab(c, plate(t, grid))))
-    assert distance(compose_inverse(stages, whole), grid) < 0.02
     assert torch.equal(compose([], grid), grid)
 
 

@@ -67,8 +67,8 @@ def test_what_is_typed_is_what_is_meant(**options: Any) -> None:
         ({"seed": "many"}, "seed is 'many'"),
         ({"ratio": "0.5"}, "ratio is 0.5"),
         ({"kernel": "/etc/hosts.txt"}, "kernel's name"),
-        ({"segments": "/etc/hosts.png"}, "no option of this page"),
-        ({"max_pixels": 2**40}, "no option of this page"),
+        ({"segments": "/etc/hosts.png"}, "this page has no option"),
+        ({"max_pixels": 2**40}, "this page has no option"),
         ({"no_such": 1}, "no option"),
     ],
 )

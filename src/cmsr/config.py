@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
 
@@ -12,9 +13,12 @@ Preset = Literal["default", "fast", "paper"]
 Align = Literal["auto", "off", "affine", "cpab", "segments"]
 
 
-def _bounded(default: Any, low: float, high: float) -> Any:
-    """Return a field whose value, or each of whose values, must lie in [low, high]."""
-    return field(default=default, metadata={"range": (low, high)})
+def _bounded(default: Any, low: float, high: float, method: str | None = None) -> Any:
+    """Return a field whose value, or each of whose values, must lie in [low, high].
+
+    ``method`` is the only one in which the option acts; None: in every one.
+    """
+    return field(default=default, metadata={"range": (low, high), "method": method})
 
 
 @dataclass(frozen=True)
@@ -51,38 +55,38 @@ class Config:
     method: Literal["two-branch", "closed-form"] = "closed-form"
     """The published network trained on the pair, or linear models solved for it."""
 
-    solver_iterations: int = _bounded(16, 1, 1000)
+    solver_iterations: int = _bounded(16, 1, 1000, "closed-form")
     """Steps of conjugate gradients in the closed-form method."""
 
-    denoising_rounds: int = _bounded(32, 3, 1000)
+    denoising_rounds: int = _bounded(32, 3, 1000, "closed-form")
     """Rounds of denoising that the closed-form method makes without the guide."""
 
-    iterations: int = _bounded(800, 0, 100_000)
+    iterations: int = _bounded(800, 0, 100_000, "two-branch")
     """Training steps at most."""
 
-    iterations_guide_free: int = _bounded(3000, 0, 100_000)
+    iterations_guide_free: int = _bounded(3000, 0, 100_000, "two-branch")
     """Training steps at most when there is no guide."""
 
-    crop: int = _bounded(48, 8, 4096)
+    crop: int = _bounded(48, 8, 4096, "two-branch")
     """Side of a training patch, in pixels of the label."""
 
-    crop_guide_free: int = _bounded(128, 8, 4096)
+    crop_guide_free: int = _bounded(128, 8, 4096, "two-branch")
     """Side of a training patch when there is no guide."""
 
-    learning_rate: float = _bounded(1e-4, 1e-7, 1.0)
+    learning_rate: float = _bounded(1e-4, 1e-7, 1.0, "two-branch")
     """First learning rate of Adam."""
 
-    p: float = _bounded(0.3, 0, 1)
+    p: float = _bounded(0.3, 0, 1, "two-branch")
     """Alternating Scales: share of training steps that use the upsampling-based scheme."""
 
-    steps: tuple[float, ...] = _bounded((), 1, 64)
+    steps: tuple[float, ...] = _bounded((), 1, 64, "two-branch")
     """Gradual increments: ratios to pass through on the way, for example 2,4; the last one is
     always the whole ratio."""
 
-    ensemble: bool = True
+    ensemble: bool = field(default=True, metadata={"method": "two-branch"})
     """Whether the result is the median over the eight flips and rotations."""
 
-    back_projections: int = _bounded(6, 0, 1000)
+    back_projections: int = _bounded(6, 0, 1000, "two-branch")
     """Rounds of back-projection that make the output agree with the input."""
 
     invalid: float | Literal["auto", "none"] = "auto"
@@ -131,15 +135,51 @@ class Config:
                 raise OptionError(
                     f"{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}"
                 )
-        self._check_segments()
+        self._check_effect()
 
-    def _check_segments(self) -> None:
-        """Refuse segments where they would have no effect."""
+    def _check_effect(self) -> None:
+        """Refuse options that have no effect with this method, or with one another."""
+        for option in dataclasses.fields(self):
+            method = option.metadata.get("method")
+            if method and method != self.method:
+                self.refuse([option.name], f"requires --method {method}{_HINTS[method]}")
         if self.segments is not None and self.align not in ("auto", "segments"):
-            raise OptionError(f"segments goes with align auto or segments, not {self.align}")
-        asked = self.segments is not None or self.align == "segments"
-        if asked and self.method == "two-branch":
-            raise OptionError("the published network moves the whole guide; segments need another")
+            raise OptionError("--segments requires --align auto or segments")
+        if self.method == "two-branch" and (self.segments or self.align == "segments"):
+            raise OptionError("--segments and --align segments require --method closed-form")
+
+    def given(self) -> dict[str, Any]:
+        """Return the options whose values differ from the preset's.
+
+        >>> Config.of("fast", align="off").given()
+        {'align': 'off'}
+        """
+        usual = {option.name: option.default for option in dataclasses.fields(self)}
+        usual |= {"preset": self.preset, **PRESETS[self.preset]}
+        return {name: getattr(self, name) for name in usual if getattr(self, name) != usual[name]}
+
+    def refuse(self, names: Iterable[str], reason: str) -> None:
+        """Raise OptionError if one of these options is given.
+
+        >>> Config(fill=True).refuse(["fill"], "has no effect here")
+        Traceback (most recent call last):
+        cmsr.errors.OptionError: --fill has no effect here
+        """
+        given = self.given()
+        for name in names:
+            if name in given:
+                typed = f"no_{name}" if given[name] is False else name
+                raise OptionError(f"{named(typed)} {reason}")
+
+    def check_guided(self, guided: bool) -> None:
+        """Refuse options that have no effect with, or without, a guide."""
+        if guided:
+            self.refuse(["ratio"], "cannot be combined with a guide; the two sizes set the ratio")
+            return
+        self.refuse([] if self.align == "off" else ["align"], "requires a guide")
+        self.refuse(["segments"], "requires a guide")
+        for name in ("iterations", "crop"):
+            self.refuse([name], f"requires a guide; use {named(name)}-guide-free")
 
     @classmethod
     def of(cls, preset: str = "default", **options: Any) -> Self:
@@ -148,7 +188,16 @@ class Config:
         Raises
         ------
         OptionError
-            If the preset or an option does not exist, or a value is outside its range.
+            If the preset or an option does not exist, a value is outside its range, or an option
+            has no effect.
+
+        Examples
+        --------
+        >>> Config.of("fast", kernel="gaussian:1.5").denoising_rounds
+        8
+        >>> Config.of("fast", p=0.5)
+        Traceback (most recent call last):
+        cmsr.errors.OptionError: --p requires --method two-branch, as in preset paper
         """
         if preset not in PRESETS:
             raise OptionError(f"preset is {preset!r}; choose one of {', '.join(PRESETS)}")
@@ -170,6 +219,18 @@ PRESETS: dict[str, dict[str, Any]] = {
     "fast": {"solver_iterations": 12, "denoising_rounds": 8, "align": "affine"},
     "paper": {"method": "two-branch"},
 }
+
+
+RADIOMETRIC = ("emissivity", "distance", "reflected_temperature", "atmospheric_temperature",
+               "humidity")  # fmt: skip
+"""Options of the temperatures of a radiometric JPEG."""
+
+_HINTS = {"two-branch": ", as in preset paper", "closed-form": ""}
+
+
+def named(option: str) -> str:
+    """Return an option's name on the command line."""
+    return f"--{option.replace('_', '-')}"
 
 
 def _check_range(name: str, value: Any, bounds: tuple[float, float] | None) -> None:

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
-import torch
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from cmsr.errors import InputError
 from cmsr.io.image_files import Raster
+
+_RADIUS = 5
+"""Of the window of SSIM, in pixels."""
+
+
+def psnr(image: npt.NDArray[Any], truth: npt.NDArray[Any], peak: float) -> float:
+    """Return the peak signal-to-noise ratio in dB; infinite where the two are equal.
+
+    >>> psnr(np.array([1.0, 3.0]), np.array([2.0, 2.0]), peak=100)
+    40.0
+    """
+    error = float(np.mean((image.astype(np.float64) - truth) ** 2))
+    return float(10 * np.log10(peak**2 / error)) if error else math.inf
 
 
 def evaluate(image: Raster, truth: Raster) -> dict[str, float]:
@@ -40,19 +54,28 @@ def evaluate(image: Raster, truth: Raster) -> dict[str, float]:
         raise InputError(f"{image.name}: shares no valid pixel with {truth.name}")
     ours, true = (np.where(valid, r.data, 0).astype(np.float64) for r in (image, truth))
     peak = 255.0 if truth.data.dtype == np.uint8 else float(np.ptp(true[:, valid])) or 1.0
-    rmse = float(np.sqrt(np.mean((ours - true)[:, valid] ** 2)))
     return {
-        "psnr": float(20 * np.log10(peak / rmse)) if rmse else float("inf"),
+        "psnr": psnr(ours[:, valid], true[:, valid], peak),
         "ssim": _ssim(ours, true, peak),
-        "rmse": rmse,
+        "rmse": float(np.sqrt(np.mean((ours - true)[:, valid] ** 2))),
         "peak": peak,
     }
 
 
 def _ssim(ours: npt.NDArray[np.float64], true: npt.NDArray[np.float64], peak: float) -> float:
-    a, b = (torch.from_numpy(x)[None] for x in (ours, true))
-    value = structural_similarity_index_measure(a, b, data_range=peak)
-    return float(value)  # type: ignore[arg-type]
+    """SSIM with the Gaussian window of the paper, averaged over all pixels, mirrored borders."""
+    from skimage.metrics import structural_similarity
+
+    border = ((0, 0), (_RADIUS, _RADIUS), (_RADIUS, _RADIUS))  # cropped by the function
+    value = structural_similarity(
+        *(np.pad(image, border, mode="reflect") for image in (ours, true)),
+        data_range=peak,
+        channel_axis=0,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+    )
+    return float(value)
 
 
 def _size(raster: Raster) -> str:

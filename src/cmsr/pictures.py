@@ -1,41 +1,75 @@
-"""Pictures for people: colour maps and panels side by side."""
+"""Pictures for people: colour maps and sheets of captioned panels.
+
+matplotlib is imported late: most runs draw nothing.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 
 Rgb = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 
 _INK, _PAPER = (24, 24, 28), (255, 255, 255)
-_MARGIN, _CAPTION = 12, 30
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A picture and what to write above it; the picture has shape (H, W, 3)."""
+    """A picture of shape (H, W, 3) and the text above it."""
 
     caption: str
     picture: Rgb
 
 
 def colour(values: npt.NDArray[Any], low: float, high: float, colour_map: str = "inferno") -> Rgb:
-    """Show values of shape (H, W) in a colour map from ``low`` to ``high``; NaN is grey."""
+    """Paint values of shape (H, W) in a colour map from ``low`` to ``high``; NaN is grey.
+
+    >>> colour(np.array([[0.0, 1.0, np.nan]]), 0, 1, "gray").tolist()
+    [[[0, 0, 0], [255, 255, 255], [128, 128, 128]]]
+    """
+    from matplotlib import colormaps
+
     scaled = (values.astype(np.float64) - low) / max(high - low, np.finfo(float).tiny)
-    painted = mpl.colormaps[colour_map].with_extremes(bad="0.5")(np.ma.masked_invalid(scaled))
+    painted = colormaps[colour_map].with_extremes(bad="0.5")(np.ma.masked_invalid(scaled))
     return np.asarray(np.rint(painted[..., :3] * 255), dtype=np.uint8)
 
 
+def range_of(values: npt.NDArray[Any], clip: float = 0.5) -> tuple[float, float]:
+    """Return the range of finite values without ``clip`` percent at either end; never empty.
+
+    >>> range_of(np.array([3.0, np.nan, 3.0]))
+    (2.5, 3.5)
+    """
+    seen = values[np.isfinite(values)]
+    low, high = np.percentile(seen, (clip, 100 - clip)) if seen.size else (0.0, 1.0)
+    return (float(low), float(high)) if high > low else (float(low) - 0.5, float(high) + 0.5)
+
+
+def thinned(values: npt.NDArray[Any], longest: int) -> npt.NDArray[Any]:
+    """Keep every n-th row and column, so that neither side is longer than ``longest``.
+
+    >>> thinned(np.zeros((10, 25)), 10).shape
+    (4, 9)
+    """
+    every = max(1, -(-max(values.shape[:2]) // longest))
+    return values[::every, ::every]
+
+
 def round_ticks(low: float, high: float, most: int = 6) -> list[tuple[float, str]]:
-    """Return round numbers between two values and how they are written, to equal digits."""
+    """Return round numbers between two values, and their texts with equal decimals.
+
+    >>> round_ticks(0.1, 0.9, 5)
+    [(0.2, '0.2'), (0.4, '0.4'), (0.6, '0.6'), (0.8, '0.8')]
+    """
+    from matplotlib.ticker import MaxNLocator
+
     locator = MaxNLocator(most, steps=[1, 2, 5, 10], min_n_ticks=4)
     ticks = [float(tick) for tick in locator.tick_values(low, high) if low <= tick <= high]
     step = ticks[1] - ticks[0] if len(ticks) > 1 else high - low
@@ -63,33 +97,59 @@ def checkerboard(target: npt.NDArray[np.float32], moved: npt.NDArray[np.float32]
     return np.where(dark, sensor, np.rint(photo * 255).astype(np.uint8))
 
 
+def sheet(rows: Sequence[Sequence[Panel]], size: int = 12) -> Image.Image:
+    """Lay out rows of captioned pictures in columns.
+
+    Parameters
+    ----------
+    rows : sequence of sequence of Panel
+        A column is as wide as its widest picture or caption, a row as high as its highest picture.
+        Captions may have several lines; a row without any takes no room for them.
+    size : int
+        Height of the letters, in pixels.
+    """
+    import matplotlib as mpl
+
+    font = ImageFont.truetype(f"{mpl.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
+    gap = round(0.7 * size)
+    measure = ImageDraw.Draw(Image.new("L", (1, 1))).multiline_textbbox
+    boxes = [[measure((0, 0), panel.caption, font=font) for panel in row] for row in rows]
+    widths = [0] * max(len(row) for row in rows)
+    for row, captions in zip(rows, boxes, strict=True):
+        for column, (panel, box) in enumerate(zip(row, captions, strict=True)):
+            widths[column] = max(widths[column], panel.picture.shape[1], math.ceil(box[2]))
+    captions_high = [max(math.ceil(box[3]) for box in line) for line in boxes]
+    captions_high = [high and high + gap // 2 for high in captions_high]
+    pictures_high = [max(panel.picture.shape[0] for panel in row) for row in rows]
+    height = sum(captions_high) + sum(pictures_high) + gap * (len(rows) + 1)
+    whole = Image.new("RGB", (sum(widths) + gap * (len(widths) + 1), height), _PAPER)
+    pen, top = ImageDraw.Draw(whole), gap
+    for row, caption_high, picture_high in zip(rows, captions_high, pictures_high, strict=True):
+        left = gap
+        for panel, width in zip(row, widths, strict=False):
+            pen.multiline_text((left, top), panel.caption, fill=_INK, font=font)
+            whole.paste(Image.fromarray(panel.picture), (left, top + caption_high))
+            left += width + gap
+        top += caption_high + picture_high + gap
+    return whole
+
+
 def side_by_side(panels: Sequence[Panel], details: Sequence[Box] = ()) -> Image.Image:
-    """Lay panels of one size in a row, and below each its enlarged details.
+    """Lay panels of one size in a row, and below each its details.
 
     Parameters
     ----------
     panels : sequence of Panel
         All pictures of one shape.
     details : sequence of (left, top, right, bottom)
-        Boxes in pixels, each shown below at the panel's full width.
+        Boxes in pixels, each shown below enlarged to the panel's width.
     """
-    height, width = panels[0].picture.shape[:2]
-    zooms = [round(width * (bottom - top) / (right - left)) for left, top, right, bottom in details]
-    total = height + sum(zooms) + _MARGIN * (2 + len(zooms)) + _CAPTION
-    sheet = Image.new("RGB", (len(panels) * (width + _MARGIN) + _MARGIN, total), _PAPER)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(17)
-    for column, panel in enumerate(panels):
-        left = _MARGIN + column * (width + _MARGIN)
-        draw.text((left, _MARGIN - 2), panel.caption, fill=_INK, font=font)
-        top = _MARGIN + _CAPTION
-        picture = Image.fromarray(panel.picture)
-        sheet.paste(picture, (left, top))
-        top += height + _MARGIN
-        for box, zoom in zip(details, zooms, strict=True):
-            detail = picture.crop(box).resize((width, zoom), Image.Resampling.NEAREST)
-            sheet.paste(detail, (left, top))
-            top += zoom + _MARGIN
-    return sheet
+    width = panels[0].picture.shape[1]
+    rows = [list(panels)]
+    for left, top, right, bottom in details:
+        shape = round(width * (bottom - top) / (right - left)), width
+        rows.append([Panel("", enlarge(p.picture[top:bottom, left:right], shape)) for p in panels])
+    return sheet(rows, size=17)
 
 
 def window_of_most(values: npt.NDArray[Any], height: int, width: int) -> Box:

@@ -1,1 +1,1 @@
-"""Methods side by side: what `cmsr bench` runs, records, trains and draws."""
+"""Comparison of methods, `cmsr bench`: runs, records, training, tables and plots."""

@@ -1,4 +1,4 @@
-"""The seed paper's questions as lists of methods: which p, and how much alignment."""
+"""Ablations of the published method as lists of methods: over p, and over alignment."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from typing import Literal
 Ablation = Literal["p", "align"]
 
 P_VALUES = tuple(step / 10 for step in range(11))
-"""Shares of the upsampling-based scheme; the guide stays where it is, so only p differs."""
+"""Shares of the upsampling-based scheme, without alignment, so that only p differs."""
 
 FREEDOM = ("off", "affine", "cpab", "auto")
-"""Choices of ``align`` from none upward: each adds a warp, the last thin-plate splines in
-`cmsr-paper` and a free-form deformation in `cmsr`."""
+"""Values of ``align``, each with a family of warps more than the one before; the last adds
+thin-plate splines in `cmsr-paper` and a free-form deformation in `cmsr`."""
 
 
 def methods_of(ablation: Ablation) -> list[str]:
-    """Return what an ablation compares, as `cmsr_bench.variants.Variant.of` reads it."""
+    """Return the methods of an ablation, as `cmsr_bench.variants.Variant.of` reads them.
+
+    >>> methods_of("p")[:2]
+    ['cmsr-paper:align=off:p=0', 'cmsr-paper:align=off:p=0.1']
+    """
     if ablation == "p":
         return [f"cmsr-paper:align=off:p={p:g}" for p in P_VALUES]
     aligned = [f"{method}:align={align}" for method in ("cmsr", "cmsr-paper") for align in FREEDOM]

@@ -1,9 +1,9 @@
-"""The pairs of a PAIRS.csv: which files, and what they hold."""
+"""The pairs of a PAIRS.csv: their files and images."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,12 +15,11 @@ import torch
 from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
 from cmsr.io import image_files
+from cmsr.io.digest import digest
 from cmsr.io.inputs import Inputs, prepared, read_guide, read_pair
+from cmsr.io.pair_table import read_rows
 from cmsr.io.raster import Raster, fitted, from_array
 from cmsr.operators.resampling import resampler
-
-COLUMNS = ("name", "target", "guide")
-"""What the table needs; dataset, truth and scale are used where they are given."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +29,9 @@ class Case:
     Attributes
     ----------
     dataset, name : str
-        Together they name the pair; ``dataset`` is empty where the table has no such column.
+        Together the pair's name; ``dataset`` is empty where the table has no such column.
     target, guide, truth : Path or None
-        Without a target, it is made from the truth by ``scale``: antialiased bicubic, rounded.
+        A missing target is the truth reduced by ``scale``: antialiased bicubic, rounded.
     scale : float or None
         Enlargement, where no guide gives it.
     """
@@ -46,25 +45,25 @@ class Case:
 
     @property
     def label(self) -> str:
-        """What to call it in messages."""
+        """The pair's name in messages."""
         return f"{self.dataset}/{self.name}" if self.dataset else self.name
 
     @cached_property
     def content(self) -> str:
-        """Hash of all its files and its scale: the same pair under any name."""
-        digest = hashlib.sha256(repr(self.scale).encode())
+        """Digest of all its files and its scale; the same under any name."""
+        whole = hashlib.sha256(repr(self.scale).encode())
         for path in (self.target, self.guide, self.truth):
-            digest.update(b"none" if path is None else _digest(path))
-        return digest.hexdigest()
+            whole.update(b"none" if path is None else _digest(path))
+        return whole.hexdigest()
 
     @cached_property
-    def scene(self) -> tuple[str, ...]:
-        """Hashes of the images that tell the scene: two pairs that share one show the same."""
-        shown = self.guide, self.truth or self.target
-        return tuple(_digest(path).hex() for path in shown if path)
+    def image_digests(self) -> tuple[str, ...]:
+        """Digests of guide and truth (or target); pairs that share one show the same scene."""
+        paths = self.guide, self.truth or self.target
+        return tuple(_digest(path).hex() for path in paths if path)
 
     def adapted(self, config: Config) -> Config:
-        """Return options whose ratio is the scale, where no guide gives it."""
+        """Return the options with the scale as their ratio, if there is no guide."""
         if self.guide is not None or self.scale is None:
             return config
         return replace(config, ratio=self.scale)
@@ -88,22 +87,15 @@ class Case:
         return Inputs(target, guide, ())
 
     def true_image(self) -> Raster | None:
-        """Read the truth, None where there is none."""
+        """Read the truth; None if there is none."""
         return None if self.truth is None else image_files.read(self.truth)
 
 
 def _digest(path: Path) -> bytes:
-    """Hash what a path names: a file, or all in a folder, and which part of it."""
+    """Digest FILE or FILE:PART, the file's content and the part's name."""
     place, part = image_files.locate(path)
-    if place.is_dir():
-        names = sorted(file for file in place.rglob("*") if file.is_file())
-        digest = hashlib.sha256()
-        for file in names:
-            digest.update(str(file.relative_to(place)).encode() + _digest(file))
-    else:
-        with place.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256")
-    return hashlib.sha256(digest.digest() + part.encode()).digest() if part else digest.digest()
+    whole = digest(place)
+    return hashlib.sha256(whole + part.encode()).digest() if part else whole
 
 
 def reduced(truth: Raster, scale: float, name: str) -> Raster:
@@ -121,9 +113,9 @@ def read_cases(table: Path, datasets: Sequence[str] = (), names: Sequence[str] =
     Parameters
     ----------
     table : path
-        CSV with a header of at least `COLUMNS`; further columns are ignored.
+        See `cmsr.io.pair_table`; the columns dataset, truth and scale are optional.
     datasets, names : sequence of str
-        Which to keep; all where none is named.
+        Of the pairs to keep; all if empty.
 
     Raises
     ------
@@ -133,11 +125,14 @@ def read_cases(table: Path, datasets: Sequence[str] = (), names: Sequence[str] =
     OptionError
         If nothing is left to do, or a data set or name is not in the table.
     """
-    cases = [_case(row, line, table) for line, row in enumerate(_rows(table), start=2)]
-    labels = [case.label for case in cases]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise InputError(f"{table}: names the pair {label} twice; names must differ")
+    try:
+        content = image_files.locate(table)[0].read_bytes()
+    except OSError as error:
+        raise InputError(f"{table}: cannot be read ({error.strerror})") from error
+    cases = [_case(row, line, table) for line, row in read_rows(str(table), content)]
+    twice = [label for label, n in Counter(case.label for case in cases).items() if n > 1]
+    if twice:
+        raise InputError(f"{table}: lists the pair {twice[0]} twice; names must differ")
     _check_known(table, "data set", datasets, {case.dataset for case in cases})
     _check_known(table, "pair", names, {case.name for case in cases})
     return [
@@ -145,25 +140,6 @@ def read_cases(table: Path, datasets: Sequence[str] = (), names: Sequence[str] =
         for case in cases
         if (not datasets or case.dataset in datasets) and (not names or case.name in names)
     ]
-
-
-def _rows(table: Path) -> list[dict[str, str]]:
-    path, _ = image_files.locate(table)
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
-            if missing:
-                raise InputError(
-                    f"{table}: has no column {', '.join(missing)}; "
-                    f"the header must name at least {', '.join(COLUMNS)}"
-                )
-            rows = [{k: (v or "").strip() for k, v in row.items() if k} for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{table}: is not a table of comma-separated values ({error})") from error
-    if not rows:
-        raise InputError(f"{table}: lists no pair")
-    return rows
 
 
 def _case(row: dict[str, str], line: int, table: Path) -> Case:

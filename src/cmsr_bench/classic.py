@@ -8,21 +8,23 @@ from torch import Tensor
 
 from cmsr.config import Config
 from cmsr.io.raster import Raster, fill_holes, fitted
-from cmsr.operators.resampling import Resampler, back_project, resampler, shape_of
+from cmsr.operators.resampling import Kernel, Resampler, back_project, resampler, shape_of
 from cmsr.pair import Pair
 from cmsr.priors.guide_edges import GuidedFilter
 from cmsr.priors.sparse_blocks import total_variation
 from cmsr.sensor.imaging import imaging_of, named_kernel
 
 BACK_PROJECTIONS = 10
-"""Rounds after interpolation and after the guided filter."""
+"""Rounds of back-projection after interpolation and after the guided filter."""
 
 TV_ROUNDS, TV_WEIGHTS, TV_STEPS, TV_BACK_PROJECTIONS = 12, (0.04, 0.01), 30, 4
 """Rounds; weight of the variation in the first and last, in units of the target's range; dual steps
-and back-projections in each. Falling weights, as in `cmsr.priors.sparse_blocks`, need no search."""
+and back-projections in each. Set by hand, not fitted: the weights fall, as in
+`cmsr.priors.sparse_blocks`, over the range that a single weight would be searched in."""
 
 RADIUS, RIDGE = 1, 1e-4
-"""The guided filter's window, in target pixels, and its ε, with the guide in [0, 1]."""
+"""The guided filter's window, in target pixels, and its ε, for a guide in [0, 1]. Set by hand: the
+least window, and an ε of noise of 0.01."""
 
 
 def bicubic(target: Raster, shape: tuple[int, int]) -> np.ndarray[tuple[int, int, int], np.dtype]:
@@ -70,10 +72,14 @@ def _enlarged(pair: Pair) -> Tensor:
     return _enlarger(pair)(pair.target)
 
 
+def kernel_of(pair: Pair, config: Config) -> Kernel:
+    """Return the imaging kernel, given or estimated as in `cmsr.upscale`."""
+    return imaging_of(pair, named_kernel(config.kernel)).kernel
+
+
 def _operator(pair: Pair, config: Config) -> Resampler:
-    """How the target was made, given or found, as in `cmsr.upscale`."""
-    kernel = imaging_of(pair, named_kernel(config.kernel)).kernel
-    return resampler(pair.shape, shape_of(pair.target), kernel, str(pair.target.device))
+    shapes = pair.shape, shape_of(pair.target)
+    return resampler(*shapes, kernel_of(pair, config), str(pair.target.device))
 
 
 def _projected(x: Tensor, pair: Pair, reduce: Resampler, iterations: int) -> Tensor:

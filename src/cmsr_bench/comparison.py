@@ -1,4 +1,4 @@
-"""The command `cmsr bench`: methods on pairs, their records, tables and figures."""
+"""A comparison, `cmsr bench`: methods on pairs, their records, tables and figures."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmsr.app.report.command import upscale_command
+from cmsr.app.options import upscale_command
 from cmsr.errors import OptionError
 from cmsr_bench.cases import Case, read_cases
 from cmsr_bench.figures import write_all
 from cmsr_bench.learned import weight_file
 from cmsr_bench.records import Record, Run, Store
 from cmsr_bench.results import write_results
-from cmsr_bench.runner import Told, run_all
+from cmsr_bench.runner import OnRecord, run_all
 from cmsr_bench.variants import Variant, variants
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What to compare on what, and where everything goes.
+    """Options of `cmsr bench`.
 
     Attributes
     ----------
@@ -31,13 +31,13 @@ class Comparison:
     out : Path
         Folder; its ``records`` make the command resumable.
     datasets, pairs : sequence of str
-        Which to keep of the table; empty for all.
+        Of the pairs to keep; all if empty.
     seeds : sequence of int
-        Methods without chance run with the first only.
+        Methods that do not depend on the seed run with the first only.
     weights : Path or None
-        Folder of METHOD.safetensors; that in ``out`` where none is given.
+        Folder of METHOD.safetensors; ``weights`` in ``out`` if None.
     report : bool
-        Whether there is to be a page for each run of a method that is this package's own.
+        Whether to write a page for each run of this package's own methods.
     workers : int
         Processes at a time, one core each.
     """
@@ -52,10 +52,10 @@ class Comparison:
     report: bool = False
     workers: int = 1
 
-    def run(self, told: Told | None = None) -> list[Record]:
-        """Do what is not done yet; return every record asked for, and write all that is made.
+    def run(self, on_record: OnRecord | None = None) -> list[Record]:
+        """Do the runs that have no record yet, write all files, and return all records.
 
-        What was done is written even where the user stops it.
+        results.json is also written when the user interrupts.
 
         Raises
         ------
@@ -69,7 +69,7 @@ class Comparison:
         runs = self._runs(chosen, cases)
         store = Store(self.out / "records")
         try:
-            run_all(runs, store, self.workers, told)
+            run_all(runs, store, self.workers, on_record)
         finally:
             records = store.of(runs)
             write_results(self.out / "results.json", records)
@@ -92,7 +92,7 @@ class Comparison:
         ]
 
     def _again(self, variant: Variant, case: Case, seed: int) -> str | None:
-        """Return what to type to do a run again, if there is to be a page on it."""
+        """Return the command that repeats a run, if there is to be a page on it."""
         if not self.report or not variant.method.own:
             return None
         if case.target is not None:
@@ -104,7 +104,7 @@ class Comparison:
 
 
 def _sweeps_p(chosen: Sequence[Variant]) -> bool:
-    """Tell whether p is all that differs between the methods."""
+    """Tell whether the methods differ in p alone."""
     others = {
         (v.method.name, *sorted((k, str(o)) for k, o in v.options.items() if k != "p"))
         for v in chosen

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 
 from cmsr.io.atomic import replacing
-from cmsr.pictures import Box, window_of_most
+from cmsr.pictures import Box, Panel, colour, enlarge, range_of, sheet, window_of_most
 
 SHARE = 4
-"""A crop's sides are this part of the image's."""
+"""An image's sides over those of its crop."""
+
+WIDTH = 240
+"""Width of a crop in the picture, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Strip:
 
     @property
     def box(self) -> Box:
-        """Where the methods, and the truth, differ most from the first."""
+        """Crop in which the methods and the truth differ most from the first method."""
         first, *others = [image.astype(np.float64) for _, image, _ in self.images]
         if self.truth is not None:
             others.append(self.truth.astype(np.float64))
@@ -48,7 +50,7 @@ class Strip:
 
     @property
     def low_box(self) -> Box:
-        """The same place in the input."""
+        """The same crop in pixels of the input."""
         left, top, right, bottom = self.box
         height, width = (
             small / large
@@ -60,38 +62,27 @@ class Strip:
 
 
 def draw(path: Path, strips: Sequence[Strip], colour_map: str = "gray") -> None:
-    """Draw a row for each strip, a column for each method; every row in its own range of values."""
-    rows = [_cells(strip) for strip in strips]
-    methods = list(dict.fromkeys(name for strip in strips for name, _, _ in strip.images))
-    columns = ["input", *methods, *(["truth"] if any("truth" in row for row in rows) else [])]
-    left, top, right, bottom = strips[0].box
-    height = 1.5 * (bottom - top) / (right - left) + 0.3
-    figure = Figure(figsize=(1.5 * len(columns), height * len(strips)), layout="constrained")
-    grid = figure.subplots(len(strips), len(columns), squeeze=False)
-    for line, strip, cells in zip(grid, strips, rows, strict=True):
-        shown = strip.truth if strip.truth is not None else strip.images[-1][1]
-        low, high = np.percentile(shown[_slices(strip.box)], [0.5, 99.5])
-        for axes, name in zip(line, columns, strict=True):
-            if name in cells:
-                crop, note = cells[name]
-                axes.imshow(crop, cmap=colour_map, vmin=low, vmax=high, interpolation="nearest")
-                axes.set_xlabel(note, fontsize=7)
-            axes.set(xticks=[], yticks=[], frame_on=name in cells)
-        line[0].set_ylabel(strip.name, fontsize=7)
-    for axes, name in zip(grid[0], columns, strict=True):
-        axes.set_title(name, fontsize=7)
+    """Draw a row for each strip: input, methods, truth, all in the row's own range of values."""
+    picture = sheet([_panels(strip, colour_map) for strip in strips])
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=200, bbox_inches="tight")
+        picture.save(temporary, "PNG")
 
 
-def _cells(strip: Strip) -> dict[str, tuple[npt.NDArray[Any], str]]:
-    """Crop and what to write below it, by the column's name."""
-    cells = {"input": (strip.target[_slices(strip.low_box)], "")}
+def _panels(strip: Strip, colour_map: str) -> list[Panel]:
+    box = _slices(strip.box)
+    shown = strip.truth if strip.truth is not None else strip.images[-1][1]
+    low, high = range_of(shown[box])
+    crops = [(f"{strip.name}\ninput", strip.target[_slices(strip.low_box)])]
     for name, image, psnr in strip.images:
-        cells[name] = image[_slices(strip.box)], "" if psnr is None else f"{psnr:.2f} dB"
+        crops.append((name if psnr is None else f"{name}\n{psnr:.2f} dB", image[box]))
     if strip.truth is not None:
-        cells["truth"] = strip.truth[_slices(strip.box)], ""
-    return cells
+        crops.append(("truth", strip.truth[box]))
+    left, top, right, bottom = strip.box
+    shape = round(WIDTH * (bottom - top) / (right - left)), WIDTH
+    return [
+        Panel(caption, enlarge(colour(crop, low, high, colour_map), shape))
+        for caption, crop in crops
+    ]
 
 
 def _slices(box: Box) -> tuple[slice, slice]:

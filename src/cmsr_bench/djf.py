@@ -19,10 +19,10 @@ def _filter(channels: tuple[int, int, int, int]) -> nn.Sequential:
 class Djf(nn.Module):
     """Two branches, for the enlarged target and the guide, and a third that joins them.
 
-    Branches have 96, 48 and 1 channels, the third 64, 32 and 1. Left open or changed here: borders
-    are padded by zeros, so that sizes stay; the network adds to the enlarged target, as in the
-    authors' later version (PAMI 2019), and starts at it, its last layer being zero: with few steps
-    a network that must first learn the identity ends below interpolation.
+    Branches have 96, 48 and 1 channels, the third 64, 32 and 1. Changes: zero padding
+    keeps the size; the network adds to the enlarged target, as in the authors' later version (PAMI
+    2019), and its last layer starts at zero, for in few steps a network that must first learn the
+    identity ends below interpolation.
     """
 
     def __init__(self, scale: int) -> None:
@@ -35,19 +35,7 @@ class Djf(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, target: Tensor, guide: Tensor) -> Tensor:
-        """Sharpen.
-
-        Parameters
-        ----------
-        target : Tensor, shape (B, 1, h, w)
-            About [0, 1].
-        guide : Tensor, shape (B, 3, H, W)
-            [0, 1].
-
-        Returns
-        -------
-        Tensor, shape (B, 1, H, W)
-        """
+        """Map a target (B, 1, h, w) and a guide (B, 3, H, W), both in [0, 1], to (B, 1, H, W)."""
         enlarge = resampler(shape_of(target), shape_of(guide), "bicubic", str(target.device))
         enlarged = enlarge(target)
         seen = torch.cat([self.target(enlarged), self.guide(guide)], dim=1)

@@ -1,4 +1,4 @@
-"""All that a comparison draws and writes from its records."""
+"""Tables, plots and pictures of a comparison, from its records."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from cmsr.config import Config
 from cmsr.errors import CmsrError
 from cmsr.io.atomic import replacing
 from cmsr.pair import Pair
-from cmsr.sensor.imaging import imaging_of, named_kernel
 from cmsr_bench import crops, plots, schemes, tables
 from cmsr_bench.cases import Case
-from cmsr_bench.classic import bicubic
+from cmsr_bench.classic import bicubic, kernel_of
 from cmsr_bench.records import Record, Run, Store
 from cmsr_bench.summary import summaries, unique
 
 PICTURES = "pictures"
-"""Folder for what shows images of the data sets, which git ignores; the rest may be published."""
+"""Folder of pictures that show images of the data sets; git ignores it."""
 
 ROWS = 6
-"""Pairs of a data set that are drawn, at most."""
+"""Pairs of a data set that crops are drawn of, at most."""
 
 P_SHOWN = (0.0, 0.3, 0.6)
 """Values of p of which crops are drawn."""
@@ -39,7 +38,7 @@ def write_all(out: Path, runs: Sequence[Run], store: Store, *, sweeps_p: bool) -
     for dataset in unique(summary.dataset for summary in found):
         ours = [summary for summary in found if summary.dataset == dataset]
         if sweeps_p:
-            _p(out, dataset, [record for record in records if record["dataset"] == dataset])
+            _sweep(out, dataset, [record for record in records if record["dataset"] == dataset])
         elif len(ours) > 2:
             plots.speed(out / _name("speed", dataset, ".svg"), ours)
     for dataset in unique(run.case.dataset for run in runs):
@@ -59,7 +58,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _page(folder: Path, run: Run, store: Store) -> None:
-    """Copy the page on a run under a name that says what it is about."""
+    """Copy the page on a run under a name with its pair, method and seed."""
     if run.report is None or not store.done(run.key, page=True):
         return
     ending = f"-{run.case.name}-{run.variant.label}-seed-{run.seed}.html"
@@ -69,9 +68,9 @@ def _page(folder: Path, run: Run, store: Store) -> None:
     )
 
 
-def _p(out: Path, dataset: str, records: Sequence[Record]) -> None:
+def _sweep(out: Path, dataset: str, records: Sequence[Record]) -> None:
     plots.sweep(out / _name("p", dataset, ".svg"), records, "p")
-    write_text(out / _name("p", dataset, ".md"), tables.findings(records))
+    write_text(out / _name("p", dataset, ".md"), tables.sweep(records))
 
 
 def _schemes(out: Path, case: Case) -> None:
@@ -81,7 +80,7 @@ def _schemes(out: Path, case: Case) -> None:
         pair = Pair.of(inputs.target, inputs.guide, config.ratio)
     except CmsrError:
         return
-    kernel = imaging_of(pair, named_kernel(config.kernel)).kernel
+    kernel = kernel_of(pair, config)
     schemes.draw(out / PICTURES / _name("schemes", case.name, ".png"), pair, kernel)
     write_text(out / _name("schemes", case.name, ".md"), schemes.scales(pair, kernel))
 
@@ -91,7 +90,7 @@ def _first(runs: Sequence[Run]) -> list[Case]:
 
 
 def _strip(case: Case, runs: Sequence[Run], store: Store) -> crops.Strip | None:
-    """Collect a pair's images, the first seed of each method; None where there is none."""
+    """Collect a pair's images, the first seed of each method; None if there are none."""
     shown: dict[str, Run] = {}
     for run in runs:
         if run.case is case and store.done(run.key):
@@ -114,6 +113,6 @@ def _strip(case: Case, runs: Sequence[Run], store: Store) -> crops.Strip | None:
 
 
 def _name(kind: str, dataset: str, ending: str) -> str:
-    """Return the name of a file, whatever the data set is called."""
+    """Return a valid file name for any name of a data set."""
     name = f"{kind}-{dataset}{ending}" if dataset else f"{kind}{ending}"
     return re.sub(r"[^\w.=-]", "_", name)

@@ -1,4 +1,4 @@
-"""Trained methods at work: the weight file, the fold that has not seen the pair, the image."""
+"""Trained methods: the weight file, the network of the right fold, the image."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ from cmsr_bench.weights_file import Weights
 def weight_file(method: str, folder: Path, table: Path, datasets: Sequence[str] = ()) -> Path:
     """Return the weights of a method in a folder.
 
-    ``table`` and ``datasets`` say what it would be trained on.
+    ``table`` and ``datasets`` are those that it would be trained on.
 
     Raises
     ------
     InputError
-        If there are none; the message holds the command that makes them.
+        If there are none; the message holds the training command.
     """
     path = folder / f"{method}.safetensors"
     if not path.is_file():
         words = ["cmsr", "bench", "train", method, table, "-o", path]
         words += ["--dataset", ",".join(datasets)] if datasets else []
         raise InputError(
-            f"{path}: no such weights; make them with `{shlex.join(map(str, words))}` "
+            f"{path}: no such weights; train them with `{shlex.join(map(str, words))}` "
             "(the folder must exist), or name their folder by --weights"
         )
     return path
 
 
-def upscaler(method: str, path: Path, scene: Sequence[str]) -> Upscaler:
-    """Return a trained method, by the fold that has not seen the scene.
+def upscaler(method: str, path: Path, digests: Sequence[str]) -> Upscaler:
+    """Return a trained method, by a network that has not seen images (`Case.image_digests`).
 
     Raises
     ------
     InputError
-        If the file holds something else, or its training is not finished.
+        If the file belongs to another method, or its training is not finished.
     """
     weights = Weights.read(path)
     if weights.method != method:
         raise InputError(f"{path}: holds weights of {weights.method}, not of {method}")
     if not weights.complete:
         raise InputError(f"{path}: the training is not finished; run its command again")
-    fold = weights.unseen_by(scene)
+    fold = weights.fold_without(digests)
     network = RECIPES[method].network(weights.scale)
     state = {k.removeprefix("network."): v for k, v in weights.of_fold(fold).items()}
     try:

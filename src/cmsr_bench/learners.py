@@ -1,4 +1,4 @@
-"""How one network learns from one batch: by mean squared error, or with an adversary besides."""
+"""Training steps: by the mean squared error, and with an adversarial loss."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Batch = tuple[Tensor, Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a method is trained.
+    """Training of a method.
 
     Attributes
     ----------
     network : callable
-        Makes the network for a factor.
+        The network for a factor.
     steps, batch, side : int
         Batches, patches in each, and a patch's side in target pixels.
     rate : float
@@ -46,8 +46,8 @@ RECIPES = {
     "vtsrcnn": Recipe(Generator, steps=600, batch=4, side=20, rate=1e-3),
     "vtsrgan": Recipe(Generator, steps=600, batch=4, side=20, rate=1e-3, adversarial_from=0.7),
 }
-"""The trained methods. All of it is chosen here: their papers' steps take days, these minutes of
-one core. The adversary comes in late, when there is something to tell from the truth."""
+"""The trained methods. The numbers are set by hand, not fitted: the papers' trainings take days,
+these minutes of one core. The adversary enters late, when results begin to resemble truths."""
 
 ADVERSARIAL = 1e-3
 """Weight of the adversarial loss beside the mean squared error, as in SRGAN."""
@@ -70,12 +70,12 @@ class Learner:
         }
 
     def learn(self, batch: Batch, progress: float) -> float:
-        """Take one step; ``progress`` is the share of the training that is behind.
+        """Take one step; ``progress`` is the finished share of the training.
 
         Returns
         -------
         float
-            The mean squared error before it.
+            The mean squared error before the step.
         """
         target, guide, truth = batch
         self._set_rate(progress)
@@ -87,8 +87,8 @@ class Learner:
             loss = error + ADVERSARIAL * F.softplus(-adversary(output)).mean()
         self._descend("network", loss)
         if progress >= self.recipe.adversarial_from:
-            judged = F.softplus(adversary(output.detach())) + F.softplus(-adversary(truth))
-            self._descend("adversary", judged.mean())
+            adversarial = F.softplus(adversary(output.detach())) + F.softplus(-adversary(truth))
+            self._descend("adversary", adversarial.mean())
         return error.item()
 
     def _descend(self, name: str, loss: Tensor) -> None:
@@ -106,7 +106,7 @@ class Learner:
                 group["lr"] = rate
 
     def state(self, *, finished: bool) -> dict[str, Tensor]:
-        """Return the network's tensors by name; before the end, all that going on takes."""
+        """Return the network's tensors by name; before the end also the optimisers'."""
         if finished:
             return {f"network.{k}": v for k, v in self.network.state_dict().items()}
         state = {
@@ -120,7 +120,7 @@ class Learner:
         return state
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Go on from what `state` returned before the end."""
+        """Resume from an unfinished `state`."""
         for name, module in self.modules.items():
             module.load_state_dict(_under(state, name))
             moments: dict[int, dict[str, Tensor]] = {}

@@ -1,4 +1,4 @@
-"""One run, timed and scored."""
+"""One run: timed and scored."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ from cmsr.metrics import evaluate
 from cmsr.operators.resampling import resampler
 from cmsr.pair import Pair
 from cmsr.result import Result
-from cmsr.sensor.imaging import imaging_of, named_kernel
-from cmsr_bench.classic import bicubic
+from cmsr_bench.classic import bicubic, kernel_of
 from cmsr_bench.learned import upscaler
 from cmsr_bench.methods import Image, image_of
 from cmsr_bench.provenance import versions
@@ -32,10 +31,7 @@ SCORES = ("psnr", "ssim", "rmse", "peak", "gain", "consistency")
 
 
 def blank_record(run: Run, origin: dict[str, Any]) -> Record:
-    """Return the record of a run of which nothing is known yet.
-
-    ``origin`` holds ``commit`` and ``machine``.
-    """
+    """Return the record of a run without results; ``origin`` holds ``commit`` and ``machine``."""
     return {
         **run.labels,
         "key": run.key,
@@ -55,7 +51,7 @@ def blank_record(run: Run, origin: dict[str, Any]) -> Record:
 
 
 class Measured(NamedTuple):
-    """What a run gave: its record, its image, and its page where one was asked for."""
+    """Output of a run: its record, its image, and its page if one was asked for."""
 
     record: Record
     image: Image | None = None
@@ -63,7 +59,7 @@ class Measured(NamedTuple):
 
 
 def measure(run: Run, origin: dict[str, Any]) -> Measured:
-    """Do a run in this process; what goes wrong becomes the record's ``error``.
+    """Do a run in this process; an exception becomes the record's ``error``.
 
     ``seconds`` is the method's time alone, without reading, scoring and drawing;
     ``peak_memory_mb`` that of the whole process up to the method's end.
@@ -74,7 +70,7 @@ def measure(run: Run, origin: dict[str, Any]) -> Measured:
         inputs = run.case.inputs(config)
         truth = run.case.true_image()
         started = time.perf_counter()
-        made = _made(run, inputs, config)
+        made = _output(run, inputs, config)
         record["seconds"] = time.perf_counter() - started
         record["peak_memory_mb"] = round(peak_memory_mb())
         image = image_of(made)
@@ -91,23 +87,23 @@ def measure(run: Run, origin: dict[str, Any]) -> Measured:
     return Measured(record, image, page)
 
 
-def _made(run: Run, inputs: Inputs, config: Config) -> Image | Result:
+def _output(run: Run, inputs: Inputs, config: Config) -> Image | Result:
     torch.set_flush_denormal(True)
     method = run.variant.method
     work = method.run
     if work is None:
         if run.weights is None:
-            raise InputError(f"{method.name}: is trained first; give its weights")
-        work = upscaler(method.name, run.weights, run.case.scene)
+            raise InputError(f"{method.name}: must be trained first; give its weights")
+        work = upscaler(method.name, run.weights, run.case.image_digests)
     return work(inputs, config, run.seed)
 
 
 def _facts(image: Image, inputs: Inputs, config: Config) -> dict[str, Any]:
-    """How the target was made, and how far the image, reduced again, is from it (RMS, units)."""
+    """Return ratio, kernel, and the RMS difference of the reduced image from the target."""
     pair = Pair.of(inputs.target, inputs.guide, config.ratio)
     if pair.blank:
         return {"ratio": list(pair.ratio)}
-    kernel = imaging_of(pair, named_kernel(config.kernel)).kernel
+    kernel = kernel_of(pair, config)
     reduce = resampler(pair.shape, inputs.target.shape, kernel)
     known = np.broadcast_to(pair.valid_at_output(), image.shape)
     scale = np.where(pair.scale > 0, pair.scale, 1)
@@ -121,7 +117,7 @@ def _facts(image: Image, inputs: Inputs, config: Config) -> dict[str, Any]:
 
 
 def _scores(image: Image, inputs: Inputs, truth: Raster) -> dict[str, Any]:
-    """Compare with the truth, and with what bicubic interpolation reaches."""
+    """Compare with the truth, and with bicubic interpolation."""
     figures = evaluate(_raster(image, inputs), truth)
     plain = evaluate(_raster(bicubic(inputs.target, truth.shape), inputs), truth)
     gain = figures["psnr"] - plain["psnr"]
@@ -130,5 +126,5 @@ def _scores(image: Image, inputs: Inputs, truth: Raster) -> dict[str, Any]:
 
 
 def _raster(image: Image, inputs: Inputs) -> Raster:
-    """Take an image for what its file would hold."""
+    """Return an image as its file would be read."""
     return from_array(np.moveaxis(image, 0, -1), inputs.target.name)

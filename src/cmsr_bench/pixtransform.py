@@ -23,7 +23,7 @@ from cmsr.pair import Pair
 from cmsr_bench.supervised import coloured
 
 ITERATIONS = 32 * 1024
-"""Steps, as published."""
+"""Steps, as in the paper."""
 
 WIDTHS = (32, 2048, 32)
 """Units of the three hidden layers."""
@@ -97,7 +97,7 @@ def _fit(network: PixelMap, pair: Pair, guide: Tensor, config: Config, seed: int
 
 
 def _batches(cells: npt.NDArray[np.int64], rng: np.random.Generator) -> Iterator[Tensor]:
-    """Yield `BATCH` cells at a time, all of them in a new order again and again."""
+    """Yield `BATCH` cells at a time, all of them in a new random order each time."""
     while True:
         yield from torch.split(torch.from_numpy(rng.permutation(cells)), BATCH)
 

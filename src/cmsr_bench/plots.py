@@ -1,28 +1,15 @@
-"""Plots of the figures: speed against quality, and one option swept."""
+"""Plots: quality against seconds, a swept option, the course of a training."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 
-from cmsr.io.atomic import replacing
+from cmsr import charts
 from cmsr_bench.records import Record
 from cmsr_bench.summary import Summary, complete, mean_and_error, swept
-
-_STYLE: Any = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "0.9",
-    "axes.axisbelow": True,
-    "svg.hashsalt": "cmsr",
-}
 
 
 def speed(path: Path, found: Sequence[Summary]) -> None:
@@ -30,11 +17,10 @@ def speed(path: Path, found: Sequence[Summary]) -> None:
 
     ``found`` holds the summaries of one data set.
     """
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(6, 3.6), layout="constrained")
+    with charts.figure(6, 3.6) as figure:
         axes = figure.add_subplot()
         order = sorted(found, key=lambda summary: summary.gain)
-        for summary, height in zip(order, _apart([s.gain for s in order]), strict=True):
+        for summary, height in zip(order, _spread([s.gain for s in order]), strict=True):
             colour = "C3" if summary.method.startswith("cmsr") else "0.35"
             axes.plot(summary.seconds, summary.gain, "o", color=colour, markersize=5)
             axes.annotate(
@@ -56,11 +42,11 @@ def speed(path: Path, found: Sequence[Summary]) -> None:
         axes.set_xlabel("seconds a pair, one core")
         axes.set_ylabel("mean gain over bicubic (dB)")
         axes.set_title(f"{found[0].dataset}, {found[0].pairs} pairs", loc="left")
-        _save(figure, path)
+        charts.save(figure, path)
 
 
-def _apart(values: Sequence[float]) -> list[float]:
-    """Move ascending heights up as little as keeps each a line of text above the one before."""
+def _spread(values: Sequence[float]) -> list[float]:
+    """Move ascending heights up so that each is a line of text above the one before."""
     line, heights = 0.065 * (max(values) - min(values)), list[float]()
     for value in values:
         heights.append(max(value, heights[-1] + line) if heights else value)
@@ -70,17 +56,15 @@ def _apart(values: Sequence[float]) -> list[float]:
 def sweep(path: Path, records: Sequence[Record], option: str) -> None:
     """Draw PSNR against an option: the mean over pairs and seeds, and each pair beside it.
 
-    The bar is the standard error of the mean over seeds: the spread that another choice of seeds
-    would bring, with the pairs as they are. Pairs that lack a value are left out; nothing is drawn
-    where that leaves none.
+    The bar is the standard error of the mean over seeds, for these pairs. Pairs that lack a value
+    are left out; nothing is drawn if none is left.
     """
     points = complete(swept(records, option))
     values = sorted(points)
     if not all(points.values()):
         return
     pairs = sorted({pair for at in points.values() for pair in at})
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(7.5, 3.4), layout="constrained")
+    with charts.figure(7.5, 3.4) as figure:
         left, right = figure.subplots(1, 2)
         means, errors = zip(*(mean_and_error(points[value]) for value in values), strict=True)
         left.errorbar(values, means, yerr=errors, fmt="o-", color="C3", capsize=3)
@@ -94,19 +78,18 @@ def sweep(path: Path, records: Sequence[Record], option: str) -> None:
             right.errorbar(there, line, yerr=spread, fmt="o-", capsize=2, label=pair, markersize=3)
         right.axhline(0, color="0.6", linewidth=0.8)
         right.set_ylabel(f"PSNR over {option} = {values[0]:g} (dB), ± deviation over seeds")
-        right.legend(frameon=False)
+        right.legend()
         for axes in (left, right):
             axes.set_xlabel(option)
-        _save(figure, path)
+        charts.save(figure, path)
 
 
 def curves(path: Path, folds: Sequence[Sequence[Sequence[float]]]) -> None:
-    """Draw how each fold's gain over bicubic on pairs that it has not seen grew with training.
+    """Draw each fold's gain over bicubic interpolation on its held-out pairs during the training.
 
     ``folds`` holds points (step, training loss, PSNR, that of bicubic interpolation).
     """
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(5, 3), layout="constrained")
+    with charts.figure(5, 3) as figure:
         axes = figure.add_subplot()
         for index, points in enumerate(folds):
             if points:
@@ -115,10 +98,5 @@ def curves(path: Path, folds: Sequence[Sequence[Sequence[float]]]) -> None:
         axes.axhline(0, color="0.6", linewidth=0.8)
         axes.set_xlabel("step")
         axes.set_ylabel("gain over bicubic, held-out pairs (dB)")
-        axes.legend(frameon=False)
-        _save(figure, path)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else {})
+        axes.legend()
+        charts.save(figure, path)

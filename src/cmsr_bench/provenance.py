@@ -1,4 +1,4 @@
-"""Where a figure comes from: code, versions, machine."""
+"""Provenance of records: code, versions, commit, machine."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ PACKAGES = ("cmsr", "cmsr_bench")
 
 @cache
 def code_version(module: str) -> str:
-    """Hash the code of a module and of all that it imports of this package.
+    """Hash the code of a module and of all modules of this project that it imports.
 
     Comments, docstrings and layout do not count.
 
     Parameters
     ----------
     module : str
-        Dotted name, such as ``cmsr.pipeline``.
+        Dotted name, such as ``cmsr.api``.
     """
     digest = hashlib.sha256()
     for path in sorted(_reached(_file(module))):
@@ -54,7 +54,7 @@ def _reached(start: Path | None) -> set[Path]:
 
 
 def _file(module: str) -> Path | None:
-    """Return the file of a module of this package, None where the name is no module."""
+    """Return the file of a module of this project, or None."""
     place = SOURCES.joinpath(*module.split("."))
     inside = "." in module
     for path in (place.with_suffix(".py"), place / "__init__.py"):
@@ -79,7 +79,7 @@ def _is_text(node: ast.stmt) -> bool:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that a figure may depend on."""
+    """Return the versions that results may depend on."""
     return {
         "cmsr": cmsr.__version__,
         "python": platform.python_version(),

@@ -1,4 +1,4 @@
-"""Records of runs on disk, one file each: what was done once is not done again."""
+"""Records of runs on disk, one file each, which later comparisons reuse."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from cmsr.errors import OutputError
 from cmsr.io.atomic import replacing
+from cmsr.io.digest import digest
 from cmsr_bench.cases import Case
 from cmsr_bench.provenance import code_version
 from cmsr_bench.variants import Variant
@@ -26,8 +27,8 @@ Record = dict[str, Any]
 class Run:
     """One run: a method with its options on one pair with one seed.
 
-    ``weights`` is the file of a trained method, None for all others; ``report`` is what to type to
-    do it again, for a page on it, None where none is to be made.
+    ``weights`` is the file of a trained method, None for all others; ``report`` is the command that
+    repeats the run, for the page on it, or None if there is to be none.
     """
 
     variant: Variant
@@ -38,10 +39,7 @@ class Run:
 
     @property
     def key(self) -> str:
-        """Hash of all that the result depends on: code, options, the files' content, seed.
-
-        The commit is none of it: most commits change nothing here.
-        """
+        """Hash of all that the result depends on: code, options, the files' content, seed."""
         method = self.variant.method
         version = code_version("cmsr.api") if method.version is None else method.version
         parts = {
@@ -55,13 +53,11 @@ class Run:
     @property
     def weights_hash(self) -> str | None:
         """SHA-256 of the file of a trained method."""
-        if self.weights is None:
-            return None
-        return hashlib.sha256(self.weights.read_bytes()).hexdigest()
+        return None if self.weights is None else digest(self.weights).hex()
 
     @property
     def labels(self) -> Record:
-        """What its record is called by; another table may have other names for the same run."""
+        """Names in the run's record; another table may name the same run otherwise."""
         return {
             "method": self.variant.label,
             "dataset": self.case.dataset,
@@ -76,12 +72,12 @@ class Store:
     Parameters
     ----------
     folder : path
-        Made if it does not exist.
+        Created if it does not exist.
 
     Raises
     ------
     OutputError
-        If it cannot be made.
+        If it cannot be created.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -89,10 +85,10 @@ class Store:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"{folder}: cannot be made a folder ({error.strerror})") from error
+            raise OutputError(f"{folder}: cannot create the folder ({error.strerror})") from error
 
     def record(self, key: str) -> Record | None:
-        """Return the record of a run; None where there is none that can be read."""
+        """Return the record of a run, or None if there is none that can be read."""
         try:
             record = json.loads((self.folder / f"{key}.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -100,21 +96,21 @@ class Store:
         return record if isinstance(record, dict) and "error" in record else None
 
     def of(self, runs: Iterable[Run]) -> list[Record]:
-        """Return the records of those runs that were begun, by the names that they have now."""
+        """Return the records of runs, as far as they exist, under the runs' present names."""
         return [{**record, **run.labels} for run in runs if (record := self.record(run.key))]
 
     def done(self, key: str, *, page: bool = False) -> bool:
-        """Tell whether a run was done, with its page; one that failed is to be tried again."""
+        """Tell whether a run has succeeded, if asked for with its page."""
         record = self.record(key)
         whole = not page or self.page(key).is_file()
         return record is not None and record["error"] is None and whole
 
     def page(self, key: str) -> Path:
-        """Return where the page on a run is, if it has one."""
+        """Return the path of the page on a run."""
         return self.folder / f"{key}.html"
 
     def image(self, key: str) -> npt.NDArray[Any] | None:
-        """Return the image (C, H, W) of a run, None where there is none."""
+        """Return the image (C, H, W) of a run, or None."""
         try:
             with np.load(self.folder / f"{key}.npz", allow_pickle=False) as arrays:
                 return np.asarray(arrays["image"])
@@ -128,7 +124,7 @@ class Store:
         image: npt.NDArray[Any] | None = None,
         page: str | None = None,
     ) -> None:
-        """Write what a run gave; the record comes last, so that it never lacks its image."""
+        """Write the output of a run; the record comes last, so that it never lacks its image."""
         if image is not None:
             with replacing(self.folder / f"{key}.npz") as temporary:
                 np.savez_compressed(temporary, image=image)

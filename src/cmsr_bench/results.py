@@ -1,4 +1,4 @@
-"""results.json: all records of a comparison, as `results.schema.json` describes them."""
+"""The file results.json: all records of a comparison, see `results.schema.json`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Many runs at once, each in a process of its own with one core.
+"""Runs in parallel, each in its own process with one core.
 
-A process of its own gives every record its own peak memory, and keeps a crash to its record.
+So each has its own peak of memory, and a crash costs one record.
 """
 
 from __future__ import annotations
@@ -16,28 +16,30 @@ from typing import Any
 from cmsr_bench.provenance import commit, machine
 from cmsr_bench.records import Record, Run, Store
 
-Told = Callable[[int, int, Record], None]
-"""Called after each record with how many are done, how many there are, and the record."""
+OnRecord = Callable[[int, int, Record], None]
+"""Called with the number of finished runs, that of all runs, and the record."""
 
 
-def run_all(runs: Sequence[Run], store: Store, workers: int, told: Told | None = None) -> None:
-    """Do all runs that the store does not hold yet.
+def run_all(
+    runs: Sequence[Run], store: Store, workers: int, on_record: OnRecord | None = None
+) -> None:
+    """Do all runs that have no record in the store yet.
 
     Parameters
     ----------
     runs : sequence of Run
-        In the order in which they are begun.
+        In the order of their start.
     store : Store
         Receives every record as soon as it is there.
     workers : int
         Processes at a time.
-    told : callable, optional
-        Hears of every record.
+    on_record : callable, optional
+        Called after every record.
 
     Raises
     ------
     KeyboardInterrupt
-        If the user stops it; only the records under way are lost.
+        If the user interrupts; only the runs under way are lost.
     """
     open_runs = {
         run.key: run for run in runs if not store.done(run.key, page=run.report is not None)
@@ -56,15 +58,15 @@ def run_all(runs: Sequence[Run], store: Store, workers: int, told: Told | None =
                 key, run, process = running.pop(ready)
                 process.join()
                 record = _result(store, key, run, process.exitcode, origin)
-                if told:
-                    told(total - len(waiting) - len(running), total, record)
+                if on_record:
+                    on_record(total - len(waiting) - len(running), total, record)
     finally:
         for _, _, process in running.values():
             process.kill()
 
 
 def _context() -> multiprocessing.context.ForkServerContext:
-    """Start processes from one that has loaded everything once, with one thread each."""
+    """Return a context whose processes share what is imported, and have one thread each."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
     context = multiprocessing.get_context("forkserver")
@@ -73,7 +75,7 @@ def _context() -> multiprocessing.context.ForkServerContext:
 
 
 def _work(key: str, run: Run, store: Store, origin: dict[str, Any]) -> None:
-    """Do one run in this process, which ends with it; keep it under the key it was asked for."""
+    """Do one run in this process, and store it under the key it was asked for."""
     import torch
 
     from cmsr_bench.measure import measure
@@ -87,9 +89,9 @@ def _work(key: str, run: Run, store: Store, origin: dict[str, Any]) -> None:
 def _result(
     store: Store, key: str, run: Run, exit_code: int | None, origin: dict[str, Any]
 ) -> Record:
-    """Return the record that a process left; where it died, one that says so.
+    """Return the record that a process left, or one on its death.
 
-    What an earlier process has left in the store stays there.
+    A record of an earlier process is not overwritten by that.
     """
     from cmsr_bench.measure import blank_record
 

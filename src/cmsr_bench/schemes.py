@@ -1,6 +1,6 @@
-"""The two training schemes drawn from a pair: what each branch is fed, and at which scale.
+"""The two training schemes on a pair: the inputs of both branches, and their scales.
 
-The supplement's Table 1 and Figure 2.
+Table 1 and Figure 2 of the paper's supplement.
 """
 
 from __future__ import annotations
@@ -8,18 +8,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from cmsr.io.atomic import replacing
 from cmsr.operators.resampling import Kernel, shape_of
 from cmsr.pair import Pair
+from cmsr.pictures import Panel, Rgb, sheet
 from cmsr.two_branch.examples import Example
 from cmsr.two_branch.train import reenlarged
 
+WIDTH = 320
+"""Width of the largest picture drawn, in pixels, as nearly as a whole factor allows."""
+
 Fed = dict[str, Tensor]
-"""What the network sees of a scheme, by its name: (1, C, H, W)."""
+"""Inputs and label of a scheme by name: (1, C, H, W)."""
 
 
 def fed(pair: Pair, kernel: Kernel) -> dict[str, Fed]:
@@ -53,24 +55,19 @@ def scales(pair: Pair, kernel: Kernel) -> str:
 
 
 def draw(path: Path, pair: Pair, kernel: Kernel) -> None:
-    """Draw both schemes in one scale, so that sizes can be compared by eye."""
-    schemes = fed(pair, kernel)
-    width = pair.shape[1]
-    heights = [shape_of(images["label: target"])[0] for images in schemes.values()]
-    figure = Figure(figsize=(9, 3 * sum(heights) / width + 1), layout="constrained")
-    grid = figure.subplots(2, 3, squeeze=False, height_ratios=heights)
-    for row, (name, images) in zip(grid, schemes.items(), strict=True):
-        for axes, (role, image) in zip(row, images.items(), strict=False):
-            axes.imshow(_picture(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            axes.set_xlim(-0.5, width - 0.5)
-            axes.set_title(f"{role}, {_size(image)}", fontsize=8, loc="left")
-        for axes in row:
-            axes.set_axis_off()
-        row[0].annotate(
-            name, (0, 1), (0, 20), "axes fraction", "offset points", fontsize=10, weight="bold"
-        )
+    """Draw both schemes at one scale, a row each, so that sizes can be compared by eye."""
+    times = max(1, round(WIDTH / pair.shape[1]))
+    picture = sheet(
+        [
+            [
+                Panel(f"{name}\n{role}, {_size(image)}", _picture(image, times))
+                for role, image in images.items()
+            ]
+            for name, images in fed(pair, kernel).items()
+        ]
+    )
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150, bbox_inches="tight")
+        picture.save(temporary, "PNG")
 
 
 def _size(image: Tensor) -> str:
@@ -78,7 +75,9 @@ def _size(image: Tensor) -> str:
     return f"{width} × {height}"
 
 
-def _picture(image: Tensor) -> npt.NDArray[np.float32]:
-    """(1, C, H, W) as matplotlib shows it."""
-    channels = image[0].clamp(0, 1).numpy()
-    return np.asarray(channels[0] if len(channels) != 3 else np.moveaxis(channels, 0, -1))
+def _picture(image: Tensor, times: int) -> Rgb:
+    """Enlarge (1, C, H, W) in [0, 1] to 8-bit colours; of other than 3 channels, the first."""
+    channels = image[0].clamp(0, 1)
+    channels = channels if len(channels) == 3 else channels[:1].expand(3, -1, -1)
+    pixels = np.asarray(np.rint(255 * channels.permute(1, 2, 0).numpy()), np.uint8)
+    return pixels.repeat(times, 0).repeat(times, 1)

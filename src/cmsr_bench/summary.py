@@ -1,4 +1,4 @@
-"""Records brought together: means and spreads, ranks and wins of each method on each data set."""
+"""Means, spreads, ranks and wins of each method on each data set."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cmsr_bench.records import Record
 
 @dataclass(frozen=True)
 class Summary:
-    """What one method reached on one data set.
+    """Scores of one method on one data set.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ def summaries(records: Sequence[Record]) -> list[Summary]:
 
 
 def by_pair(records: Iterable[Record], figure: str = "psnr") -> dict[str, dict[str, list[float]]]:
-    """Return a figure by method and pair, one value a seed; what was not scored is left out.
+    """Return a figure of scored runs by method and pair, one value a seed.
 
     The PSNR of an image that is the truth itself is infinite.
     """
@@ -98,7 +98,7 @@ def swept(records: Sequence[Record], option: str) -> dict[float, dict[str, list[
 
 
 def complete(points: dict[float, dict[str, list[float]]]) -> dict[float, dict[str, list[float]]]:
-    """Keep of what `swept` returns the pairs that have every value, so that means compare."""
+    """Keep the pairs of `swept` that have every value, so that means are comparable."""
     everywhere = set.intersection(*(set(pairs) for pairs in points.values())) if points else set()
     return {
         value: {pair: psnr for pair, psnr in pairs.items() if pair in everywhere}
@@ -107,7 +107,11 @@ def complete(points: dict[float, dict[str, list[float]]]) -> dict[float, dict[st
 
 
 def mean_and_error(pairs: dict[str, list[float]]) -> tuple[float, float]:
-    """Mean over pairs and seeds, and its standard error as seeds vary and pairs do not."""
+    """Mean over pairs and seeds, and its standard error over seeds.
+
+    >>> mean_and_error({"a": [1.0, 3.0], "b": [2.0, 2.0]})
+    (2.0, 0.5)
+    """
     variances = [float(np.var(v, ddof=1)) / len(v) if len(v) > 1 else 0.0 for v in pairs.values()]
     mean = float(np.mean([np.mean(v) for v in pairs.values()]))
     return mean, math.sqrt(sum(variances)) / len(pairs)
@@ -164,7 +168,7 @@ def _deviation(values: Sequence[float]) -> float:
 
 
 def _places(records: Sequence[Record]) -> dict[str, list[int]]:
-    """Return the place of each method on each of its pairs; equals share the better one."""
+    """Return the ranks of each method on its pairs; equal ones share the better rank."""
     means = {m: {p: float(np.mean(v)) for p, v in pairs.items()} for m, pairs in
              by_pair(records).items()}  # fmt: skip
     places: dict[str, list[int]] = defaultdict(list)

@@ -19,24 +19,24 @@ from cmsr_bench.cases import Case
 
 
 @dataclass(frozen=True)
-class Known:
+class TrainingPair:
     """A pair whose truth is known, normalised as `Pair` does.
 
     Attributes
     ----------
     name : str
         For messages.
-    scene : tuple of str
-        To recognise it by, see `Case.scene`.
+    digests : tuple of str
+        See `Case.image_digests`.
     target : Tensor, shape (1, 1, h, w)
     guide : Tensor, shape (1, 3, scale · h, scale · w)
     truth : Tensor, shape (1, 1, scale · h, scale · w)
     span : float
-        What 1 is in the units of the file, relative to the peak of PSNR.
+        A normalised value of 1 as a share of the peak of PSNR.
     """
 
     name: str
-    scene: tuple[str, ...]
+    digests: tuple[str, ...]
     target: Tensor
     guide: Tensor
     truth: Tensor
@@ -49,8 +49,8 @@ class Known:
         Raises
         ------
         InputError
-            If it has no truth without holes, no guide or usable target, more than one channel, or
-            another ratio.
+            If truth or guide is missing, the truth has holes, the target is constant or has several
+            channels, or the ratio is another.
         """
         inputs, truth = case.inputs(Config()), case.true_image()
         if truth is None or inputs.guide is None:
@@ -68,7 +68,7 @@ class Known:
         peak = 255.0 if truth.data.dtype == np.uint8 else float(np.ptp(truth.data))
         return cls(
             name=case.label,
-            scene=case.scene,
+            digests=case.image_digests,
             target=pair.target,
             guide=exact(coloured(pair.photo)[None]),
             truth=exact(torch.from_numpy(normal.astype(np.float32))[None]),
@@ -96,35 +96,35 @@ def coloured(guide: Tensor) -> Tensor:
 
 
 def batch(
-    known: Sequence[Known], size: int, side: int, rng: np.random.Generator
+    pairs: Sequence[TrainingPair], size: int, side: int, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Draw patches: targets, guides, truths, each (size, channels, …)."""
-    chosen = [known[int(rng.integers(len(known)))] for _ in range(size)]
-    side = min(side, *(min(shape_of(k.target)) for k in known))
+    chosen = [pairs[int(rng.integers(len(pairs)))] for _ in range(size)]
+    side = min(side, *(min(shape_of(k.target)) for k in pairs))
     targets, guides, truths = zip(*(k.patch(side, rng) for k in chosen), strict=True)
     return torch.cat(targets), torch.cat(guides), torch.cat(truths)
 
 
-def folded(known: Sequence[Known], folds: int) -> list[list[Known]]:
-    """Deal pairs to folds: neighbours stay together, and so do all that show one scene.
+def folded(pairs: Sequence[TrainingPair], folds: int) -> list[list[TrainingPair]]:
+    """Divide pairs into folds; neighbours, and pairs of one scene, stay together.
 
     Raises
     ------
     OptionError
         If there are fewer scenes than folds.
     """
-    scenes: list[list[Known]] = []
-    for pair in known:
-        joined, others = [pair], list[list[Known]]()
+    scenes: list[list[TrainingPair]] = []
+    for pair in pairs:
+        joined, others = [pair], list[list[TrainingPair]]()
         for group in scenes:
-            if any({*pair.scene} & {*k.scene} for k in group):
+            if any({*pair.digests} & {*other.digests} for other in group):
                 joined = [*group, *joined]
             else:
                 others.append(group)
         scenes = [*others, joined]
     if len(scenes) < folds:
         raise OptionError(f"folds is {folds}; these pairs show {len(scenes)} scenes only")
-    dealt: list[list[Known]] = [[] for _ in range(folds)]
+    dealt: list[list[TrainingPair]] = [[] for _ in range(folds)]
     for index, group in enumerate(scenes):
         dealt[index * folds // len(scenes)] += group
     return dealt

@@ -1,4 +1,4 @@
-"""Summaries as Markdown tables."""
+"""Records as Markdown tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HEAD = (
 
 
 def report(records: Sequence[Record]) -> str:
-    """Return all that there is to read: means and each pair, data set by data set, and failures."""
+    """Return the tables of each data set: means, pairs, runs without a score, and failures."""
     parts = []
     for dataset in unique(record["dataset"] for record in records):
         ours = [record for record in records if record["dataset"] == dataset]
@@ -73,10 +73,10 @@ def per_pair(records: Sequence[Record]) -> str:
     return _table(("pair", *(f"`{m}`" for m in methods)), rows)
 
 
-def findings(records: Sequence[Record]) -> str:
-    """Say of a sweep of p which value is best, and whether any below one half beats none at all.
+def sweep(records: Sequence[Record]) -> str:
+    """Return the table of a sweep of p, its best value, and the gains of p < 0.5 over p = 0.
 
-    Pairs that lack a value count for none.
+    Pairs that lack a value are left out.
     """
     points = complete(swept(records, "p"))
     if not any(points.values()):
@@ -85,7 +85,7 @@ def findings(records: Sequence[Record]) -> str:
     rows = [(f"{p:g}", *(f"{x:.3f}" for x in mean_and_error(points[p]))) for p in values]
     lines = [_table(("p", "PSNR (dB)", "standard error"), rows)]
     best = max(values, key=lambda p: mean_and_error(points[p])[0])
-    lines.append(f"Best at p = {best:g}; the seed paper: best at 0.3.\n")
+    lines.append(f"Best at p = {best:g}; the paper: best at 0.3.\n")
     if 0.0 in points:
         for p in (value for value in values if 0 < value < 0.5):
             gain, error = _paired(points[p], points[0.0])
@@ -105,11 +105,11 @@ def _paired(ours: dict[str, list[float]], base: dict[str, list[float]]) -> tuple
 
 
 def _remarks(records: Sequence[Record]) -> list[str]:
-    """Say what was run but not scored, and what failed."""
+    """Return lines on the runs without a score, and on those that failed."""
     lines = []
     unscored = unique(r["pair"] for r in records if not r["scored"] and r["error"] is None)
     if unscored:
-        lines.append(f"Run but not scored, for there is no truth: {', '.join(unscored)}.\n")
+        lines.append(f"Without a score, for lack of a truth: {', '.join(unscored)}.\n")
     failed = [r for r in records if r["error"] is not None]
     lines += [f"* failed: `{r['method']}` on {r['pair']}: {r['error']}" for r in failed]
     return [*lines, ""] if failed else lines

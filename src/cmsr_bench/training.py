@@ -1,4 +1,4 @@
-"""The command `cmsr bench train`: a method from the literature, trained with cross-validation."""
+"""A training, `cmsr bench train`: a method from the literature, with cross-validation."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from torch import nn
 from cmsr.config import Config
 from cmsr.errors import InputError, OptionError, OutputError
 from cmsr.io import image_files
+from cmsr.metrics import psnr
 from cmsr.operators.resampling import resampler, shape_of
 from cmsr.two_branch.train import Progress
 from cmsr_bench import plots
 from cmsr_bench.cases import Case, read_cases
 from cmsr_bench.learners import RECIPES, Learner
 from cmsr_bench.provenance import commit, machine, versions
-from cmsr_bench.supervised import Known, batch, folded
+from cmsr_bench.supervised import TrainingPair, batch, folded
 from cmsr_bench.weights_file import Weights
 
 CHECKPOINTS = 10
-"""Times in each fold that the network is validated and written."""
+"""Validations of each fold, after which the weights are written."""
 
 VALIDATED = 4
-"""Held-out pairs looked at while training goes on; at its end all are."""
+"""Held-out pairs in a validation during the training; the last one takes all."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """What to train on what.
+    """Options of `cmsr bench train`.
 
     Attributes
     ----------
@@ -40,12 +41,11 @@ class Training:
     table : Path
         PAIRS.csv; every pair needs a guide and a truth.
     out : Path
-        The weight file; one that is unfinished is gone on with. The plot has its name and .svg.
+        The weight file, with the plot beside it as .svg; an unfinished training is resumed.
     datasets : sequence of str
-        Which to keep of the table; empty for all.
+        Of the pairs to keep; all if empty.
     folds : int
-        Parts into which the pairs are cut, neighbours together. Each part is held out once; as many
-        folds as pairs leave one out.
+        Parts of the pairs, each held out once; as many as pairs leave one out.
     steps : int
         Batches in each fold; 0 for the method's own number.
     seed : int
@@ -61,18 +61,19 @@ class Training:
     seed: int = 0
 
     def run(self, progress: Progress | None = None) -> Weights:
-        """Train every fold; write it, and a plot of the validation beside it, as it grows.
+        """Train every fold, and keep the weight file and a plot of the validation up to date.
 
-        The weights of the last step are kept, whatever the validation says: the curve is for
-        people, no choice is made by it.
+        The weights of the last step are kept; nothing is chosen by the validation.
 
         Raises
         ------
         CmsrError
-            If the table or a pair cannot be used, or ``out`` holds another training.
+            If the table or a pair cannot be used, or ``out`` holds another training run.
         """
         if self.method not in RECIPES:
-            raise OptionError(f"{self.method!r} is not trained; choose from {', '.join(RECIPES)}")
+            raise OptionError(
+                f"there is no training of {self.method!r}; choose from {', '.join(RECIPES)}"
+            )
         cases = read_cases(self.table, self.datasets)
         if not 2 <= self.folds <= len(cases):
             raise OptionError(
@@ -81,8 +82,10 @@ class Training:
         image_files.check_output(self.out, inputs=[self.table], overwrite=True)
         scale = _scale_of(cases)
         if not self.out.exists() and self._plot.exists():
-            raise OutputError(f"{self._plot}: exists; the validation is drawn there, remove it")
-        known = [Known.of(case, scale) for case in cases]
+            raise OutputError(
+                f"{self._plot}: exists; the plot of the validation would replace it; remove it"
+            )
+        known = [TrainingPair.of(case, scale) for case in cases]
         weights = self._begun(known, scale)
         torch.set_flush_denormal(True)
         for fold in range(self.folds):
@@ -93,10 +96,10 @@ class Training:
     def _plot(self) -> Path:
         return self.out.with_suffix(".svg")
 
-    def _begun(self, known: Sequence[Known], scale: int) -> Weights:
-        """Return what the file holds of this training, or an empty one."""
+    def _begun(self, known: Sequence[TrainingPair], scale: int) -> Weights:
+        """Return the weights so far: those of the file, or empty ones."""
         dealt = folded(known, self.folds)
-        held_out = [list(dict.fromkeys(h for k in held for h in k.scene)) for held in dealt]
+        held_out = [list(dict.fromkeys(h for pair in held for h in pair.digests)) for held in dealt]
         steps = self.steps or RECIPES[self.method].steps
         fresh = Weights(self.method, scale, self.seed, steps, self.folds, held_out)
         fresh.curves, fresh.done = [[] for _ in held_out], [0] * self.folds
@@ -113,11 +116,11 @@ class Training:
         return found
 
     def _train(
-        self, fold: int, known: Sequence[Known], weights: Weights, progress: Progress | None
+        self, fold: int, known: Sequence[TrainingPair], weights: Weights, progress: Progress | None
     ) -> None:
         hashes = set(weights.held_out[fold])
-        held = [k for k in known if not hashes.isdisjoint(k.scene)]
-        seen = [k for k in known if hashes.isdisjoint(k.scene)]
+        held = [k for k in known if not hashes.isdisjoint(k.digests)]
+        seen = [k for k in known if hashes.isdisjoint(k.digests)]
         recipe, steps = RECIPES[self.method], weights.steps
         learner, first = Learner(recipe, weights.scale, self.seed), weights.done[fold]
         if first == steps:
@@ -133,8 +136,8 @@ class Training:
                 progress(f"{self.method}, fold {fold + 1}", step + 1, steps, losses[-1])
             done = step + 1
             if done == steps or done % max(1, steps // CHECKPOINTS) == 0:
-                looked = held if done == steps else held[:VALIDATED]
-                psnr, plain = _validated(learner.network, looked)
+                validated = held if done == steps else held[:VALIDATED]
+                psnr, plain = _validate(learner.network, validated)
                 weights.curves[fold].append([done, float(np.mean(losses)), psnr, plain])
                 weights.done[fold] = done
                 weights.replace_fold(fold, learner.state(finished=done == steps))
@@ -144,7 +147,7 @@ class Training:
 
 
 def report(weights: Weights) -> str:
-    """Return a table: what each finished fold reached on the pairs that it had not seen."""
+    """Return a table of each finished fold's PSNR on its held-out pairs."""
     head = "| fold | held out | steps | PSNR (dB) | bicubic | gain |\n|---|---|---|---|---|---|\n"
     rows = [
         f"| {fold + 1} | {len(held)} | {curve[-1][0]} | {curve[-1][2]:.2f} | {curve[-1][3]:.2f} "
@@ -156,7 +159,7 @@ def report(weights: Weights) -> str:
 
 
 def _scale_of(cases: Sequence[Case]) -> int:
-    """Return the whole factor that the table names, or that the first pair has."""
+    """Return the whole factor of the first pair: that of the table, or of its images."""
     first = cases[0]
     if first.scale is not None:
         ratio = first.scale
@@ -172,13 +175,12 @@ def _scale_of(cases: Sequence[Case]) -> int:
 
 
 @torch.no_grad()
-def _validated(network: nn.Module, held: Sequence[Known]) -> tuple[float, float]:
-    """Mean PSNR of a network, and of bicubic interpolation, over whole held-out pairs."""
-    ours, plain = list[float](), list[float]()
-    for known in held:
-        enlarge = resampler(shape_of(known.target), shape_of(known.truth))
-        for image, found in ((network(known.target, known.guide), ours),
-                             (enlarge(known.target), plain)):  # fmt: skip
-            error = torch.mean((image - known.truth) ** 2) * known.span**2
-            found.append(-10 * float(torch.log10(error + 1e-12)))
-    return float(np.mean(ours)), float(np.mean(plain))
+def _validate(network: nn.Module, held: Sequence[TrainingPair]) -> tuple[float, float]:
+    """Return the mean PSNR of a network and of bicubic interpolation over held-out pairs."""
+    found = []
+    for pair in held:
+        enlarge = resampler(shape_of(pair.target), shape_of(pair.truth))
+        images = network(pair.target, pair.guide), enlarge(pair.target)
+        found.append([psnr(x.numpy(), pair.truth.numpy(), 1 / pair.span) for x in images])
+    ours, plain = np.mean(found, axis=0)
+    return float(ours), float(plain)

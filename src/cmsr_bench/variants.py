@@ -1,13 +1,13 @@
-"""What is compared: a method with the options that are not its own, written METHOD:OPTION=VALUE."""
+"""Methods with changed options, written METHOD:OPTION=VALUE."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from cmsr.app import options
 from cmsr.config import Config
 from cmsr.errors import OptionError
 from cmsr_bench.methods import METHODS, Method
@@ -15,7 +15,7 @@ from cmsr_bench.methods import METHODS, Method
 
 @dataclass(frozen=True)
 class Variant:
-    """A method and what is changed of its options; ``label`` is how the user wrote it."""
+    """A method and the options changed from its own."""
 
     method: Method
     options: dict[str, Any] = field(default_factory=dict)
@@ -28,19 +28,24 @@ class Variant:
         ------
         OptionError
             If there is no such method or option, or the value is outside its range.
+
+        Examples
+        --------
+        >>> Variant.of("cmsr-paper:p=0.3").options
+        {'p': 0.3}
         """
         name, *changes = re.split(r":(?=[\w-]+=)", text)
         if name not in METHODS:
             raise OptionError(f"no method is called {name!r}; choose from {', '.join(METHODS)}")
-        options = dict(_change(text, change) for change in changes)
-        variant = cls(METHODS[name], options)
+        method = METHODS[name]
+        variant = cls(method, dict(_change(method, text, change) for change in changes))
         variant.config(0)
         return variant
 
     @property
     def label(self) -> str:
         """Name with the changed options, as the user would write it."""
-        changes = (f"{name}={_written(value)}" for name, value in self.options.items())
+        changes = (f"{name}={options.text(value)}" for name, value in self.options.items())
         return ":".join([self.method.name, *changes])
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -53,7 +58,7 @@ class Variant:
 
 
 def variants(texts: list[str]) -> list[Variant]:
-    """Read several, each once, in order; ``all`` stands for every method.
+    """Read several, without repetitions; ``all`` stands for every method.
 
     Raises
     ------
@@ -67,20 +72,16 @@ def variants(texts: list[str]) -> list[Variant]:
     return found
 
 
-def _written(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _change(text: str, change: str) -> tuple[str, Any]:
+def _change(method: Method, label: str, change: str) -> tuple[str, Any]:
+    """Read OPTION=VALUE, an option of `cmsr upscale` that has an effect on the method."""
     name, equals, value = change.partition("=")
     name = name.replace("-", "_")
-    own = {"preset", "seed", "device"}
-    if not equals or name in own or name not in {f.name for f in dataclasses.fields(Config)}:
+    fixed = {"preset", "seed", "device"}
+    if not equals or name in fixed or name not in {f.name for f in dataclasses.fields(Config)}:
         raise OptionError(
-            f"{text!r}: {change!r} is no option; write METHOD:OPTION=VALUE with an option of "
+            f"{label!r}: {change!r} is not an option; write METHOD:OPTION=VALUE with an option of "
             "`cmsr upscale`, for example cmsr-paper:p=0.3"
         )
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value
+    if method.takes is not None and name not in method.takes:
+        raise OptionError(f"{label!r}: {name} has no effect on {method.name}")
+    return name, options.parse(name, value)

@@ -34,9 +34,8 @@ class _Block(nn.Module):
 class Generator(nn.Module):
     """The target's and the visible image's features, joined, enlarged by an integer factor.
 
-    Left open by the paper, chosen here: the visible image comes to the target's grid without loss,
-    its pixels under one of the target's becoming channels; the network adds to the bicubically
-    enlarged target and starts at it.
+    Not specified in the paper, chosen here: the visible image comes to the target's grid by pixel
+    unshuffling; the network adds to the bicubically enlarged target and starts at it.
     """
 
     def __init__(self, scale: int) -> None:
@@ -96,9 +95,9 @@ class _Enlarge(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Tells truths from results: strided convolutions, mean over the patch, one logit.
+    """Discriminator of truths and results: strided convolutions, mean over the patch, one logit.
 
-    Left open by the paper, chosen here: a quarter of SRGAN's widths, no normalisation, no dense
+    Not specified in the paper, chosen here: a quarter of SRGAN's widths, no normalisation, no dense
     layers.
     """
 

@@ -1,4 +1,4 @@
-"""The file of a trained method: one network a fold, and what each of them has not seen."""
+"""The file of a trained method: a network for each fold, and the images held out from it."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Weights:
     ----------
     method : str
     scale : int
-        Factor that they enlarge by.
+        Factor of enlargement.
     seed, steps, folds : int
-        How they were trained.
+        Of the training.
     held_out : list of lists of str
-        For each fold, hashes (`Case.scene`) of what its network alone has not seen.
+        For each fold, digests (`Case.image_digests`) of the images held out from it.
     curves : list of lists
         For each fold, points (step, training loss, PSNR on the held-out pairs, that of bicubic
         interpolation).
@@ -59,7 +59,7 @@ class Weights:
 
     @property
     def complete(self) -> bool:
-        """Whether every fold was trained to its end."""
+        """Whether the training of every fold is finished."""
         return self.done == [self.steps] * self.folds
 
     def of_fold(self, fold: int) -> dict[str, Tensor]:
@@ -68,27 +68,27 @@ class Weights:
         return {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
 
     def replace_fold(self, fold: int, tensors: dict[str, Tensor]) -> None:
-        """Put other tensors in the place of a fold's."""
+        """Replace the tensors of one fold."""
         kept = {k: v for k, v in self.tensors.items() if not k.startswith(f"{fold}/")}
         self.tensors = kept | {f"{fold}/{k}": v for k, v in tensors.items()}
 
-    def unseen_by(self, scene: Sequence[str]) -> int:
-        """Return the fold whose network has seen nothing of a scene (`Case.scene`).
+    def fold_without(self, digests: Sequence[str]) -> int:
+        """Return the fold whose network has seen none of some images (`Case.image_digests`).
 
-        A scene that no fold held out was in no training at all: the first is as good as any.
+        Images that no fold held out were in no training at all; the first fold serves them.
 
         Raises
         ------
         InputError
-            If parts of it were held out by different folds, so that every network knows some.
+            If they were held out by different folds, so that every network has seen some.
         """
-        held = [fold for fold, known in enumerate(self.held_out) if {*scene} & {*known}]
+        held = [fold for fold, known in enumerate(self.held_out) if {*digests} & {*known}]
         if len(held) > 1:
-            raise InputError("every fold of the weights has seen a part of this scene")
+            raise InputError("every fold of the weights has seen an image of this pair")
         return held[0] if held else 0
 
     def write(self, path: Path) -> None:
-        """Write everything, whole or not at all.
+        """Write the file, whole or not at all.
 
         Raises
         ------
@@ -102,12 +102,12 @@ class Weights:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read what `write` wrote.
+        """Read a file of `write`.
 
         Raises
         ------
         InputError
-            If the file is none of `cmsr bench train`.
+            If the file is not one of `cmsr bench train`.
         """
         try:
             if path.stat().st_size > _LARGEST:
@@ -120,4 +120,4 @@ class Weights:
                 raise ValueError(found.scale)
             return found
         except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
-            raise InputError(f"{path}: is no weight file of `cmsr bench train`") from error
+            raise InputError(f"{path}: is not a weight file of `cmsr bench train`") from error

@@ -1,4 +1,4 @@
-"""What one can ask of `cmsr bench`, with all options, as `cmsr.app.commands` does for all else."""
+"""The commands `cmsr bench` and `cmsr bench train` with their options."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, Literal
 from tyro.conf import Positional
 
 from cmsr.app.commands import Out
+from cmsr.app.extras import needing
 from cmsr.app.progress import progress_bar
 from cmsr.errors import OptionError, RunError
 
@@ -23,14 +24,14 @@ class Bench:
     """PAIRS.csv, with the columns name,target,guide and optionally dataset,truth,scale."""
 
     methods: tuple[str, ...] = ("bicubic", "guided-filter", "cmsr")
-    """What to compare, or all; METHOD:OPTION=VALUE changes an option of `cmsr upscale`."""
+    """Methods to compare, or all; METHOD:OPTION=VALUE changes an option of `cmsr upscale`."""
 
     ablation: Literal["p", "align"] | None = None
-    """Instead of methods: the published network for p = 0 to 1, or cmsr and it by how freely they
-    align, beside bicubic interpolation."""
+    """Instead of methods: the published network for p = 0 to 1; or cmsr and that network at each
+    value of align, beside bicubic interpolation."""
 
     out: Out = Path("cmsr-bench")
-    """Folder for records, results.json, tables, plots; run again, it goes on where it stopped."""
+    """Folder for records, results.json, tables, plots; the same command resumes there."""
 
     dataset: tuple[str, ...] = ()
     """Data sets of the table to keep."""
@@ -39,10 +40,10 @@ class Bench:
     """Pairs of the table to keep."""
 
     seeds: tuple[int, ...] = (0,)
-    """Seeds to run each method with, where it has any chance in it."""
+    """Seeds to run each method with, if its result depends on the seed."""
 
     weights: Path | None = None
-    """Folder of METHOD.safetensors, as `cmsr bench train` made them."""
+    """Folder of METHOD.safetensors, as written by `cmsr bench train`."""
 
     report: bool = False
     """Also write a page for each run of cmsr's own methods, into the folder pictures."""
@@ -58,7 +59,8 @@ class Bench:
 
     def run(self) -> None:
         """List, or compare and print the tables."""
-        from cmsr_bench import ablations, comparison, methods, tables
+        with needing("bench"):
+            from cmsr_bench import ablations, comparison, methods, tables
 
         if self.list:
             for method in methods.METHODS.values():
@@ -78,7 +80,7 @@ class Bench:
             report=self.report,
             workers=self.workers or os.cpu_count() or 1,
         )
-        records = work.run(None if self.quiet else _tell)
+        records = work.run(None if self.quiet else _print_record)
         if not self.quiet:
             print(tables.report(records))
         failed = sum(record["error"] is not None for record in records)
@@ -91,14 +93,14 @@ class BenchTrain:
     """Train a method from the literature on pairs with truths, by cross-validation."""
 
     method: Positional[Literal["djf", "vtsrcnn", "vtsrgan"]]
-    """Which."""
+    """Method to train."""
 
     table: Positional[Path]
     """PAIRS.csv; every pair needs a guide and a truth."""
 
     out: Out
-    """The weights (.safetensors); an unfinished file is gone on with. How the gain on held-out
-    pairs grew is drawn beside it, as .svg."""
+    """The weights (.safetensors); the training of an unfinished file is resumed. A plot of the gain
+    on held-out pairs is written beside it, as .svg."""
 
     dataset: tuple[str, ...] = ()
     """Data sets of the table to keep."""
@@ -110,14 +112,15 @@ class BenchTrain:
     """Batches in each fold; 0 for the method's own number."""
 
     seed: int = 0
-    """Of the first weights and the patches."""
+    """Seed of the initial weights and of the patches."""
 
     quiet: bool = False
     """Print nothing but errors."""
 
     def run(self) -> None:
-        """Train, and print what each fold reached on the pairs it had not seen."""
-        from cmsr_bench import training
+        """Train, and print each fold's PSNR on its held-out pairs."""
+        with needing("bench"):
+            from cmsr_bench import training
 
         work = training.Training(
             method=self.method,
@@ -134,9 +137,9 @@ class BenchTrain:
             print(training.report(weights))
 
 
-def _tell(done: int, total: int, record: dict[str, Any]) -> None:
-    """Print a line for a run that ended."""
-    psnr = "no error at all" if record["psnr"] is None else f"{record['psnr']:.2f} dB"
+def _print_record(done: int, total: int, record: dict[str, Any]) -> None:
+    """Print a line on a finished run."""
+    psnr = "identical to the truth" if record["psnr"] is None else f"{record['psnr']:.2f} dB"
     reached = psnr if record["scored"] else "not scored"
     seconds = f", {record['seconds']:.1f} s" if record["seconds"] is not None else ""
     what = f"{record['dataset']}/{record['pair']} {record['method']} seed {record['seed']}"

@@ -18,6 +18,7 @@ import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from cmsr import __version__
+from cmsr.app import options
 from cmsr.app.bench_commands import Bench, BenchTrain
 from cmsr.app.commands import Align, Batch, Command, Demo, Evaluate, Info, Upscale, Web
 from cmsr.config import Config
@@ -90,7 +91,7 @@ def _preset(arguments: list[str]) -> str:
 
 
 def _registry() -> ConstructorRegistry:
-    """Read tuples as one word: 2,4."""
+    """Read and write tuples as one word: 2,4."""
     registry = ConstructorRegistry()
     kinds: dict[Any, tuple[Callable[[str], float | str], str]] = {
         tuple[float, ...]: (float, "R,R,…"),
@@ -108,14 +109,10 @@ def _registry() -> ConstructorRegistry:
             metavar=metavar,
             instance_from_str=lambda words: tuple(kind(w) for w in words[0].split(",") if w),
             is_instance=lambda value: isinstance(value, tuple),
-            str_from_instance=lambda value: [",".join(_shortly(part) for part in value)],
+            str_from_instance=lambda value: [options.text(value)],
         )
 
     return registry
-
-
-def _shortly(part: float | str) -> str:
-    return part if isinstance(part, str) else f"{part:g}"
 
 
 def _one_line(box: str) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Protocol
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
+from cmsr.app.extras import needing
 from cmsr.app.progress import progress_bar
 from cmsr.config import Config
 from cmsr.errors import RunError
@@ -157,11 +158,11 @@ class Align:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Upscale any number of pairs on all cores, or on a cluster; what is done is not done again."""
+    """Upscale any number of pairs on all cores, or on a cluster; finished pairs are skipped."""
 
     pairs: Positional[str]
-    """CSV file with the columns name,target,guide; paths in it are relative to it. Like every
-    file here it may be a URL: s3://…, gs://…"""
+    """CSV file with the columns name,target,guide; paths in it are relative to it. Like
+    every file here it may be a URL: s3://…, gs://…"""
 
     out: Annotated[str, arg(aliases=["-o"])]
     """Folder for the results NAME.tif, their records NAME.json, batch.jsonl and a contact sheet."""
@@ -170,7 +171,7 @@ class Batch:
     """Format of the results."""
 
     workers: int | None = None
-    """Processes, each with one pair at a time; one a core, or one a GPU, if not given."""
+    """Processes, each with one pair at a time; by default one for each core, or each GPU."""
 
     threads: int = 1
     """Threads of each process."""
@@ -186,7 +187,7 @@ class Batch:
 
     series: bool = False
     """The rows are frames of one camera in order (of several, where there is a column series):
-    each starts from what was found in the one before."""
+    each starts from the state of the one before."""
 
     report: bool = False
     """Also write a page NAME.html for each pair, as upscale --report does."""
@@ -201,11 +202,12 @@ class Batch:
     """How to do it; the preset decides what is not given."""
 
     def run(self) -> None:
-        """Plan, work, sum up."""
-        from cmsr.app.batch import clusters, run, watch
+        """Run the batch and print its summary."""
+        with needing("batch"):
+            from cmsr.app.batch import clusters, progress, run
 
-        crew = clusters.Crew(
-            workers=self.workers,
+        workers = clusters.Workers(
+            count=self.workers,
             threads=self.threads,
             scheduler=self.scheduler,
             cluster=self.cluster,
@@ -218,11 +220,11 @@ class Batch:
             series=self.series,
             report=self.report,
             overwrite=self.overwrite,
-            crew=crew,
+            workers=workers,
             config=self.config,
         )
-        with watch.watching(quiet=self.quiet) as shown:
-            tally = batch.run(shown)
+        with progress.display(quiet=self.quiet) as display:
+            tally = batch.run(display)
         if not self.quiet:
             print(tally.summary(self.out))
         if tally.failed:
@@ -288,13 +290,13 @@ class Info:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Demo:
-    """Render a scene seen by two cameras, upscale it, and show before and after."""
+    """Upscale a rendered street seen by two cameras, and show before and after."""
 
     out: Out = Path("cmsr-demo")
     """Folder for the pictures; it is made if it does not exist."""
 
     seed: int = 0
-    """Another seed, another scene."""
+    """Seed of the run; the scene is always the same."""
 
     quiet: bool = False
     """Print nothing but errors."""
@@ -303,7 +305,7 @@ class Demo:
     """Replace pictures of an earlier run."""
 
     def run(self) -> None:
-        """Render, upscale, compare, write."""
+        """Upscale, compare, write."""
         from cmsr.app.demo import run
 
         with progress_bar(self.quiet) as progress:

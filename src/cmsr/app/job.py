@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cmsr.app import record
-from cmsr.app.report.command import upscale_command
+from cmsr.app.options import upscale_command
 from cmsr.config import Config
 from cmsr.errors import OptionError, OutputError
 from cmsr.guided.solve import Progress
@@ -70,7 +70,7 @@ class Job:
         else:
             facts = self._at_once(pages, progress)
         if self.json:
-            record.write_json(self.json, record.told(facts))
+            record.write_json(self.json, record.of_pages(facts))
         return facts
 
     def command(self) -> str:

@@ -1,4 +1,4 @@
-"""How far a long task is, told on the terminal."""
+"""Progress of a training on the terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def progress_bar(quiet: bool) -> Iterator[Progress | None]:
-    """Show a bar with the loss and the time left, where there is a terminal to show it on."""
+    """Show a bar with the loss and the time left, if there is a terminal."""
     if quiet or not sys.stderr.isatty():
         yield None
         return

@@ -1,26 +1,27 @@
-"""What is told of a run or a file: facts as JSON, and one line for people."""
+"""Records of runs and files, as JSON and as a line of text."""
 
 from __future__ import annotations
 
 import json
 import math
 import platform
-import resource
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import rasterio
-import torch
 
 from cmsr import __version__
 from cmsr.io.image_files import Raster, replacing
 
 
 def of_run(info: Mapping[str, Any]) -> dict[str, Any]:
-    """Return everything needed to judge and to repeat a run; ``info`` is `Result.info`."""
+    """Return the record of a run: `Result.info`, the peak of memory, and versions."""
+    import torch
+
     return {
         **info,
         "peak_memory_mb": round(peak_memory_mb()),
@@ -34,13 +35,13 @@ def of_run(info: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def told(pages: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return one record for the records of a file's pages."""
+def of_pages(pages: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return one record for a file from those of its pages."""
     return pages[0] if len(pages) == 1 else {"pages": pages}
 
 
 def summary(info: Mapping[str, Any]) -> str:
-    """Return one line: size, ratio, kernel, seconds; ``info`` is `Result.info`."""
+    """Return a line on `Result.info`: size, ratio, kernel, seconds."""
     height, width = info["size"]
     vertical, horizontal = info["ratio"]
     ratio = f"{vertical:.4g}" if vertical == horizontal else f"{vertical:.4g} by {horizontal:.4g}"
@@ -48,7 +49,7 @@ def summary(info: Mapping[str, Any]) -> str:
 
 
 def alignment_summary(info: Mapping[str, Any]) -> str:
-    """Return one line: how far the guide was moved, how sure, seconds."""
+    """Return a line on `Registered.info`: displacement of the guide, confidence, seconds."""
     found = info["alignment"]
     sure = "" if found["confidence"] is None else f", confidence {found['confidence']:.2f}"
     return (
@@ -58,7 +59,7 @@ def alignment_summary(info: Mapping[str, Any]) -> str:
 
 
 def of_file(raster: Raster) -> dict[str, Any]:
-    """Return what a file holds, as plain JSON values."""
+    """Return size, type, range, holes and georeference of a file, as JSON values."""
     height, width = raster.shape
     seen = raster.data[:, raster.valid]
     crs = raster.profile.get("crs")
@@ -80,6 +81,10 @@ def of_file(raster: Raster) -> dict[str, Any]:
 
 def peak_memory_mb() -> float:
     """Return the largest resident size of this process so far, in MB."""
+    if sys.platform == "win32":
+        return float(psutil.Process().memory_info().peak_wset) / 2**20
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 

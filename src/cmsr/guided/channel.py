@@ -35,7 +35,7 @@ class Level(NamedTuple):
 
 
 Dampings = Mapping[str, Sequence[tuple[float, float]]]
-"""For each kind of projection, at which threshold of denoising (0 elsewhere) it is damped how far."""
+"""For each kind of projection: thresholds of denoising (0 elsewhere), and the damping at each."""
 
 
 class Damping:

@@ -26,7 +26,6 @@ from cmsr.guided.calibration import Calibration, ChannelCalibration, Tracking
 from cmsr.guided.scoring import AlignmentScore
 from cmsr.guided.source import Source
 from cmsr.operators.resampling import Kernel
-from cmsr.registration.alignment import LEAST_GAIN_DB
 from cmsr.registration.tracking import Pose, follow, reacquire
 from cmsr.sensor.imaging import imaging_of
 
@@ -140,4 +139,4 @@ def _reacquired(before: Pose, pose: Pose, problem: AlignmentScore, source: Sourc
     """Move the guide as a whole from where it lay, if it is then better off than in its pose."""
     again = _followed(reacquire(before, problem), problem, source)
     now, then = (problem.error(each.best().apply(problem.guide)) for each in (pose, again))
-    return again if now - then > LEAST_GAIN_DB else pose
+    return again if now - then > WORSE_DB else pose

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import zipfile
 import zlib
@@ -17,13 +18,14 @@ import numpy.typing as npt
 from numpy.lib import format as npy_format
 
 from cmsr.errors import InputError, OutputError
-from cmsr.io.raster import Raster, from_array
+from cmsr.io.raster import Limits, Raster, from_array
 
 ENDINGS = (".npy", ".npz", ".exr")
 
 _BROKEN = (
     OSError,
     ValueError,
+    KeyError,
     EOFError,
     RuntimeError,
     SyntaxError,
@@ -34,10 +36,19 @@ _BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What NumPy, zipfile and OpenEXR raise over broken files."""
+"""Exceptions of NumPy, zipfile and OpenEXR over broken files."""
 
 
-def read(path: Path, member: str = "", *, max_pixels: int, max_bytes: int) -> Raster:
+@contextmanager
+def _readable(name: str, kind: str) -> Iterator[None]:
+    """Turn the exceptions over a broken file into an InputError that says what it is not."""
+    try:
+        yield
+    except _BROKEN as error:
+        raise InputError(f"{name}: not {kind} that can be read ({error})") from error
+
+
+def read(path: Path, member: str, limits: Limits) -> Raster:
     """Read an array of shape (H, W) or (H, W, C).
 
     Parameters
@@ -45,8 +56,8 @@ def read(path: Path, member: str = "", *, max_pixels: int, max_bytes: int) -> Ra
     path : Path
         Ends in one of `ENDINGS`.
     member : str
-        Which array of an NPZ; may be left out where there is one only.
-    max_pixels, max_bytes : int
+        Name of the array in an NPZ; "" for the only one.
+    limits : Limits
         Larger arrays are refused before anything is allocated.
 
     Raises
@@ -54,37 +65,28 @@ def read(path: Path, member: str = "", *, max_pixels: int, max_bytes: int) -> Ra
     InputError
         If the file is broken, too large, holds objects, or no such array.
     """
-
-    def check(shape: tuple[int, ...], itemsize: int) -> None:
-        values = int(np.prod(shape, dtype=object)) if shape else 1
-        if values > max_bytes // max(itemsize, 1) or int(np.prod(shape[:2])) > max_pixels:
-            size = " × ".join(str(n) for n in shape)
-            raise InputError(f"{path}: {size} values are too many; see --max-pixels, --max-memory")
-
     name = f"{path}:{member}" if member else str(path)
     if path.suffix.lower() == ".exr":
-        return _read_exr(path, check)
-    try:
+        return _read_exr(path, limits)
+    with _readable(name, "an array"):
         if path.suffix.lower() == ".npz":
-            array = _read_npz(path, member, check)
+            array = _read_npz(path, member, limits)
         else:
             with path.open("rb") as file:
-                array = _read_npy(name, file, path.stat().st_size, check)
-    except _BROKEN as error:
-        raise InputError(f"{name}: not an array that can be read ({error})") from error
+                array = _read_npy(name, file, path.stat().st_size, limits)
     return from_array(array, name, npy=True)
 
 
-def _read_npy(name: str, file: IO[bytes], length: int, check: Any) -> npt.NDArray[Any]:
+def _read_npy(name: str, file: IO[bytes], length: int, limits: Limits) -> npt.NDArray[Any]:
     version = npy_format.read_magic(file)
     header = npy_format.read_array_header_1_0 if version == (1, 0) else None
     shape, fortran, dtype = (header or npy_format.read_array_header_2_0)(file)
     if any(n < 0 for n in shape):
         raise ValueError(f"shape {shape}")
     if dtype.hasobject:
-        raise InputError(f"{name}: holds Python objects, which are not read; give plain numbers")
-    check(shape, dtype.itemsize)
-    size = int(np.prod(shape)) * dtype.itemsize
+        raise InputError(f"{name}: holds Python objects; only numbers are read")
+    size = math.prod(shape) * dtype.itemsize
+    limits.check(name, shape, size)
     content = file.read(min(size, length))
     if len(content) < size:
         raise InputError(f"{name}: is cut off: {len(content)} of {size} bytes are there")
@@ -102,11 +104,8 @@ def parts(path: Path) -> tuple[str, ...]:
     """
     if path.suffix.lower() != ".npz":
         return ()
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = _members(archive)
-    except _BROKEN as error:
-        raise InputError(f"{path}: not an array that can be read ({error})") from error
+    with _readable(str(path), "an array"), zipfile.ZipFile(path) as archive:
+        names = _members(archive)
     return tuple(names) if len(names) > 1 else ()
 
 
@@ -114,7 +113,7 @@ def _members(archive: zipfile.ZipFile) -> list[str]:
     return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
 
 
-def _read_npz(path: Path, member: str, check: Any) -> npt.NDArray[Any]:
+def _read_npz(path: Path, member: str, limits: Limits) -> npt.NDArray[Any]:
     with zipfile.ZipFile(path) as archive:
         members = _members(archive)
         if not member and len(members) != 1:
@@ -124,11 +123,11 @@ def _read_npz(path: Path, member: str, check: Any) -> npt.NDArray[Any]:
             raise InputError(f"{path}: holds no {chosen}, but {', '.join(members)}")
         with archive.open(f"{chosen}.npy") as file:
             length = archive.getinfo(f"{chosen}.npy").file_size
-            return _read_npy(f"{path}:{chosen}", file, length, check)
+            return _read_npy(f"{path}:{chosen}", file, length, limits)
 
 
 def _openexr(path: Path) -> Any:
-    """Import the OpenEXR library, or say how to get it."""
+    """Import the OpenEXR library; raise InputError if it is not installed."""
     try:
         import OpenEXR
     except ImportError as error:
@@ -138,7 +137,7 @@ def _openexr(path: Path) -> Any:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Keep off the terminal what OpenEXR prints, as print and as C does; it raises as well."""
+    """Suppress the messages that OpenEXR prints from Python and C besides raising."""
     terminal = os.dup(2)
     try:
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
@@ -149,30 +148,28 @@ def _silent() -> Iterator[None]:
         os.close(terminal)
 
 
-def _read_exr(path: Path, check: Any) -> Raster:
-    """Read the first part; depth first, colours in their order, any other by name."""
+def _read_exr(path: Path, limits: Limits) -> Raster:
+    """Read the first part: depth first, then luminance and colours, then others by name."""
     openexr = _openexr(path)
-    try:
+    with _readable(str(path), "an EXR"):
         with _silent(), openexr.File(str(path), header_only=True) as header:
             low, high = header.header()["dataWindow"]
             width, height = (int(n) + 1 for n in np.subtract(high, low))
-        check((height, width), 4)
+        limits.check(str(path), (height, width), 4 * height * width)
         with _silent(), openexr.File(str(path), separate_channels=True) as file:
             channels = {name: np.asarray(c.pixels) for name, c in file.channels().items()}
-    except (*_BROKEN, KeyError) as error:
-        raise InputError(f"{path}: not an EXR that can be read ({error})") from error
     order = {name: rank for rank, name in enumerate(("Z", "Y", "R", "G", "B"))}
     names = sorted(channels.keys() - {"A"}, key=lambda name: (order.get(name, 9), name))
     if not names or any(channels[name].shape != (height, width) for name in names):
-        raise InputError(f"{path}: its channels differ in size; only plain images are read")
+        raise InputError(f"{path}: its channels differ in size; expected one size")
     data = np.stack([channels[name] for name in names], axis=-1)
     kind = np.uint32 if data.dtype.kind == "u" else np.float32
     array = data.astype(kind)
     return from_array(array[..., 0] if len(names) == 1 else array, str(path), exr=names)
 
 
-def encode(path: Path, image: npt.NDArray[Any]) -> bytes:
-    """Return the bytes of an NPY file with this image, of shape (H, W) or (H, W, C)."""
+def encode(image: npt.NDArray[Any]) -> bytes:
+    """Return the bytes of an NPY file of an image (H, W) or (H, W, C)."""
     buffer = io.BytesIO()
     np.save(buffer, image, allow_pickle=False)
     return buffer.getvalue()
@@ -191,7 +188,7 @@ def check_output(path: Path, dtype: np.dtype[Any], channels: int) -> None:
 
 
 def write_exr(path: Path, image: npt.NDArray[Any], names: list[str]) -> None:
-    """Write an EXR file of shape (H, W) or (H, W, C) with these channel names.
+    """Write an image (H, W) or (H, W, C) as an EXR file with these channel names.
 
     Raises
     ------

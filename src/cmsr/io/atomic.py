@@ -1,4 +1,4 @@
-"""Files appear whole or not at all."""
+"""Files that appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from cmsr.errors import OutputError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Hand out a name beside ``path``; what is written there replaces ``path`` if all goes well.
+    """Provide a name beside ``path`` whose file replaces ``path`` if nothing is raised.
 
     Raises
     ------
     OutputError
-        If the system refuses to write; nothing is left behind, and an old file stays as it was.
+        If the system refuses to write; nothing is left behind, and an old file is unchanged.
     """
     temporary = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(4)}{path.suffix}")
     try:

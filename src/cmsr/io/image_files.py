@@ -1,4 +1,4 @@
-"""The door for files: which format, whether it can be read or written, and no half-written file."""
+"""Image files of every format: located, checked, read, and written whole or not at all."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from cmsr.errors import InputError, OutputError
 from cmsr.io import array_io, raster_io, raster_output
 from cmsr.io.atomic import replacing as replacing
 from cmsr.io.raster import DTYPES as DTYPES
+from cmsr.io.raster import USUAL
+from cmsr.io.raster import Limits as Limits
 from cmsr.io.raster import Raster as Raster
 from cmsr.io.raster import from_array as from_array
-from cmsr.io.raster_io import MAX_BYTES, MAX_PIXELS, Grid, Header
+from cmsr.io.raster_io import Grid, Header
 from cmsr.io.whole import check_whole
 
 PathLike = str | os.PathLike[str]
@@ -31,16 +33,16 @@ _VARIABLES = {
     ".tif": "GTIFF_DIR:{member}:{path}",
     ".tiff": "GTIFF_DIR:{member}:{path}",
 }
-"""How rasterio calls a variable, or a page, of a file."""
+"""rasterio's names for a variable, or a page, of a file."""
 
 
 def locate(path: PathLike) -> tuple[Path, str]:
-    """Split FILE:NAME into the file and the variable, page or array in it ("" where none is named).
+    """Split FILE:NAME into the file and its variable, page or array; NAME may be missing.
 
     Raises
     ------
     InputError
-        If there is no such file, or it is not a plain one.
+        If there is no such file, or it is not a regular one.
     """
     text = os.fspath(path)
     file, member = Path(text), ""
@@ -54,9 +56,9 @@ def locate(path: PathLike) -> tuple[Path, str]:
         reason = "no such file" if isinstance(error, FileNotFoundError) else _reason(error)
         raise InputError(f"{path}: {reason}") from error
     if file.is_dir() and file.suffix.lower() != ".zarr":
-        raise InputError(f"{path}: is a folder; give an image file")
+        raise InputError(f"{path}: is a folder; expected an image file")
     if not file.is_dir() and not file.is_file():
-        raise InputError(f"{path}: is not a plain file; give an image file")
+        raise InputError(f"{path}: is not a regular file; expected an image file")
     if status.st_size == 0:
         raise InputError(f"{path}: not an image that can be read (the file is empty)")
     return file, member
@@ -67,20 +69,24 @@ def _reason(error: OSError | ValueError) -> str:
 
 
 def _source(path: PathLike, file: Path, member: str) -> str:
-    """Name a file, or a variable of it, as rasterio does; raise InputError if it is not whole."""
+    """Return rasterio's name for a file or its variable; raise InputError if it is truncated."""
     if file.is_file():
         check_whole(file, os.fspath(path))
     if not member:
         return str(file.absolute())
     pattern = _VARIABLES.get(file.suffix.lower())
     if pattern is None or '"' in str(file) or not member.isprintable():
-        raise InputError(f"{file}: has no parts to be named by ':{member}'")
+        raise InputError(f"{file}: has no parts that ':{member}' could name")
     return pattern.format(path=file.absolute(), member=member)
 
 
 def is_array(path: PathLike) -> bool:
     """Tell whether a name is that of an NPY, NPZ or EXR file."""
-    return locate(path)[0].suffix.lower() in array_io.ENDINGS
+    return _holds_array(locate(path)[0])
+
+
+def _holds_array(file: Path) -> bool:
+    return file.suffix.lower() in array_io.ENDINGS
 
 
 def describe(path: PathLike) -> Header:
@@ -95,7 +101,7 @@ def describe(path: PathLike) -> Header:
 
 
 def parts(path: PathLike) -> tuple[str, ...]:
-    """Return how to name what is in a file of several images: its variables, arrays or pages.
+    """Return the names of the variables, arrays or pages in a file of several images.
 
     Raises
     ------
@@ -116,8 +122,7 @@ def read(
     bands: Sequence[int] = (),
     window: Any = None,
     grid: Grid | None = None,
-    max_pixels: int = MAX_PIXELS,
-    max_bytes: int = MAX_BYTES,
+    limits: Limits = USUAL,
 ) -> Raster:
     """Read an image file; see `cmsr.io.raster_io.read` for the parameters.
 
@@ -127,25 +132,20 @@ def read(
         If the file is missing, unreadable, not an image, too large, or of a type not in `DTYPES`.
     """
     file, member = locate(path)
-    limits = {"max_pixels": max_pixels, "max_bytes": max_bytes}
-    if file.suffix.lower() in array_io.ENDINGS:
-        return array_io.read(file, member, **limits)
+    if _holds_array(file):
+        return array_io.read(file, member, limits)
+    source = _source(path, file, member)
     return raster_io.read(
-        os.fspath(path),
-        _source(path, file, member),
-        bands=bands,
-        window=window,
-        grid=grid,
-        **limits,
+        os.fspath(path), source, bands=bands, window=window, grid=grid, limits=limits
     )
 
 
 def check_distinct(outputs: Sequence[PathLike]) -> None:
-    """Raise OutputError if two results have one name."""
+    """Raise OutputError if two outputs have the same name."""
     seen: set[Path] = set()
     for path in outputs:
         if (place := Path(path).absolute()) in seen:
-            raise OutputError(f"{path}: two outputs cannot have one name")
+            raise OutputError(f"{path}: two outputs cannot have the same name")
         seen.add(place)
 
 
@@ -156,7 +156,7 @@ def check_output(
     like: Raster | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Find out before any work whether a result can be written.
+    """Check before any work that a result can be written.
 
     Raises
     ------
@@ -168,7 +168,7 @@ def check_output(
     if not path.parent.is_dir():
         raise OutputError(f"{path}: the folder {path.parent} does not exist")
     if path.is_dir():
-        raise OutputError(f"{path}: is a folder; give a file name")
+        raise OutputError(f"{path}: is a folder; expected a file name")
     if os.path.lexists(path) and not overwrite:
         role = "is an input" if any(_same(path, other) for other in inputs) else "exists already"
         raise OutputError(f"{path}: {role}; choose another name or add --overwrite")
@@ -186,7 +186,7 @@ def _same(path: Path, other: PathLike) -> bool:
 
 
 def _check_format(path: Path, dtype: np.dtype[Any], channels: int) -> None:
-    if path.suffix.lower() in array_io.ENDINGS:
+    if _holds_array(path):
         array_io.check_output(path, dtype, channels)
     else:
         raster_output.driver_for(path, dtype, channels)
@@ -207,10 +207,10 @@ def write(
     image : array
         Of a type in `DTYPES`.
     valid : array of bool, shape (H, W), optional
-        Becomes the alpha band again where ``like`` had one.
+        Written as an alpha band if ``like`` had one.
     like : Raster, optional
         The input whose georeference (rescaled to the new grid), nodata, band names, units and tags
-        are carried over.
+        the file inherits.
 
     Raises
     ------
@@ -227,34 +227,31 @@ def write_pages(
     """Write a file of one or more pages (TIFF); each page is what `write` takes."""
     path = Path(path)
     stacked = [_with_alpha(*page) for page in pages]
+    image, _, like = pages[0]
     _check_format(path, stacked[0].dtype, len(stacked[0]))
-    likes = [like for _, _, like in pages]
-    if path.suffix.lower() in array_io.ENDINGS:
-        if len(pages) > 1:
-            raise OutputError(f"{path}: holds one page only, not {len(pages)}; use .tif")
-        _write_array(path, pages[0][0], likes[0])
-        return
+    if _holds_array(path) and len(pages) > 1:
+        raise OutputError(f"{path}: holds one page only, not {len(pages)}; use .tif")
     with replacing(path) as temporary:
-        temporary.write_bytes(raster_output.encode(path, stacked, likes))
+        match path.suffix.lower():
+            case ".exr":
+                array_io.write_exr(temporary, image, _channel_names(image, like))
+            case ".npy":
+                temporary.write_bytes(array_io.encode(image))
+            case _:
+                likes = [like for _, _, like in pages]
+                temporary.write_bytes(raster_output.encode(path, stacked, likes))
 
 
-def _write_array(path: Path, image: npt.NDArray[Any], like: Raster | None) -> None:
-    if path.suffix.lower() == ".exr":
-        channels = image.shape[2] if image.ndim == 3 else 1
-        names = like.profile.get("exr", []) if like is not None else []
-        if len(names) != channels:
-            names = ["Z"] if channels == 1 else ["R", "G", "B"]
-        with replacing(path) as temporary:
-            array_io.write_exr(temporary, image, names)
-        return
-    content = array_io.encode(path, image)
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
+def _channel_names(image: npt.NDArray[Any], like: Raster | None) -> list[str]:
+    """Return an EXR's channel names: the input's, or else depth or RGB."""
+    channels = image.shape[2] if image.ndim == 3 else 1
+    names: list[str] = [] if like is None else like.profile.get("exr", [])
+    return names if len(names) == channels else (["Z"] if channels == 1 else ["R", "G", "B"])
 
 
 def _with_alpha(
     image: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None, like: Raster | None
 ) -> npt.NDArray[Any]:
-    """Return (C, H, W), with what is valid as the last band where ``like`` had an alpha band."""
+    """Return (C, H, W), with the valid pixels as an alpha band if ``like`` had one."""
     data = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
     return raster_output.with_alpha(data, valid, like)

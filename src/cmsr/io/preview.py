@@ -5,22 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from cmsr.errors import OptionError, OutputError
 from cmsr.io.atomic import replacing
-from cmsr.io.raster import Raster
-from cmsr.pictures import colour, round_ticks
+from cmsr.io.raster import Raster, from_array
+from cmsr.pictures import colour, range_of, round_ticks, thinned
 
 LARGEST = 4096
 """Longest side of a preview's image, in pixels; larger results are thinned out."""
 
 _PAPER, _INK = (255, 255, 255), (24, 24, 28)
-_CLIP = (0.5, 99.5)
-"""Percentiles of the values at the two ends of the scale."""
 
 
 def check(path: Path, colour_map: str) -> None:
@@ -33,7 +30,9 @@ def check(path: Path, colour_map: str) -> None:
     """
     if path.suffix.lower() != ".png":
         raise OutputError(f"{path}: a preview is a PNG; give a name that ends in .png")
-    if colour_map not in mpl.colormaps:
+    from matplotlib import colormaps
+
+    if colour_map not in colormaps:
         raise OptionError(
             f"colour-map is {colour_map!r}; choose one of matplotlib's, for example inferno, "
             "viridis, cividis, gray"
@@ -74,28 +73,15 @@ def draw(
     colour_map: str = "inferno",
 ) -> Image.Image:
     """Return the image in colours beside its scale bar."""
-    values, unit = _physical(image, valid, like)
-    seen = values[np.isfinite(values)]
-    low, high = np.percentile(seen, _CLIP) if seen.size else (0.0, 1.0)
-    if high <= low:
-        low, high = low - 0.5, high + 0.5
+    like = like or from_array(image, "image")
+    values = like.in_unit(thinned(image, LARGEST), thinned(valid, LARGEST))
+    low, high = range_of(values)
     shown = Image.fromarray(colour(values, low, high, colour_map))
-    bar = _scale_bar(shown.height, float(low), float(high), unit, colour_map)
+    bar = _scale_bar(shown.height, low, high, like.unit()[2], colour_map)
     sheet = Image.new("RGB", (shown.width + bar.width, max(shown.height, bar.height)), _PAPER)
     sheet.paste(shown, (0, 0))
     sheet.paste(bar, (shown.width, 0))
     return sheet
-
-
-def _physical(
-    image: npt.NDArray[Any], valid: npt.NDArray[np.bool_], like: Raster | None
-) -> tuple[npt.NDArray[np.float64], str]:
-    """Return the first channel in the unit that the file names, thinned out, and that unit."""
-    every = max(1, -(-max(valid.shape) // LARGEST))
-    channel = (image if image.ndim == 2 else image[..., 0])[::every, ::every].astype(np.float64)
-    values = np.where(valid[::every, ::every], channel, np.nan)
-    scale, offset, unit = like.unit() if like is not None else (1.0, 0.0, "")
-    return values * scale + offset, unit
 
 
 def _scale_bar(height: int, low: float, high: float, unit: str, colour_map: str) -> Image.Image:

@@ -1,7 +1,8 @@
-"""An image in memory as its file holds it: values, holes, and what the file says of them."""
+"""An image in memory as its file holds it: values, holes and metadata."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,6 +17,39 @@ DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "flo
 
 
 @dataclass(frozen=True)
+class Limits:
+    """Largest image that is read, in pixels and in bytes."""
+
+    pixels: int = 2**28
+    bytes: int = 4 * 2**30
+
+    def check(self, name: str, shape: Sequence[int], size: int) -> None:
+        """Refuse an image of a shape (height, width, …) and size in bytes that is too large.
+
+        Raises
+        ------
+        InputError
+            With the option that allows more.
+
+        >>> Limits(pixels=100).check("a.tif", (20, 10), 200)
+        Traceback (most recent call last):
+        cmsr.errors.InputError: a.tif: 10 × 20 values are too many; --max-pixels is 100
+        """
+        values = " × ".join(map(str, (*shape[1::-1], *shape[2:])))
+        if math.prod(shape[:2]) > self.pixels:
+            raise InputError(f"{name}: {values} values are too many; --max-pixels is {self.pixels}")
+        if size > self.bytes:
+            raise InputError(
+                f"{name}: {values} values are too many: they take {size / 2**30:.1f} GB; "
+                f"--max-memory is {self.bytes / 2**30:g}"
+            )
+
+
+USUAL = Limits()
+"""The limits unless others are given."""
+
+
+@dataclass(frozen=True)
 class Raster:
     """An image as its file holds it.
 
@@ -26,13 +60,13 @@ class Raster:
     valid : array of bool, shape (H, W)
         False where the file holds no measurement (nodata, transparent, NaN or infinite).
     name : str
-        What to call it in messages: the path, or "target" for an array.
+        Its name in messages: the path, or "target" for an array.
     alpha : bool
         Whether an alpha band was taken off.
     flat : bool
-        Whether it is one band without a channel axis, to be given back as (H, W).
+        Whether it is one band without a channel axis, to be returned as (H, W).
     profile : dict
-        What is carried to the result: ``crs``, ``transform``, ``nodata``, ``descriptions``,
+        Metadata for the result: ``crs``, ``transform``, ``nodata``, ``descriptions``,
         ``scales``, ``offsets``, ``units``, ``colorinterp``, ``tags``, ``band_tags``.
     """
 
@@ -49,9 +83,9 @@ class Raster:
         return self.data.shape[1], self.data.shape[2]
 
     def unit(self, channel: int = 0) -> tuple[float, float, str]:
-        """Return scale, offset and unit: ``value * scale + offset`` of a channel is in that unit.
+        """Return scale, offset and unit of a channel: ``value * scale + offset`` is in that unit.
 
-        The unit is "" where the file names none.
+        The unit is "" if the file names none.
         """
         scales, offsets, units = (
             self.profile.get(key) or () for key in ("scales", "offsets", "units")
@@ -62,11 +96,22 @@ class Raster:
             (units[channel] if channel < len(units) else None) or "",
         )
 
+    def in_unit(
+        self, image: npt.NDArray[Any], valid: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.float64]:
+        """Return the first channel of an image (H, W) or (H, W, C) in this file's unit.
+
+        What is not valid becomes NaN.
+        """
+        scale, offset, _ = self.unit()
+        channel = image if image.ndim == 2 else image[..., 0]
+        return np.where(valid, channel.astype(np.float64) * scale + offset, np.nan)
+
 
 def from_array(array: npt.ArrayLike, name: str, **profile: Any) -> Raster:
-    """Take an array of shape (H, W) or (H, W, C); NaN and infinite values are holes.
+    """Return an array of shape (H, W) or (H, W, C) as a raster; NaN and infinities are holes.
 
-    A last axis of 2 or 4 in a guide is grey or RGB with alpha; that is for the caller to say.
+    The last of 2 or 4 channels stays a channel; only the caller knows whether it is alpha.
 
     Raises
     ------
@@ -75,7 +120,7 @@ def from_array(array: npt.ArrayLike, name: str, **profile: Any) -> Raster:
     """
     data = np.asarray(array)
     if data.ndim not in (2, 3):
-        raise InputError(f"{name}: has {data.ndim} axes; give (H, W) or (H, W, channels)")
+        raise InputError(f"{name}: has {data.ndim} axes; expected (H, W) or (H, W, channels)")
     if not data.size:
         raise InputError(f"{name}: is {data.shape[1]} × {data.shape[0]} pixels: holds no image")
     check_dtype(name, data.dtype)
@@ -88,7 +133,7 @@ _PER_BAND = ("descriptions", "scales", "offsets", "units", "colorinterp", "band_
 
 
 def chosen(raster: Raster, bands: Sequence[int]) -> Raster:
-    """Keep some bands, counted from 0, and what the file says of them."""
+    """Return some bands, counted from 0, with their metadata."""
     profile = {
         key: [value[band] for band in bands] if key in _PER_BAND and value else value
         for key, value in raster.profile.items()
@@ -97,13 +142,17 @@ def chosen(raster: Raster, bands: Sequence[int]) -> Raster:
 
 
 def check_dtype(name: str, dtype: np.dtype[Any]) -> None:
-    """Raise InputError unless values of this type can be computed with."""
+    """Raise InputError unless the type is one of `DTYPES`."""
     if dtype.name not in DTYPES:
         raise InputError(f"{name}: holds {dtype.name} values; supported are {', '.join(DTYPES)}")
 
 
 def fitted(values: npt.NDArray[np.float64], dtype: np.dtype[Any]) -> npt.NDArray[np.float64]:
-    """Make values such as a type can hold: integers are rounded and clipped."""
+    """Round and clip values to the integers that a type can hold; floats stay as they are.
+
+    >>> fitted(np.array([-3.0, 7.5, 300.0]), np.dtype("uint8")).tolist()
+    [0.0, 8.0, 255.0]
+    """
     if not np.issubdtype(dtype, np.integer):
         return values
     limits = np.iinfo(dtype)
@@ -113,7 +162,10 @@ def fitted(values: npt.NDArray[np.float64], dtype: np.dtype[Any]) -> npt.NDArray
 def fill_holes(
     data: npt.NDArray[np.float64], valid: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float64]:
-    """Fill holes of (C, H, W) from what is around them (inverse distance); all-hole stays 0."""
+    """Fill the holes of (C, H, W) from their surroundings by inverse distance weighting.
+
+    An image without a valid pixel is returned as it is.
+    """
     if valid.all() or not valid.any():
         return data
     reach = float(np.hypot(*valid.shape))

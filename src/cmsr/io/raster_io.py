@@ -22,16 +22,10 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from cmsr.errors import InputError
-from cmsr.io.raster import Raster, check_dtype
-
-MAX_PIXELS = 2**28
-"""Largest number of pixels of an image, unless told otherwise."""
+from cmsr.io.raster import USUAL, Limits, Raster, check_dtype
 
 MAX_BANDS = 4096
-"""Most bands of a file that is read: with more, GDAL takes minutes for a file of a kilobyte."""
-
-MAX_BYTES = 4 * 2**30
-"""Largest number of bytes of an image in memory, unless told otherwise."""
+"""Most bands of a file that is read: with more, GDAL takes minutes for a kilobyte."""
 
 READABLE = (
     "GTiff",
@@ -46,10 +40,10 @@ READABLE = (
     "HDF5Image",
     "Zarr",
 )
-"""Formats opened; others (virtual files that name further files or addresses) are not."""
+"""Formats that are opened; virtual ones, which name further files or addresses, are not."""
 
 _INTERNAL_TAGS = {"AREA_OR_POINT", "TIFFTAG_XRESOLUTION", "TIFFTAG_YRESOLUTION"}
-"""Tags that say something of the pixel grid, which is no longer the same."""
+"""Tags about the pixel grid, which a result does not share."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +57,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself before its pixels are read.
+    """The header of a file.
 
     Attributes
     ----------
@@ -71,7 +65,7 @@ class Header:
     oriented : bool
         Whether it is turned upright when it is read whole.
     pages : tuple of str
-        What rasterio calls its pages, where it has more than one.
+        rasterio's names of its pages, if it has more than one.
     """
 
     grid: Grid
@@ -80,20 +74,20 @@ class Header:
 
     @property
     def georeferenced(self) -> bool:
-        """Whether the file says where on the ground it lies."""
+        """Whether it has a coordinate system and a transform."""
         return bool(self.grid.crs) and not self.grid.transform.is_identity
 
 
 QUIET = {"GDAL_PAM_ENABLED": "NO"}
-"""No files beside the images that are read or written."""
+"""Write no sidecar files."""
 
 _STRICT = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
-"""GDAL's short cut for whole PNG files takes what is cut off for zeros."""
+"""GDAL's shortcut for whole PNG files reads missing rows as zeros."""
 
 
 @contextmanager
 def _opened(name: str, source: str) -> Iterator[Any]:
-    """Open a data set; silence what is no news, turn what goes wrong into one line."""
+    """Open a data set without warnings; raise InputError if it cannot be read."""
     try:
         with warnings.catch_warnings(), rasterio.Env(**QUIET, **_STRICT):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
@@ -105,7 +99,7 @@ def _opened(name: str, source: str) -> Iterator[Any]:
 
 
 def reason_of(error: Exception) -> str:
-    """Return GDAL's own words, with paths as the user gave them: from here, not from the root."""
+    """Return the first line of GDAL's message, with paths relative to the working directory."""
     lines = str(error.__cause__ or error).replace(f"{Path.cwd()}{os.sep}", "").splitlines()
     return lines[0].strip(" .") if lines else "no reason given"
 
@@ -116,9 +110,9 @@ def describe(name: str, source: str | None = None) -> Header:
     Parameters
     ----------
     name : str
-        What the user calls it, for messages.
+        Its name in messages.
     source : str, optional
-        What rasterio calls it, where that differs.
+        Its name for rasterio, if that differs.
 
     Raises
     ------
@@ -136,7 +130,7 @@ def describe(name: str, source: str | None = None) -> Header:
 
 
 def parts(name: str, source: str) -> tuple[str, ...]:
-    """Return what the variables, or pages, of a file are called in FILE:NAME; () for one image.
+    """Return the names of a file's variables, or pages, for FILE:NAME; () for one image.
 
     Parameters and errors are those of `describe`.
     """
@@ -152,7 +146,7 @@ def _variables(dataset: Any) -> tuple[str, ...]:
 
 
 def _check_variables(name: str, dataset: Any) -> None:
-    """Raise InputError where a file holds several variables and none is named."""
+    """Raise InputError if a file holds several variables and none is named."""
     if dataset.subdatasets and not dataset.count:
         known = ", ".join(_variables(dataset))
         raise InputError(f"{name}: holds several variables; name one as FILE:NAME ({known})")
@@ -165,10 +159,9 @@ def read(
     bands: Sequence[int] = (),
     window: Window | None = None,
     grid: Grid | None = None,
-    max_pixels: int = MAX_PIXELS,
-    max_bytes: int = MAX_BYTES,
+    limits: Limits = USUAL,
 ) -> Raster:
-    """Read an image, a window of it, or what of it covers another grid.
+    """Read an image, a window of it, or the image resampled to another grid.
 
     Parameters
     ----------
@@ -179,8 +172,8 @@ def read(
     window : Window, optional
         Part to read, in pixels of the file, or of ``grid``.
     grid : Grid, optional
-        Where to reproject it to (bicubically); what it does not cover is not valid.
-    max_pixels, max_bytes : int
+        Grid to reproject it to, bicubically; pixels outside the image are not valid.
+    limits : Limits
         Larger images are refused before anything is allocated.
 
     Raises
@@ -191,7 +184,7 @@ def read(
     with _opened(name, source or name) as dataset:
         _check_variables(name, dataset)
         if grid is None:
-            _check_size(name, dataset, window, max_pixels, max_bytes)
+            _check_size(name, dataset, window, limits)
             return _raster(name, dataset, _bands(name, dataset, bands), window)
         height, width = grid.shape
         options = {"crs": grid.crs, "transform": grid.transform, "width": width, "height": height}
@@ -199,7 +192,7 @@ def read(
         with WarpedVRT(
             dataset, resampling=Resampling.cubic, add_alpha=not alpha, **options
         ) as warped:
-            _check_size(name, warped, window, max_pixels, max_bytes)
+            _check_size(name, warped, window, limits)
             return _raster(name, warped, _bands(name, warped, bands), window)
 
 
@@ -213,23 +206,14 @@ def thinned(name: str, longest: int) -> Raster:
         return Raster(data, valid & np.isfinite(data).all(axis=0), name, flat=len(data) == 1)
 
 
-def _check_size(
-    name: str, dataset: Any, window: Window | None, max_pixels: int, max_bytes: int
-) -> None:
+def _check_size(name: str, dataset: Any, window: Window | None, limits: Limits) -> None:
     height, width = (window.height, window.width) if window else dataset.shape
     if height * width * dataset.count == 0:
         raise InputError(f"{name}: holds no image")
     if dataset.count > MAX_BANDS:
         raise InputError(f"{name}: has {dataset.count} bands; at most {MAX_BANDS} are read")
-    size = f"{width} × {height} × {dataset.count}"
-    if height * width > max_pixels:
-        raise InputError(f"{name}: {size} values are too many; --max-pixels is {max_pixels}")
-    needed = height * width * sum(np.dtype(_numpy_name(kind)).itemsize for kind in dataset.dtypes)
-    if needed > max_bytes:
-        raise InputError(
-            f"{name}: {size} values are too many: they take {needed / 2**30:.1f} GB; "
-            f"--max-memory is {max_bytes / 2**30:g}"
-        )
+    pixel = sum(np.dtype(_numpy_name(kind)).itemsize for kind in dataset.dtypes)
+    limits.check(name, (height, width, dataset.count), height * width * pixel)
 
 
 def _numpy_name(kind: str) -> str:
@@ -269,7 +253,7 @@ def _raster(name: str, dataset: Any, bands: list[int], window: Window | None) ->
 
 
 def _measured(dataset: Any, bands: list[int], window: Window | None) -> npt.NDArray[np.bool_]:
-    """Tell where all bands hold a measurement, as nodata values, masks and alpha say."""
+    """Return where all bands are valid (H, W), by nodata values, masks and alpha."""
     seen = dataset.read_masks(bands, window=window).all(axis=0)
     if isinstance(dataset, WarpedVRT) and ColorInterp.alpha in dataset.colorinterp:
         alpha = dataset.read(dataset.colorinterp.index(ColorInterp.alpha) + 1, window=window)
@@ -278,7 +262,7 @@ def _measured(dataset: Any, bands: list[int], window: Window | None) -> npt.NDAr
 
 
 def _painted(indices: npt.NDArray[Any], colours: dict[int, Sequence[int]]) -> npt.NDArray[Any]:
-    """Give the pixels of a paletted image their colours: (H, W) to (3, H, W)."""
+    """Return the colours (3, H, W) of a paletted image (H, W)."""
     table = np.zeros((int(indices.max()) + 1, 3), np.uint8)
     for index, colour in colours.items():
         if index < len(table):
@@ -287,7 +271,7 @@ def _painted(indices: npt.NDArray[Any], colours: dict[int, Sequence[int]]) -> np
 
 
 def _orientation(dataset: Any) -> int:
-    """Return how the camera says it was held (Exif, 1 to 8), where no georeference is lost."""
+    """Return Exif's orientation of the camera, 1 to 8; always 1 for a georeferenced image."""
     if not dataset.transform.is_identity:
         return 1
     text = _tags(dataset).get("EXIF_Orientation", "1")
@@ -304,7 +288,7 @@ def _turned(data: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
 
 
 def _profile(dataset: Any, bands: list[int], window: Window | None) -> dict[str, Any]:
-    """Collect what the result is to inherit."""
+    """Return the metadata that a result inherits."""
     here = [band - 1 for band in bands]
     transform = dataset.transform
     if window is not None and not transform.is_identity:
@@ -325,7 +309,7 @@ def _profile(dataset: Any, bands: list[int], window: Window | None) -> dict[str,
 
 
 def _tags(dataset: Any, band: int = 0) -> dict[str, str]:
-    """Return the tags of a file or band; none where they are broken: the image is not."""
+    """Return the tags of a file or band; none if they are broken."""
     try:
         return dict(dataset.tags(band))
     except (RasterioError, CPLE_BaseError):
@@ -333,5 +317,5 @@ def _tags(dataset: Any, band: int = 0) -> dict[str, str]:
 
 
 def _plain(tags: dict[str, str]) -> dict[str, str]:
-    """Leave out statistics of the values: the result has others."""
+    """Return the tags without statistics of the values, which a result does not share."""
     return {name: text for name, text in tags.items() if not name.startswith("STATISTICS_")}

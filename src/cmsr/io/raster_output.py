@@ -44,11 +44,11 @@ _CREATION: dict[str, dict[str, Any]] = {
 }
 
 Rows = Callable[[int, npt.NDArray[Any], npt.NDArray[np.bool_]], None]
-"""Writes rows from a first one on: values (C, n, W), and which are valid (n, W)."""
+"""Writes rows from a given one on: values (C, n, W), and where they are valid (n, W)."""
 
 
 def driver_for(path: Path, dtype: np.dtype[Any], channels: int) -> str:
-    """Name the format that the file's ending asks for.
+    """Return the format of the file's ending.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def driver_for(path: Path, dtype: np.dtype[Any], channels: int) -> str:
 def with_alpha(
     data: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None, like: Raster | None
 ) -> npt.NDArray[Any]:
-    """Add to (C, H, W) what is valid as the last band, where ``like`` had an alpha band."""
+    """Add the valid pixels to (C, H, W) as an alpha band if ``like`` had one."""
     if like is None or not like.alpha:
         return data
     seen = np.ones(data.shape[1:], bool) if valid is None else valid
@@ -84,7 +84,7 @@ def encode(path: Path, pages: Sequence[npt.NDArray[Any]], likes: Sequence[Raster
     path : Path
         Its ending chooses the format; more than one page needs TIFF.
     pages, likes : sequences
-        Images, with the alpha band where the input had one, and the inputs they inherit from.
+        Images, with an alpha band if the input had one, and the inputs that they inherit from.
 
     Raises
     ------
@@ -110,15 +110,15 @@ def encode(path: Path, pages: Sequence[npt.NDArray[Any]], likes: Sequence[Raster
 
 @contextmanager
 def by_rows(path: Path, like: Raster, shape: tuple[int, int]) -> Iterator[Rows]:
-    """Open a new TIFF of height and width ``shape``; what is handed out writes rows of it.
+    """Create a TIFF of height and width ``shape``, and provide the function that writes its rows.
 
-    A COG can only be made of the whole: where ``like`` is one, the file is copied into one in the
-    end. All is then read again: GDAL may keep a full disk to itself.
+    If ``like`` is a COG, the whole file is copied into one in the end. All rows are then read
+    again, because GDAL may not report a full disk.
 
     Raises
     ------
     OSError
-        If the file does not hold in the end what was written to it.
+        If the finished file does not hold the rows that were written.
     """
     sums: list[tuple[Window, int]] = []
     count = len(like.data) + like.alpha
@@ -147,7 +147,7 @@ def _is_cog(like: Raster | None) -> bool:
 
 @contextmanager
 def _gdal() -> Iterator[None]:
-    """Silence what is no news; what goes wrong is an OSError."""
+    """Suppress warnings, and raise OSError for GDAL's errors."""
     try:
         with warnings.catch_warnings(), rasterio.Env(**QUIET):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
@@ -177,7 +177,7 @@ def _created(
     like: Raster | None,
     **extra: Any,
 ) -> Iterator[Any]:
-    """Open a new file of shape (C, H, W) that inherits what ``like`` carries."""
+    """Create a file of shape (C, H, W) that inherits the metadata of ``like``."""
     count, height, width = shape
     profile = like.profile if like is not None else {}
     options = {"nodata": profile.get("nodata"), "crs": profile.get("crs")} | extra
@@ -203,7 +203,7 @@ def _created(
 
 
 def _inherit(dataset: Any, profile: dict[str, Any]) -> None:
-    """Carry band names, units, scales, colours and tags over."""
+    """Set band names, units, scales, colours and tags."""
     dataset.update_tags(**profile.get("tags", {}))
     for index, text in enumerate(profile.get("descriptions", ()), start=1):
         dataset.set_band_description(index, text or "")

@@ -31,6 +31,10 @@ SIDE = 8
 GRIDS = 6
 """Shifted block grids averaged in one round."""
 
+SOFTNESS = 0.2
+"""Half width, in thresholds, of the ramp on which coefficients vanish: without one, rounding flips
+some and tiles differ by up to 6 % of the span; with it by 1e-4, at equal PSNR."""
+
 _SHIFTS = (0.7548776662, 0.5698402910)
 """Fractions of a block by which successive grids move: a sequence that fills the plane evenly."""
 
@@ -86,9 +90,10 @@ def threshold_blocks(x: Tensor, threshold: float, phase: int, origin: Shape = (0
         window = slice(top, top + rows * SIDE), slice(left, left + cols * SIDE)
         blocks = _in_blocks(padded[window]).transpose(1, 2)
         coefficients = blocks.reshape(-1, SIDE * SIDE) @ basis.mT
-        count = (coefficients.abs() > threshold).sum(1, keepdim=True, dtype=x.dtype)
-        weight = 1 / (count + 1)
-        rebuilt = F.hardshrink(coefficients, threshold).mul_(weight) @ basis
+        share = coefficients.abs().sub_((1 - SOFTNESS) * threshold)
+        share.div_(2 * SOFTNESS * threshold).clamp_(0, 1)
+        weight = 1 / (share.sum(1, keepdim=True) + 1)
+        rebuilt = coefficients.mul_(share).mul_(weight) @ basis
         _in_blocks(total[window]).add_(rebuilt.view(rows, cols, SIDE, SIDE).transpose(1, 2))
         _in_blocks(cover[window]).add_(weight.view(rows, 1, cols, 1))
     inside = slice(SIDE, SIDE + height), slice(SIDE, SIDE + width)

@@ -20,7 +20,7 @@ from cmsr.registration.coarse_search import search
 from cmsr.registration.cpab import Cpab
 from cmsr.registration.deformation import CELLS, deform
 from cmsr.registration.free_form import FreeForm
-from cmsr.registration.layered_motion import torn
+from cmsr.registration.layered_motion import layered_motion
 from cmsr.registration.matching import worth_matching
 from cmsr.registration.segments import Segments
 from cmsr.registration.transforms import (
@@ -293,7 +293,7 @@ def recognise(target: Tensor, valid: Tensor, guide: Tensor) -> tuple[Alignment, 
     """
     if min(target.shape) < LEAST_SIDE:
         return Alignment(shape_of(guide)), None
-    found = search(target[None], guide.expand(3, -1, -1), target_valid=valid > 0)
+    found = search(target, guide.expand(3, -1, -1), valid > 0)
     return recognised(shape_of(guide), found.confidence), found.affine
 
 
@@ -332,9 +332,9 @@ def _deformed(
         moved = replace(best, stages=stages).apply(problem.guide)
         return lowest - problem.error(moved) > LEAST_PROMISE_DB
 
-    target, colours = problem.target[None], problem.guide.expand(3, -1, -1)
-    known = problem.valid > 0
-    stages = deform(target, colours, affine, target_valid=known, promising=promising)
+    target, valid = problem.target, problem.valid
+    colours = problem.guide.expand(3, -1, -1)
+    stages = deform(target, colours, affine, valid > 0, promising)
     if len(stages) == 1:
         return best, lowest
     return accepted(best, lowest, stages, LEAST_DEFORMED_GAIN_DB, problem)
@@ -353,7 +353,8 @@ def _layered(best: Alignment, problem: Problem, *, forced: bool) -> Alignment:
     def segments(count: int) -> Tensor:
         return best.carried(problem.segments(count))
 
-    found = torn(problem.target, problem.valid, moved, segments, best.size, misfit, forced=forced)
+    target, valid = problem.target, problem.valid
+    found = layered_motion(target, valid, moved, segments, best.size, misfit, forced=forced)
     return _possible(best, [*best.stages, *found], moved.device) if found else best
 
 

@@ -1,39 +1,57 @@
-"""Coarse registration: the affine map that lays the guide over the target, found from far away.
+"""Coarse registration: the affine map from the target to the guide, without a starting point.
 
 1. Gradient orientations, angle-doubled so that an inverted contrast counts as the same, are
    correlated by FFT over all shifts for a lattice of rotations and scales. The same search for
    the mirrored target tells what chance and the habits of images (horizons, upright edges) reach
    on this very pair: the margin over it tells a found scene from a wrong one.
-2. The best candidates are refined by how well small windows of the target are explained by a
-   linear function of the guide's colours, and the winner once more at a finer resolution.
-3. The identity is kept where a move explains hardly more.
+2. The best candidates are refined by the local similarity to the guide, and the winner once more
+   at a finer resolution.
+3. The identity is kept where a move is hardly more similar.
 
 All work happens at a bounded resolution, whatever the sizes of the images.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.operators.resampling import shape_of
-from cmsr.registration.similarity import climb
+from cmsr.registration.optimisation import climb
 from cmsr.registration.transforms import Affine, Size, Stages, compose, displacement, identity_grid
 from cmsr.registration.view import View
 
-COARSE, FINE = (64, 2), (128, 3)  # longer side of the target in pixels, guide's pixels per one
-CANDIDATES = 3  # peaks of the correlation that are refined
-WORTH_MOVING = 0.015  # nats that a move must explain beyond the identity
-ROTATION_STEP, SCALE_STEP = math.radians(2.5), 0.045  # of the lattice; scale in logarithms
-NEAR = 0.03  # median displacement, in longer sides, within which few wrong pairs are laid
-MIRRORS: tuple[tuple[int, ...], ...] = ((), (-2,), (-1,), (-2, -1))  # axes; first the target
+COARSE, FINE = (64, 2), (128, 3)
+"""Longer side of the target in pixels, and pixels of the guide per one of it, by eye."""
+
+SHIFT, ROTATION, SCALE = 0.15, math.radians(10), math.log(1.25)
+"""Largest shift in longer sides, rotation either way, and logarithm of the scale, up or down."""
+
+ROTATION_STEP, SCALE_STEP = math.radians(2.5), 0.045
+"""Of the lattice: a pixel or so at the border of the coarse target."""
+
+CANDIDATES = 3
+"""Peaks of the correlation that are refined."""
+
+LEAST_GAIN = 0.015
+"""Similarity, in nats, that a move must gain over the identity, by eye."""
+
+NEAR = 0.03
+"""Median displacement, in longer sides, within which few wrong pairs end."""
+
+MARGIN_ODDS, SURPLUS_ODDS, NEAR_ODDS, ODDS = 40.0, 12.6, 4.1, -2.9
+"""Logistic fit of the confidence to right and wrong pairs of five data sets (near-infrared, thermal
+and depth; EXPERIMENTS.md, "Alignment"): wrong pairs end anywhere, right ones mostly near where they
+were. The script of the fit was not kept."""
+
+MIRRORS: tuple[tuple[int, ...], ...] = ((), (-2,), (-1,), (-2, -1))
+"""Axes along which the target is mirrored; first the target itself."""
 
 
-@dataclass(frozen=True)
-class Registration:
+class Registration(NamedTuple):
     """Result of `search`.
 
     Attributes
@@ -42,50 +60,24 @@ class Registration:
         Parameters of `transforms.Affine` of the guide's size, whose map takes each place
         of the target to its place in the guide; all zero where the identity is as good.
     confidence : float
-        Chance, from 0 to 1, that both show the same scene and the map is right, as calibrated
-        on near-infrared, thermal and depth pairs of which half were wrong.
-    explained : float
-        What the guide explains of the target after the map, see `explained`; 0 is nothing.
-    margin : float
-        Orientation correlation of the best candidate (-1 to 1) minus the best of any mirror
-        image of the target; around or below 0 when the scenes differ.
-    surplus : float
-        The same difference of what the guide explains at the coarse resolution, in nats.
+        Chance, from 0 to 1, that both show the same scene and the map is right.
     """
 
     affine: Tensor
     confidence: float
-    explained: float
-    margin: float
-    surplus: float
 
 
-def search(
-    target: Tensor,
-    guide: Tensor,
-    *,
-    target_valid: Tensor | None = None,
-    guide_valid: Tensor | None = None,
-    shift: float = 0.15,
-    rotation: float = 10.0,
-    scale: float = 1.25,
-) -> Registration:
+def search(target: Tensor, guide: Tensor, valid: Tensor | None = None) -> Registration:
     """Find the affine map from the target's frame to the guide's, without a starting point.
 
     Parameters
     ----------
-    target : Tensor (C, h, w)
-        The image to be explained, in any unit; 8 x 8 pixels or more.
+    target : Tensor (h, w)
+        In any unit; 8 x 8 pixels or more.
     guide : Tensor (3, H, W)
-        The guide, in any unit, of about the same field of view.
-    target_valid, guide_valid : Tensor (h, w) and (H, W), bool, optional
-        Where the images hold measurements; everywhere if not given.
-    shift : float
-        Largest shift searched, as a share of the longer side.
-    rotation : float
-        Largest rotation searched, in degrees either way.
-    scale : float
-        Largest magnification searched; its inverse is the smallest.
+        In any unit, of about the same field of view.
+    valid : Tensor (h, w), bool, optional
+        Where the target holds measurements; everywhere if not given.
 
     Returns
     -------
@@ -103,19 +95,17 @@ def search(
     MICCAI 2006, for the orientations; He, Sun, Tang, "Guided image filtering", PAMI 2013, eq. 5,
     for the local linear model.
     """
-    if min(*target.shape[1:], *guide.shape[1:]) < 8:
+    if min(*target.shape, *guide.shape[1:]) < 8:
         raise ValueError(
-            f"registration needs 8 x 8 pixels or more, not {tuple(target.shape[1:])} for the "
+            f"registration needs 8 x 8 pixels or more, not {tuple(target.shape)} for the "
             f"target and {tuple(guide.shape[1:])} for the guide"
         )
     coarse, fine = (
-        View.of(target, guide, target_valid, guide_valid, longer=longer, finer=finer)
+        View.of(target, guide, valid, longer=longer, finer=finer)
         for longer, finer in (COARSE, FINE)
     )
     affine = Affine(shape_of(guide))
-    lattice = _Lattice(
-        coarse, affine, shift * scale + 0.03, math.radians(rotation), math.log(scale)
-    )
+    lattice = _Lattice(coarse, affine)
     surfaces = lattice.correlate()
     identity = torch.zeros(6, device=guide.device)
     own = [*lattice.peaks(surfaces[0], CANDIDATES), identity]
@@ -126,31 +116,22 @@ def search(
     margin = (surfaces[0].max() - surfaces[1:].max()).item()
     surplus = (values[winner] - values[len(own) :].max()).item()
 
-    end, explained = climb(_objective(fine, affine), ends[winner : winner + 1])
-    theta, value = end[0], explained.item()
-    unmoved = fine.explained(fine.grid).item()
-    if value - unmoved < WORTH_MOVING:
-        theta, value = identity, unmoved
+    end, similarity = climb(_objective(fine, affine), ends[winner : winner + 1])
+    gained = similarity.item() - fine.similarity(fine.grid).item() >= LEAST_GAIN
+    theta = end[0] if gained else identity
     moved = displacement(affine(theta, fine.grid), shape_of(fine.guide)).norm(dim=-1).median()
     near = moved.item() < NEAR * max(shape_of(fine.guide))
-    confidence = _confidence(margin, surplus, near)
-    return Registration(theta, confidence, value, margin, surplus)
+    return Registration(theta, _confidence(margin, surplus, near))
 
 
-def nearby(
-    target: Tensor,
-    guide: Tensor,
-    affine: Affine,
-    start: Tensor,
-    rest: Stages,
-    *,
-    target_valid: Tensor | None = None,
+def refine_affine(
+    target: Tensor, valid: Tensor, guide: Tensor, affine: Affine, start: Tensor, rest: Stages
 ) -> Tensor:
-    """Find the affine map close to where one starts, without a search.
+    """Refine an affine map by the local similarity, without a search.
 
     Parameters
     ----------
-    target, guide, target_valid
+    target, valid, guide
         As for `search`.
     affine : Affine
         Of the guide's size.
@@ -162,31 +143,29 @@ def nearby(
     Returns
     -------
     Tensor (6,)
-        The parameters by which the guide explains the target best.
+        The parameters with which the guide is most similar to the target.
     """
     longer, finer = FINE
-    view = View.of(target, guide, target_valid, None, longer=longer, finer=finer)
-    placed = compose(rest, view.grid)
-    ends, _ = climb(lambda thetas: view.explained(affine(thetas, placed)), start[None])
+    view = View.of(target, guide, valid, longer=longer, finer=finer)
+    grid = compose(rest, view.grid)
+    ends, _ = climb(lambda thetas: view.similarity(affine(thetas, grid)), start[None])
     return ends[0]
 
 
 def _objective(view: View, affine: Affine) -> Callable[[Tensor], Tensor]:
-    """Return what the guide explains as a function of affine parameters (N, 6) that move it."""
-    return lambda thetas: view.explained(affine(thetas, view.grid))
+    """Return the similarity as a function of affine parameters (N, 6) that move the guide."""
+    return lambda thetas: view.similarity(affine(thetas, view.grid))
 
 
 class _Lattice:
     """Correlation of orientations over shifts, for a lattice of rotations and scales."""
 
-    def __init__(
-        self, view: View, affine: Affine, margin: float, rotation: float, log_scale: float
-    ) -> None:
+    def __init__(self, view: View, affine: Affine) -> None:
         self._view, self._affine = view, affine
-        height, width = shape_of(view.target)
-        self._margin = round(margin * max(height, width))  # of shifts, in pixels
+        reach = SHIFT * math.exp(SCALE) + 0.03
+        self._margin = round(reach * max(shape_of(view.target)))  # of shifts, in pixels
         turns, scales = torch.meshgrid(
-            _symmetric(rotation, ROTATION_STEP), _symmetric(log_scale, SCALE_STEP), indexing="ij"
+            _symmetric(ROTATION, ROTATION_STEP), _symmetric(SCALE, SCALE_STEP), indexing="ij"
         )
         self._turns, self._scales = (part.flatten().to(view.guide) for part in (turns, scales))
 
@@ -201,7 +180,7 @@ class _Lattice:
             slid: Tensor = torch.fft.irfft2(spectrum * other, s=frame)
             return slid[..., : reach + 1, : reach + 1]
 
-        field, support = _orientations(self._view.target, self._view.target_valid)
+        field, support = _orientations(self._view.target[None], self._view.valid)
         energy_seen = slide(support, torch.fft.rfft2(energy)).clamp_min(1e-6)
         overlap = slide(support, torch.fft.rfft2(seen)) / support.sum().clamp_min(1)
         known = overlap > 0.5
@@ -237,8 +216,7 @@ class _Lattice:
         """
         size = shape_of(self._view.target)
         small = F.interpolate(self._view.guide[None], size, mode="bicubic", antialias=True)[0]
-        valid = F.adaptive_avg_pool2d(self._view.guide_valid[None], size)[0] > 0.99
-        field, support = _orientations(small, valid.to(small))
+        field, support = _orientations(small, torch.ones_like(small[0]))
         wide = small.new_tensor((frame[1] / size[1], frame[0] / size[0]))
         extent = self._extent()
         places = identity_grid(frame, device=small.device) * wide * extent
@@ -270,8 +248,8 @@ class _Lattice:
 def _orientations(image: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
     """Doubled gradient directions (h, w), complex, and where they are known.
 
-    Summed over the channels as ``(gx + i gy)^2``; the modulus is the gradient's strength
-    compressed to its fourth root's square, and less where the channels disagree.
+    Summed over the channels of (C, h, w) as ``(gx + i gy)^2``; the modulus is the gradient's
+    strength compressed to its fourth root's square, and less where the channels disagree.
     """
     taps = torch.exp(-0.5 * torch.arange(-3.0, 4.0).square()).to(image)
     taps = (taps / taps.sum())[None, None, None]
@@ -289,13 +267,10 @@ def _orientations(image: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
 def _symmetric(limit: float, step: float) -> Tensor:
     """Evenly spaced values from -limit to limit, 0 among them, at most ``step`` apart."""
     half = math.ceil(limit / step - 1e-9)
-    return torch.linspace(-limit, limit, 2 * half + 1) if half else torch.zeros(1)
+    return torch.linspace(-limit, limit, 2 * half + 1)
 
 
 def _confidence(margin: float, surplus: float, near: bool) -> float:
-    """Weigh the evidence by a logistic fit to right and wrong pairs of five data sets.
-
-    Wrong pairs are laid anywhere, right ones mostly near where they were.
-    """
-    odds = 40 * margin + 12.6 * surplus - 2.9
-    return 1 / (1 + math.exp(-odds - (4.1 if near and margin > 0 else 0)))
+    """Weigh the margins over mirrored targets, of correlation (-1 to 1) and similarity (nats)."""
+    odds = MARGIN_ODDS * margin + SURPLUS_ODDS * surplus + ODDS
+    return 1 / (1 + math.exp(-odds - (NEAR_ODDS if near and margin > 0 else 0)))

@@ -8,7 +8,7 @@ from typing import Self
 import torch.nn.functional as F
 from torch import Tensor
 
-from cmsr.registration.transforms import Size, check_parameters, half_sides, invert
+from cmsr.registration.transforms import Size, check_parameters, half_sides
 
 
 class FreeForm:
@@ -46,23 +46,17 @@ class FreeForm:
         )
         return grid + moved.permute(0, 2, 3, 1) / self._extent.to(grid)
 
-    def inverse(self, theta: Tensor, grid: Tensor) -> Tensor:
-        """Map a grid by the inverse warp; raises ValueError where it folds."""
-        return invert(lambda source: self(theta, source), grid)
-
     def lattice(self, theta: Tensor) -> Tensor:
         """Return the displacements as an image (1, 2, rows, columns) of the nodes."""
         check_parameters(theta, self.dim)
         columns, rows = self.nodes
         return theta.reshape(1, 2, rows, columns)
 
-    def renoded(self, theta: Tensor, other: "FreeForm") -> Tensor:
-        """Return the parameters with which another lattice of the image bends about alike."""
+    def resampled(self, theta: Tensor, other: "FreeForm") -> Tensor:
+        """Return the parameters with which another lattice of nodes deforms about alike."""
         columns, rows = other.nodes
-        wide = F.interpolate(
-            self.lattice(theta), (rows, columns), mode="bicubic", align_corners=True
-        )
-        return wide.flatten()
+        lattice = self.lattice(theta)
+        return F.interpolate(lattice, (rows, columns), mode="bicubic", align_corners=True).flatten()
 
     def roughness(self, theta: Tensor) -> Tensor:
         """Mean over the nodes of the squared differences to their neighbours."""

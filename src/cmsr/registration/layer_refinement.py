@@ -1,31 +1,29 @@
-"""Layers of a guide, found by their displacements, bent to affine maps where that explains more."""
+"""Affine maps of the layers of a guide, where these explain more than displacements."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.operators.resampling import shape_of
-from cmsr.registration.similarity import climb, explained
-from cmsr.registration.transforms import Affine, half_sides, identity_grid, inside, sample
+from cmsr.registration.optimisation import climb
+from cmsr.registration.similarity import RADIUS
+from cmsr.registration.transforms import Affine, identity_grid
 from cmsr.registration.view import View
 
-WORTH_BENDING = 0.02, 8.0
-"""Nats that more than a displacement must explain, per pixel and besides: where nothing bends they
-reach .005 of 9000 pixels and .02 of 400 by chance, where something does .1 of 400 and more."""
-
-LEAST_SIDE = 7
-"""Least side of what is looked at with a layer: that of the windows of `explained`."""
+LEAST_GAIN = 0.02, 8.0
+"""Nats that more than a displacement must gain, per pixel and besides: where nothing turns they
+reach .005 of 9000 pixels and .02 of 400 by chance, where something does .1 of 400 and more
+(EXPERIMENTS.md, "Segments")."""
 
 MARGIN = 4
-"""Pixels of the target around a layer that are looked at with it."""
+"""Pixels of the target around a layer that are compared with it; by eye."""
 
 
-def bent(view: View, owner: Tensor, start: Tensor, simple: Tensor) -> Tensor:
+def refine_layer(view: View, owner: Tensor, start: Tensor, simple: Tensor) -> Tensor:
     """Refine the map of a layer.
 
     Parameters
@@ -39,85 +37,42 @@ def bent(view: View, owner: Tensor, start: Tensor, simple: Tensor) -> Tensor:
     Returns
     -------
     Tensor (6,)
-        The best map near ``start``, or ``simple`` where it explains almost as much.
+        The best map near ``start``, or ``simple`` where it gains hardly anything over that.
     """
-    part = _Part.of(view, owner) if owner.any() else None
-    if part is None or min(part.weight.shape) < LEAST_SIDE:
+    if not owner.any():
         return simple
-    found, value = part.climb(start)
-    each, besides = WORTH_BENDING
-    least = float(part.explained(simple)) + each + besides / float(owner.sum())
-    return found if value > least else simple
+    rows, cols = (_span(owner.any(axis)) for axis in (1, 0))
+    weight = (owner & (view.valid > 0))[rows, cols].float()
+    if min(weight.shape) < 2 * RADIUS + 1:
+        return simple
+    part = replace(view, target=view.target[rows, cols], valid=weight)
+    fine = (slice(span.start * view.finer, span.stop * view.finer) for span in (rows, cols))
+    affine, grid = Affine(shape_of(view.guide)), view.grid[:, *fine]
+    centre = (grid[0] * affine.extent.to(grid)).mean((0, 1))  # turns about it displace nothing
+
+    def similarity(local: Tensor) -> Tensor:
+        return part.similarity(affine(_about(centre, local), grid))
+
+    local = torch.cat((start[:2] + _linear(start) @ centre, start[2:]))
+    best, value = climb(lambda at: similarity(at[0]), local[None])
+    each, besides = LEAST_GAIN
+    least = part.similarity(affine(simple, grid)) + each + besides / float(owner.sum())
+    return _about(centre, best[0]) if value > least else simple
 
 
-def fitted(labels: Tensor, group: list[int], maps: Tensor) -> Tensor:
+def fit_affine(labels: Tensor, group: list[int], maps: Tensor) -> Tensor:
     """Fit one affine map (6,) to those of several layers (K, 6), each pixel of theirs alike.
 
     ``labels`` (h, w) are the layers of the guide.
     """
     size = shape_of(labels)
-    affine, extent = Affine(size), half_sides(size)
+    affine = Affine(size)
     grid = identity_grid(size, dtype=torch.float64, device=labels.device)[0]
     ends = torch.cat([grid[labels == label] for label in group])
-    starts = [affine.inverse(maps[label].double(), grid[labels == label]) for label in group]
-    extended = F.pad(torch.cat(starts) * extent.to(ends), (0, 1), value=1.0)
-    matrix = torch.linalg.lstsq(extended, ends * extent.to(ends)).solution.T
-    return affine.parameters(matrix).to(maps)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """One layer, cut out of a view.
-
-    Attributes
-    ----------
-    target : Tensor (1, h, w)
-    weight : Tensor (h, w)
-        1 where the layer is and the target is known.
-    layers : Tensor (1, 4, H, W)
-        The whole guide, and 1 where it is known.
-    grid : Tensor (1, h * finer, w * finer, 2)
-        Of the cut.
-    finer : int
-        Pixels of the guide per one of the target.
-    """
-
-    target: Tensor
-    weight: Tensor
-    layers: Tensor
-    grid: Tensor
-    finer: int
-
-    @classmethod
-    def of(cls, view: View, own: Tensor) -> Self:
-        """Cut a layer, given as a mask (h, w), with a margin."""
-        rows, cols = (_span(own.any(axis)) for axis in (1, 0))
-        fine = [slice(part.start * view.finer, part.stop * view.finer) for part in (rows, cols)]
-        weight = (own & (view.target_valid > 0))[rows, cols].float()
-        layers = torch.cat((view.guide, view.guide_valid[None]))[None]
-        grid = view.grid[:, fine[0], fine[1]]
-        return cls(view.target[:, rows, cols], weight, layers, grid, view.finer)
-
-    def explained(self, theta: Tensor) -> Tensor:
-        """Return what the guide explains of the layer after an affine map, in nats."""
-        moved = self._affine(theta, self.grid)
-        seen = F.avg_pool2d(sample(self.layers, moved)[0] * inside(moved), self.finer)
-        known = self.weight * (seen[-1].detach() > 0.99)
-        return explained(self.target, seen[:-1], known)
-
-    def climb(self, start: Tensor) -> tuple[Tensor, float]:
-        """Return the map (6,) near ``start`` with which the guide explains the most, and that.
-
-        It is sought in coordinates about the layer's centre, where turns do not displace it.
-        """
-        centre = (self.grid[0] * self._affine.extent.to(self.grid)).mean((0, 1))
-        local = torch.cat((start[:2] + _linear(start) @ centre, start[2:]))
-        best, value = climb(lambda at: self.explained(_about(centre, at[0]))[None], local[None])
-        return _about(centre, best[0]), float(value)
-
-    @property
-    def _affine(self) -> Affine:
-        return Affine(shape_of(self.layers))
+    starts = torch.cat([affine(-maps[n].double(), grid[labels == n]) for n in group])
+    extent = affine.extent.to(ends)
+    extended = F.pad(starts * extent, (0, 1), value=1.0)
+    return affine.parameters(torch.linalg.lstsq(extended, ends * extent).solution.T).to(maps)
 
 
 def _about(centre: Tensor, local: Tensor) -> Tensor:

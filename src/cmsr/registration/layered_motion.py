@@ -1,4 +1,7 @@
-"""Segments that move each by itself, and what smooth field is left: kept where they prove it."""
+"""Layered motion: segments that move each by itself, and a smooth field on top.
+
+Each is kept where held-out pixels confirm it.
+"""
 
 from __future__ import annotations
 
@@ -8,32 +11,33 @@ import torch
 from torch import Tensor
 
 from cmsr.operators.resampling import shape_of
-from cmsr.registration.layers import settled
-from cmsr.registration.matching import LONGER, matched
-from cmsr.registration.residual_field import kept, residual_field
+from cmsr.registration.layers import estimate_layers
+from cmsr.registration.matching import LONGER, match_segments
+from cmsr.registration.residual_field import masked, residual_field
 from cmsr.registration.segments import Segments
 from cmsr.registration.superpixels import AREA, COUNT
 from cmsr.registration.transforms import Affine, Size, Stages, identity_grid
 from cmsr.registration.view import View
 
 LEAST_GAIN_DB = 0.2
-"""Fall of the held-out error, where a segment surely lies, for which it moves by itself."""
+"""Fall of the held-out error, where a segment surely lies, for which it moves by itself; by eye."""
 
 LEAST_SMOOTH_GAIN_DB = 0.5
-"""The same for a smooth field on top, which has many more ways to please by chance."""
+"""The same for a smooth field on top: at .2 dB, four of 22 exact objects were moved by .2 to .4
+pixels, at .5 one (EXPERIMENTS.md, "Segments")."""
 
 FINER = 2
-"""Pixels of the guide per one of the target at which layers are bent and compete."""
+"""Pixels of the guide per one of the target at which layers are refined and compete."""
 
 Misfit = Callable[[Stages], Tensor]
-"""Takes warps and returns by how much the guide then mispredicts each hidden pixel, squared, 0 at
+"""Takes warps and returns the squared error of each held-out pixel with the guide so warped, 0 at
 all others, (h, w)."""
 
 Segmented = Callable[[int], Tensor]
 """Takes about how many segments are wanted and returns labels from 0 on, at any resolution."""
 
 
-def torn(
+def layered_motion(
     target: Tensor,
     valid: Tensor,
     guide: Tensor,
@@ -43,7 +47,7 @@ def torn(
     *,
     forced: bool = False,
 ) -> Stages:
-    """Find how the segments of a guide move, and let each move by itself that proves it.
+    """Find how the segments of a guide move.
 
     Parameters
     ----------
@@ -52,49 +56,49 @@ def torn(
     guide : Tensor (3, H, W)
         Nearly in place.
     segmented : callable
-        What the guide is cut into.
+        Segments the guide.
     size : (height, width)
         Of the guide that is to be warped.
     misfit : callable
-        What hidden pixels say of a warp.
+        Scores a warp by held-out pixels.
     forced : bool
-        Whether segments keep a move that hidden pixels do not prove.
+        Whether segments keep a move that held-out pixels do not confirm.
 
     Returns
     -------
     Stages
         Empty where all move alike; else a `Segments` warp and, where it helps, a smooth one.
     """
-    found = matched(target, valid, guide, segmented(COUNT))
+    found = match_segments(target, valid, guide, segmented(COUNT))
     if found is None:
         return []
-    view = View.of(target[None], guide, valid > 0, None, longer=LONGER, finer=FINER)
-    finer = segmented(max(COUNT, view.target_valid.numel() // AREA))
-    warp, theta = settled(view, finer, size, *found)
+    view = View.of(target, guide, valid > 0, longer=LONGER, finer=FINER)
+    finer = segmented(max(COUNT, view.valid.numel() // AREA))
+    warp, theta = estimate_layers(view, finer, size, *found)
     if not forced:
         still = torch.zeros_like(theta)
-        helped = _helped(misfit, warp, theta, [(warp, still)], [(warp, theta)], LEAST_GAIN_DB)
-        warp, theta = warp.merged(torch.where(helped.repeat_interleave(Affine.dim), theta, still))
+        better = _better(misfit, warp, theta, [(warp, still)], [(warp, theta)], LEAST_GAIN_DB)
+        warp, theta = warp.merged(torch.where(better.repeat_interleave(Affine.dim), theta, still))
     if not theta.any():
         return []
-    return [(warp, theta), *_smoothed(view, size, misfit, warp, theta)]
+    return [(warp, theta), *_smooth_field(view, size, misfit, warp, theta)]
 
 
-def _smoothed(view: View, size: Size, misfit: Misfit, warp: Segments, theta: Tensor) -> Stages:
-    """Find the smooth field that is left, 0 in segments that it does not help; none if in all."""
+def _smooth_field(view: View, size: Size, misfit: Misfit, warp: Segments, theta: Tensor) -> Stages:
+    """Return the smooth field that is left, 0 in segments that it does not help; none if in all."""
     field, bends = residual_field(view, size, warp, theta)
     with_field: Stages = [(warp, theta), (field, bends)]
-    helped = _helped(misfit, warp, theta, [(warp, theta)], with_field, LEAST_SMOOTH_GAIN_DB)
-    if not helped.any():
+    better = _better(misfit, warp, theta, [(warp, theta)], with_field, LEAST_SMOOTH_GAIN_DB)
+    if not better.any():
         return []
     grid = identity_grid(shape_of(view.target), device=theta.device)
-    return [(field, kept(field, bends, warp.owners(theta, grid)[0], helped))]
+    return [(field, masked(field, bends, better[warp.owners(theta, grid)[0]]))]
 
 
-def _helped(
+def _better(
     misfit: Misfit, warp: Segments, theta: Tensor, before: Stages, after: Stages, least_db: float
 ) -> Tensor:
-    """Tell which segments (K,) predict hidden pixels better, where they surely lie."""
+    """Tell which segments (K,) predict held-out pixels better, where they surely lie."""
     errors = misfit(before), misfit(after)
     grid = identity_grid(shape_of(errors[0]), device=theta.device)
     owner, seen = warp.owners(theta, grid)[0], warp.seen(theta, grid)[0]

@@ -1,7 +1,7 @@
 """Layers of a guide: how each moves, and which of them each segment belongs to, in turns.
 
-Displacements leave an object that turns or slants in pieces. Two pieces that meet and move almost
-alike propose one affine map together; then all maps compete for every segment of the guide.
+Matching by displacements leaves an object that turns or slants in pieces. Two pieces that meet and
+move almost alike propose one affine map together; then all maps compete for every segment.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from torch import Tensor
 
 from cmsr.operators.resampling import shape_of
 from cmsr.registration.belief_propagation import borders, propagate_common
-from cmsr.registration.cost_volume import gains
-from cmsr.registration.layer_refinement import bent, fitted
+from cmsr.registration.layer_refinement import fit_affine, refine_layer
 from cmsr.registration.segments import Segments
+from cmsr.registration.similarity import SimilarityMap
 from cmsr.registration.superpixels import at_size, numbered
 from cmsr.registration.transforms import Affine, Size, identity_grid, sample
 from cmsr.registration.view import View
 
 ROUNDS = 3
-"""Of bending and competing."""
+"""Of refining and competing: two leave turned objects in pieces (as the next two: EXPERIMENTS.md,
+"Segments")."""
 
 LEAST_SHARE = 0.02
 """Share of the guide that a layer must cover."""
@@ -29,15 +30,15 @@ NEAR = 1.5
 """Difference of displacement between pieces that may be of one object, in pixels of the target."""
 
 
-def settled(
+def estimate_layers(
     view: View, labels: Tensor, size: Size, layers: Tensor, maps: Tensor
 ) -> tuple[Segments, Tensor]:
-    """Bend layers and let them compete for the segments of a guide, in turns.
+    """Refine layers and let them compete for the segments of a guide, in turns.
 
     Parameters
     ----------
     view : View
-        Where a layer's map is judged.
+        Where a layer's map is scored.
     labels : Tensor (h, w), integer
         Segments of the guide from 0 on, at any resolution.
     size : (height, width)
@@ -57,47 +58,48 @@ def settled(
     Image Processing 1994.
     """
     for _ in range(ROUNDS):
-        layers, maps = _competed(view, labels, _proposed(view, size, layers, maps))
+        layers, maps = _assigned(view, labels, _proposals(view, size, layers, maps))
     return Segments(size, layers).ordered(maps.flatten())
 
 
-def _proposed(view: View, size: Size, layers: Tensor, maps: Tensor) -> Tensor:
-    """Propose maps (K, 6): those there are, bent where it helps, and one for each two that meet."""
+def _proposals(view: View, size: Size, layers: Tensor, maps: Tensor) -> Tensor:
+    """Propose maps (K, 6): those of all layers, refined, and one for each two that meet."""
     grid = identity_grid(shape_of(view.target), device=view.target.device)
     owner = Segments(size, layers).owners(maps.flatten(), grid)[0]
     area = owner.flatten().bincount(minlength=len(maps))
-    proposals = [bent(view, owner == label, own, own) for label, own in enumerate(maps)]
-    for one, other in _alike(view, layers, maps):
+    proposals = [refine_layer(view, owner == label, own, own) for label, own in enumerate(maps)]
+    for one, other in _similar_neighbours(view, layers, maps):
         together = (owner == one) | (owner == other)
         larger = maps[one if area[one] > area[other] else other]
-        proposals.append(bent(view, together, fitted(layers, [one, other], maps), larger))
+        start = fit_affine(layers, [one, other], maps)
+        proposals.append(refine_layer(view, together, start, larger))
     distinct: Tensor = torch.unique(torch.stack(proposals), dim=0)
     return distinct
 
 
-def _alike(view: View, layers: Tensor, maps: Tensor) -> list[list[int]]:
+def _similar_neighbours(view: View, layers: Tensor, maps: Tensor) -> list[list[int]]:
     """Return the pairs of layers (h, w) that meet and move almost alike where they do."""
     size, count = shape_of(view.guide), len(maps)
     small = at_size(layers, size)
     affine = Affine(size)
-    moved = torch.stack([affine.inverse(own, view.grid)[0] for own in maps])
+    moved = torch.stack([affine(-own, view.grid)[0] for own in maps])
     moved = moved * affine.extent.to(moved) * max(shape_of(view.target)) / 2
     pairs, _ = borders(small, view.guide, count)
     found = []
     for one, other in pairs.tolist():
-        border = _near(small == one) & _near(small == other)
+        border = _dilated(small == one) & _dilated(small == other)
         apart = (moved[one] - moved[other])[border].norm(dim=-1).mean()
         if apart <= NEAR:
             found.append([one, other])
     return found
 
 
-def _near(mask: Tensor) -> Tensor:
+def _dilated(mask: Tensor) -> Tensor:
     """Widen a mask (h, w) by a pixel."""
     return F.max_pool2d(mask.float()[None], 3, 1, 1)[0] > 0
 
 
-def _competed(view: View, labels: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
+def _assigned(view: View, labels: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
     """Give each segment to one of the maps (K, 6); return layers (h, w) and the maps left."""
     size, count = shape_of(view.guide), int(labels.max()) + 1
     fine = at_size(labels, size)
@@ -108,10 +110,10 @@ def _competed(view: View, labels: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]
 
 
 def _evidence(view: View, labels: Tensor, count: int, own: Tensor) -> Tensor:
-    """Sum what the guide moved by one map explains, over each segment, in nats: (S,)."""
+    """Sum the similarity to the guide moved by one map over each segment, in nats: (S,)."""
     grid = Affine(shape_of(view.guide))(own, view.grid)
     moved, known = view.read(grid)
-    gain = gains(view.target[0], moved[0]) * view.target_valid * known[0]
+    gain = SimilarityMap(view.target)(moved[0]) * view.valid * known[0]
     wide = gain.repeat_interleave(view.finer, 0).repeat_interleave(view.finer, 1)
     there = sample(labels[None, None].double(), grid.double(), "nearest").long()
     sums = gain.new_zeros(count).index_add(0, there.flatten(), wide.flatten())

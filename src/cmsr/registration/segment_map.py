@@ -1,10 +1,12 @@
-"""Segments of a guide as a picture: their outlines, how far each moves, what is occluded."""
+"""A picture of a guide's segments: outlines, displacements, occlusions."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import binary_dilation, distance_transform_edt
+from skimage.segmentation import find_boundaries
 
 from cmsr.pictures import Box, Rgb
 from cmsr.registration.alignment import Alignment
@@ -19,7 +21,7 @@ _HATCH = 12
 """Distance of the stripes that mark occluded parts, in widths of a line."""
 
 _NAMED = 0.01
-"""Share of the picture from which on a segment has an arrow."""
+"""Smallest segment that has an arrow, as a share of the picture."""
 
 _COARSE = 150
 """Longer side, in pixels, at which the middle of a segment is sought."""
@@ -29,17 +31,18 @@ Mask = npt.NDArray[np.bool_]
 
 
 def draw_segments(picture: Rgb, alignment: Alignment) -> Rgb:
-    """Draw over a picture how the segments of a guide are moved; leave it where all is one.
+    """Draw the displacement of a guide's segments over a picture; without segments, return it.
 
-    Every line is white between black ones: it shows on any ground, in any colours.
+    Every line is white between black ones, so that it is visible on any background.
 
     Parameters
     ----------
     picture : array of uint8, shape (H, W, 3)
-        Of the target's frame, at any size.
+        In the target's frame, at any size.
     alignment : Alignment
-        Where the guide lies. An arrow leads from a place to where the guide is read for it, with
-        its length in pixels of the guide; stripes cover what the guide does not surely show.
+        Place of the guide. An arrow leads from a segment's place in the result to the place where
+        the guide is read for it, with its length in pixels of the guide. Stripes cover parts that
+        the guide does not show, or not for certain.
     """
     size = picture.shape[0], picture.shape[1]
     owners = alignment.owners(size)
@@ -48,33 +51,19 @@ def draw_segments(picture: Rgb, alignment: Alignment) -> Rgb:
     labels = owners.numpy()
     stroke = max(1, round(max(size) * _STROKE))
     drawn = _hatched(picture, alignment.seen(size).numpy() < 1, stroke)
-    drawn = np.where(_widened(_outlines(labels), stroke)[..., None], np.uint8(0), drawn)
-    drawn = np.where(_widened(_outlines(labels), stroke // 2)[..., None], np.uint8(255), drawn)
+    outlines = find_boundaries(labels, mode="thick")
+    drawn = np.where(_widened(outlines, stroke)[..., None], np.uint8(0), drawn)
+    drawn = np.where(_widened(outlines, stroke // 2)[..., None], np.uint8(255), drawn)
     moved = displacement(alignment.grid(size).cpu(), alignment.size)[0].numpy()
     return _with_arrows(drawn, labels, moved, size[0] / alignment.size[0], stroke)
 
 
-def _outlines(labels: Labels) -> Mask:
-    """Mark (H, W) the pixels whose right or lower neighbour is another segment's."""
-    edge = np.zeros(labels.shape, bool)
-    edge[:, :-1] |= labels[:, 1:] != labels[:, :-1]
-    edge[:-1] |= labels[1:] != labels[:-1]
-    return edge
-
-
 def _widened(mask: Mask, radius: int) -> Mask:
-    for _ in range(radius):
-        wide = mask.copy()
-        wide[1:] |= mask[:-1]
-        wide[:-1] |= mask[1:]
-        wide[:, 1:] |= mask[:, :-1]
-        wide[:, :-1] |= mask[:, 1:]
-        mask = wide
-    return mask
+    return binary_dilation(mask, iterations=radius) if radius else mask
 
 
 def _hatched(picture: Rgb, hidden: Mask, stroke: int) -> Rgb:
-    """Cover a mask with stripes of black, white and picture."""
+    """Cover a mask with black and white stripes; the picture shows between them."""
     phase = np.indices((*hidden.shape, 1)).sum(0) % (_HATCH * stroke) // stroke
     striped = np.where(phase < 2, np.uint8(0), picture)
     striped = np.where((phase == 2) | (phase == 3), np.uint8(255), striped)
@@ -84,7 +73,7 @@ def _hatched(picture: Rgb, hidden: Mask, stroke: int) -> Rgb:
 def _with_arrows(
     picture: Rgb, labels: Labels, moved: npt.NDArray[np.float32], scale: float, stroke: int
 ) -> Rgb:
-    """Add an arrow and its length to every larger segment, as long in the picture as it is."""
+    """Add an arrow to scale and its length in words to every larger segment."""
     sheet = Image.fromarray(picture)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(max(10, 9 * stroke))
     for label in np.unique(labels):
@@ -101,13 +90,11 @@ def _with_arrows(
 
 
 def _middle(mask: Mask) -> tuple[float, float]:
-    """Return about the place (x, y) in a mask that is farthest from its border."""
+    """Return the place (x, y) in a mask that is farthest from its border, about."""
     every = max(1, max(mask.shape) // _COARSE)
-    inner = left = mask[::every, ::every]
-    while left.any():
-        inner, left = left, ~_widened(~np.pad(left, 1), 1)[1:-1, 1:-1]
-    rows, cols = np.nonzero(inner if inner.any() else mask)
-    return float(cols[len(cols) // 2] * every), float(rows[len(rows) // 2] * every)
+    depth = distance_transform_edt(np.pad(mask[::every, ::every], 1))
+    row, col = np.unravel_index(int(depth.argmax()), depth.shape)
+    return float((col - 1) * every), float((row - 1) * every)
 
 
 def _arrow(

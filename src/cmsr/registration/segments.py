@@ -114,16 +114,12 @@ class Segments:
         )
         return Segments(self._size, order.argsort()[self._labels]), maps[order].flatten()
 
-    def inverse(self, theta: Tensor, grid: Tensor) -> Tensor:
-        """Raise ValueError: what is torn apart has no inverse."""
-        raise ValueError("a warp of several segments has no inverse")
-
     def _move(self, label: int, own: Tensor) -> Tensor:
         """How far the centre of a segment is moved, squared, in half longer sides."""
         size = shape_of(self._labels)
         grid = identity_grid(size, device=own.device)[0]
         centre = grid[self._labels == label].mean(0)
-        moved = (centre - self._affine.inverse(own, centre)) * self._affine.extent.to(own)
+        moved = (centre - self._affine(-own, centre)) * self._affine.extent.to(own)
         return moved.square().sum()
 
     def _maps(self, theta: Tensor) -> Tensor:

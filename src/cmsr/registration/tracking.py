@@ -15,7 +15,7 @@ from torch import Tensor
 
 from cmsr.operators.resampling import shape_of
 from cmsr.registration.alignment import LEAST_GAIN_DB, Alignment, Problem, trouble
-from cmsr.registration.coarse_search import nearby
+from cmsr.registration.coarse_search import refine_affine
 from cmsr.registration.cpab import Cpab
 from cmsr.registration.free_form import FreeForm
 from cmsr.registration.refinement import finest
@@ -116,8 +116,8 @@ def reacquire(pose: Pose, problem: Problem) -> Pose:
     start, rest = torch.zeros(affine.dim, device=guide.device), list(pose.best().stages)
     if rest and isinstance(rest[0][0], Affine):
         start = rest.pop(0)[1]
-    target, colours, known = problem.target[None], guide.expand(3, -1, -1), problem.valid > 0
-    theta = nearby(target, colours, affine, start, rest, target_valid=known)
+    colours = guide.expand(3, -1, -1)
+    theta = refine_affine(problem.target, problem.valid > 0, colours, affine, start, rest)
     kept = [motion for motion in rest if motion[0] is not pose.free]
     moved = replace(pose.coarse, stages=[(affine, theta), *kept])
     if trouble(moved.grid(device=guide.device), shape_of(guide)):

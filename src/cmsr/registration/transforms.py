@@ -14,7 +14,7 @@ Constants follow the dtype and the device of the grid; everything is differentia
 parameters and in the grid.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -34,9 +34,6 @@ class Warp(Protocol):
 
     def __call__(self, theta: Tensor, grid: Tensor) -> Tensor:
         """Map a grid (..., 2) by the warp of parameters ``theta`` (dim,)."""
-
-    def inverse(self, theta: Tensor, grid: Tensor) -> Tensor:
-        """Map a grid (..., 2) by the inverse of the warp of parameters ``theta``."""
 
 
 Motion = tuple[Warp, Tensor]
@@ -76,10 +73,6 @@ class Affine:
         extent = self.extent.to(grid)
         moved = torch.einsum("...ij,...j->...i", step[..., :2], grid * extent) + step[..., 2]
         return grid + moved / extent
-
-    def inverse(self, theta: Tensor, grid: Tensor) -> Tensor:
-        """Map a grid by the inverse map, exactly."""
-        return self(-theta, grid)
 
     def matrix(self, theta: Tensor) -> Tensor:
         """Return the map as a matrix (..., 2, 3) that acts on (x, y, 1), in half longer sides."""
@@ -151,10 +144,6 @@ class ThinPlate:
         weights = self._weights.to(grid) @ theta.to(grid).reshape(-1, 2)
         return grid + features @ weights / extent
 
-    def inverse(self, theta: Tensor, grid: Tensor) -> Tensor:
-        """Map a grid by the inverse warp; raises ValueError where it folds."""
-        return invert(lambda source: self(theta, source), grid)
-
 
 def identity_grid(
     size: Size, *, dtype: torch.dtype = torch.float32, device: torch.device | None = None
@@ -190,31 +179,6 @@ def compose_between(stages: Stages, size: Size) -> Tensor:
     moved = compose(stages, knots).permute(0, 3, 1, 2)
     grid: Tensor = F.interpolate(moved, size, mode="bilinear", align_corners=True)
     return grid.permute(0, 2, 3, 1)
-
-
-def compose_inverse(stages: Stages, grid: Tensor) -> Tensor:
-    """Undo `compose`: where in the output each position of the image goes."""
-    for warp, theta in stages:
-        grid = warp.inverse(theta, grid)
-    return grid
-
-
-def invert(warp: Callable[[Tensor], Tensor], grid: Tensor, *, iterations: int = 50) -> Tensor:
-    """Map a grid by the inverse of a warp, by fixed-point iteration, without gradients.
-
-    Raises
-    ------
-    ValueError
-        If the iteration leaves more than 1e-4 of half the image: the warp folds or nearly does.
-    """
-    source = grid.detach()
-    with torch.no_grad():
-        for _ in range(iterations):
-            source = source + (grid - warp(source))
-        left = (grid - warp(source)).abs().max()
-    if not left <= 1e-4:
-        raise ValueError(f"the warp has no inverse here (residual {left:.2g})")
-    return source
 
 
 def sample(image: Tensor, grid: Tensor, mode: str = "bilinear") -> Tensor:

@@ -1,1 +1,1 @@
-"""How the target was made: its kernel, noise, what JPEG and the camera's own enlargement did."""
+"""Model of the camera: its kernel, noise, JPEG error and in-camera enlargement."""

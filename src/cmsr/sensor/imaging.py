@@ -12,7 +12,7 @@ from cmsr.operators.resampling import Kernel, check_kernel, resampler, shape_of
 from cmsr.pair import Pair
 from cmsr.sensor.jpeg_error import compression_error
 from cmsr.sensor.kernel_file import is_kernel_file, read_kernel
-from cmsr.sensor.kernel_search import STANDARD, Finding, find_kernel
+from cmsr.sensor.kernel_search import STANDARD, KernelEstimate, find_kernel
 from cmsr.sensor.noise import noise_level
 
 WHITE_SHARE = 0.7
@@ -85,7 +85,7 @@ def imaging_of(pair: Pair, kernel: Kernel | None) -> Imaging:
     return Imaging(finding.kernel, noise, finding.confidence, notes)
 
 
-def _notes(finding: Finding) -> list[str]:
+def _notes(finding: KernelEstimate) -> list[str]:
     """Say what was found, where it is not the standard kernel or not the only one that may be."""
     notes = []
     if finding.kernel != STANDARD:

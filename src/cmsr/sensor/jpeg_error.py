@@ -1,8 +1,8 @@
-"""What JPEG compression did to an image, read off its coefficients.
+"""Error of JPEG compression, estimated from an image's own coefficients.
 
 Each frequency of the 8 × 8 blocks was rounded to multiples of a step of its own. Where the
-coefficients of a decoded image still lie on such a comb, its step is found, and with it how far
-they may be off. A frequency of which nothing is left says how little of it there can have been.
+coefficients of a decoded image still lie on such a comb, its step is found, and with it the error
+of the rounding. A frequency that is all zeros bounds how much of it there was.
 
 References
 ----------
@@ -18,9 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmsr.operators.cosine import cosines
-
-SIDE = 8
-"""Side of a block."""
+from cmsr.sensor.blocks import SIDE, blocks
 
 ENOUGH = 512
 """Side of the part that is looked at, which bounds the work."""
@@ -34,11 +32,12 @@ PIXEL_ROUNDING = 0.5
 PRESENT = 1.5
 """Magnitude from which on a coefficient is not only the rounding of pixels."""
 
-WITNESSES = 12
-"""Coefficients that must be present before they can show a comb."""
+LEAST_COEFFICIENTS = 12
+"""Coefficients that must be present before they can show a comb: none of 30 images without
+compression is taken for one with it (EXPERIMENTS.md, "Kernel and noise", as for the next)."""
 
-FREQUENCIES = 4
-"""Frequencies with a comb that make an image one that was compressed."""
+LEAST_FREQUENCIES = 4
+"""Frequencies that must show a comb."""
 
 
 def compression_error(y: npt.NDArray[np.float64], valid: npt.ArrayLike) -> float:
@@ -51,12 +50,14 @@ def compression_error(y: npt.NDArray[np.float64], valid: npt.ArrayLike) -> float
     valid : array, shape (h, w)
         1 where it was measured; blocks with a hole do not count.
     """
+    if min(y.shape) < SIDE:
+        return 0.0
     coefficients = _coefficients(y, np.asarray(valid) > 0)
-    if len(coefficients) < WITNESSES:
+    if len(coefficients) < LEAST_COEFFICIENTS:
         return 0.0
     steps = np.array([_step(of) for of in coefficients.T[1:]])
     found = steps[steps > 0]
-    if len(found) < FREQUENCIES:
+    if len(found) < LEAST_FREQUENCIES:
         return 0.0
     steps[steps == 0] = np.where(_absent(coefficients[:, 1:]), found.max(), 1)[steps == 0]
     steps = np.concatenate([found[:1], steps])
@@ -68,23 +69,21 @@ def _coefficients(
     y: npt.NDArray[np.float64], valid: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float64]:
     """Transform the blocks without holes, (n, 64), the mean of each first."""
-    height, width = (min(n, ENOUGH) // SIDE * SIDE for n in y.shape)
-    shape = height // SIDE, SIDE, width // SIDE, SIDE
-    blocks = y[:height, :width].reshape(shape).transpose(0, 2, 1, 3)
-    whole = valid[:height, :width].reshape(shape).all((1, 3))
+    part = np.s_[:ENOUGH, :ENOUGH]
+    whole = blocks(y[part])[blocks(valid[part]).all(-1)].reshape(-1, SIDE, SIDE)
     basis = cosines(SIDE, "cpu").double().numpy()
-    return np.asarray((basis @ blocks[whole] @ basis.T).reshape(-1, SIDE * SIDE))
+    return np.asarray((basis @ whole @ basis.T).reshape(-1, SIDE**2))
 
 
 def _absent(coefficients: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """Tell of which frequencies nothing is left."""
-    return np.asarray((np.abs(coefficients) > PRESENT).sum(0) < WITNESSES)
+    """Tell which frequencies are all zeros."""
+    return np.asarray((np.abs(coefficients) > PRESENT).sum(0) < LEAST_COEFFICIENTS)
 
 
 def _step(values: npt.NDArray[np.float64]) -> int:
-    """Return the largest step whose multiples the values lie on; 0 where none shows."""
+    """Return the largest step whose multiples the values lie on; 0 if there is none."""
     present = values[np.abs(values) > PRESENT]
-    if len(present) < WITNESSES:
+    if len(present) < LEAST_COEFFICIENTS:
         return 0
     steps = np.arange(LEAST_STEP, MOST_STEP + 1)[:, None]
     multiples = np.maximum(np.rint(np.abs(present) / steps), 1)

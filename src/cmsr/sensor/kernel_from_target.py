@@ -1,11 +1,11 @@
-"""What a target says by itself about the kernel that made it: spectra of lines, steepness of edges.
+"""Evidence on the kernel that made a target, from the target alone: line spectra and edges.
 
 Both are log-likelihoods, one of each line or patch, for every kernel.
 
 * **Lines**. The scene's power spectrum falls as a power of the frequency, alike in all directions;
-  the kernel shapes it and folds what lies beyond the target's grid back into it. What a row or
-  column shows of it is its integral across the line, of a strength of its own, so that a few
-  strong edges do not speak for all.
+  the kernel shapes it and folds frequencies beyond the target's grid back into it. A row or column
+  shows its integral across the line, of a strength of its own, so that a few strong edges do not
+  outweigh all others.
 * **Edges**. Small patches are matched to straight, sharp steps in all directions, seen through the
   kernel. Where the scene is soft, wide kernels match too well: edges tell how wide a kernel can be
   at most.
@@ -32,10 +32,11 @@ Mask = npt.NDArray[np.bool_]
 Ratio = tuple[float, float]
 
 SLOPES = np.arange(1.5, 4.01, 0.25)
-"""Powers by which a scene's spectrum may fall with the frequency."""
+"""Powers by which a scene's spectrum may fall with the frequency; around 2, as Ruderman and Bialek
+found."""
 
 LOWEST = 0.06
-"""Frequency, in cycles per pixel of the target, below which a line's spectrum is left out."""
+"""Frequency, in cycles per pixel of the target, below which a spectrum is left out; by eye."""
 
 ACROSS = 64
 """Frequencies across a line over which its scene is integrated."""
@@ -44,7 +45,8 @@ AROUND = 16
 """Pixels of the target on both sides of the one whose weights stand for a kernel."""
 
 SIDE, MARGIN = 5, 3
-"""Side of a patch of edges, and how far beyond it a step is drawn, in pixels of the target."""
+"""Side of a patch of edges, and how far beyond it a step is drawn, in pixels of the target; 5 × 5
+as in `cmsr.priors.wedgelets`."""
 
 PATCHES = 400
 """Patches of the largest contrast that are matched."""
@@ -53,11 +55,11 @@ ANGLES, FARTHEST, PER_PIXEL = 16, 1.25, 6
 """Directions of the steps, their largest distance from a patch's centre, and how densely."""
 
 LARGEST_RATIO = 8.0
-"""Above it no steps are drawn: it takes too long."""
+"""No steps are drawn above it, which would take too long."""
 
 
 def transfer(kernel: str, ratio: float, frequency: npt.ArrayLike) -> npt.NDArray[np.complex128]:
-    """Tell what a kernel makes of waves along one axis, in cycles per pixel of the target."""
+    """Return a kernel's transfer function along one axis, in cycles per pixel of the target."""
     taps = weights(round(2 * AROUND * ratio), 2 * AROUND, kernel)[AROUND]
     there = np.flatnonzero(taps)
     at = (there - (AROUND + 0.5) * ratio + 0.5) / ratio
@@ -88,17 +90,18 @@ class Spectra:
             )
         ]
 
-    def votes(self, kernel: str) -> Array:
+    def log_likelihoods(self, kernel: str) -> Array:
         """Log-likelihood of every line (n,), at the slope that suits them all best.
 
         Rows and columns see the same pixels, so each counts one half.
         """
-        joined = np.concatenate([lines.votes(kernel) for lines in self._axes], axis=1) / 2
+        lines = [lines.log_likelihoods(kernel) for lines in self._axes]
+        joined = np.concatenate(lines, axis=1) / 2
         return np.asarray(joined[joined.sum(1).argmax()])
 
 
 class _Lines(NamedTuple):
-    """Spectra (m, frequencies) of parallel lines, and the scenes that they may show.
+    """Spectra (m, frequencies) of parallel lines, and models of the scene.
 
     ``scenes`` is the power (slopes, aliases, frequencies, `ACROSS`) at the frequencies ``folded``
     (aliases, frequencies) along the line and ``beside`` (`ACROSS`) across it.
@@ -113,7 +116,7 @@ class _Lines(NamedTuple):
 
     @classmethod
     def of(cls, lines: Array, along: float, across: float, noise: float) -> _Lines:
-        """Transform lines (m, n) and lay out the scenes' spectra."""
+        """Transform lines (m, n) and compute the scenes' spectra."""
         n = lines.shape[1]
         frequency = np.arange(1, n) / (2 * n)
         frequency = frequency[frequency > LOWEST]
@@ -127,7 +130,7 @@ class _Lines(NamedTuple):
         power = (lines @ basis.T) ** 2
         return cls(power, folded, beside, scenes, (along, across), noise**2 + 1e-10)
 
-    def votes(self, kernel: str) -> Array:
+    def log_likelihoods(self, kernel: str) -> Array:
         """Whittle log-likelihood of each line at each slope: (slopes, m)."""
         shape, floor = self._shape(kernel)[:, None], self.floor
         strength = (self.power / shape).mean(-1, keepdims=True)
@@ -163,7 +166,7 @@ class Edges:
         self._patches, self._energy = patches[chosen], energy[chosen]
         self._steps = _steps(ratio) if len(chosen) else None
 
-    def votes(self, kernel: str) -> Array:
+    def log_likelihoods(self, kernel: str) -> Array:
         """Log-likelihood of every patch (n,) as the best of all steps, seen through a kernel."""
         if self._steps is None:
             return np.zeros(0)

@@ -1,4 +1,4 @@
-"""Radiometric JPEGs of FLIR cameras: counts, calibration, photo, and how the two lie together.
+"""Radiometric JPEGs of FLIR cameras: counts, calibration, photo, and the placement in it.
 
 APP1 segments that begin with "FLIR" carry pieces of one FFF file: a header, a directory of records,
 the records. Layout as documented by ExifTool (https://exiftool.org/TagNames/FLIR.html).
@@ -18,19 +18,21 @@ from PIL import Image
 from cmsr.errors import InputError
 from cmsr.io.jpeg import segments
 from cmsr.thermal import planck
+from cmsr.thermal.crop import crop
 
 _RAW, _PHOTO, _CAMERA, _PLACEMENT = 0x01, 0x0E, 0x20, 0x2A
 _USED = (_RAW, _PHOTO, _CAMERA, _PLACEMENT)
 _MAX_PIXELS = 2**25
-"""Largest raw image or photo believed: no such camera has 33 million pixels."""
+"""Largest raw image or photo accepted: no such camera has 33 million pixels."""
 
 _BLACK, _LIT, _BAR = 24, 0.02, 2
-"""Bars: brightest value of black, share of brighter pixels in a line of a photo, blurred border."""
+"""Bars: brightest value of black, share of brighter pixels in a line of a photo, and width of their
+blurred border in pixels; by eye."""
 
 _SENSOR_FIELDS = {"r1": 0x58, "b": 0x5C, "f": 0x60, "r2": 0x30C} | {
     name: 0x70 + 4 * i for i, name in enumerate(("alpha1", "alpha2", "beta1", "beta2", "x"))
 }
-_SCENE_FIELDS = {
+_CONDITION_FIELDS = {
     "emissivity": 0x20,
     "distance": 0x24,
     "reflected": 0x28,
@@ -45,7 +47,7 @@ _PLANCK_O = 0x308
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the thermal image lies in the photo, as the camera found it.
+    """Place of the thermal image in the photo, as the camera has it.
 
     Attributes
     ----------
@@ -62,27 +64,27 @@ class Placement:
 
 @dataclass(frozen=True)
 class Flir:
-    """What one file holds.
+    """Content of one file.
 
     Attributes
     ----------
     counts : array of uint16, shape (h, w)
-    sensor, scene
-        What turns them into temperatures.
+    sensor, conditions
+        Turn them into temperatures.
     photo : array of uint8, shape (H, W, 3), or None
     placement : Placement
     """
 
     counts: npt.NDArray[np.uint16]
     sensor: planck.Sensor
-    scene: planck.Scene
+    conditions: planck.Conditions
     photo: npt.NDArray[np.uint8] | None
     placement: Placement
 
     def celsius(self, **overrides: float | None) -> npt.NDArray[np.float32]:
-        """Return temperatures (h, w) in °C; ``overrides`` replace fields of the scene."""
+        """Return temperatures (h, w) in °C; ``overrides`` replace fields of the conditions."""
         given = {name: value for name, value in overrides.items() if value is not None}
-        return planck.celsius(self.counts, self.sensor, replace(self.scene, **given))
+        return planck.celsius(self.counts, self.sensor, replace(self.conditions, **given))
 
     def box(self) -> npt.NDArray[np.float64]:
         """Return top, left, bottom, right of the thermal image, in pixels of the photo.
@@ -105,20 +107,18 @@ class Flir:
 def cut(
     photo: npt.NDArray[np.uint8], box: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    """Return what a box shows of a photo, and where it shows anything.
+    """Return the part of a photo in a box, and where that holds an image.
 
-    Beyond the photo, and in black bars around it, there is nothing; the border is repeated.
+    It does not beyond the photo, where the border is repeated, nor in black bars around it.
     """
     down = round(float(box[0])) + np.arange(round(float(box[2] - box[0])))
     right = round(float(box[1])) + np.arange(round(float(box[3] - box[1])))
-    height, width = photo.shape[:2]
-    inside = np.outer((down >= 0) & (down < height), (right >= 0) & (right < width))
-    near = np.ix_(down.clip(0, height - 1), right.clip(0, width - 1))
-    return photo[near], shown(photo)[near] & inside
+    part, inside = crop(photo, down, right)
+    return part, crop(shown(photo), down, right)[0] & inside
 
 
 def shown(photo: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Tell where a photo (H, W, 3) shows something: all but black bars along its border."""
+    """Mask (H, W) of a photo (H, W, 3) without the black bars along its border."""
     lit = photo.max(axis=2) > _BLACK
     rows, cols = (np.flatnonzero(lit.mean(axis=axis) > _LIT) for axis in (1, 0))
     everywhere = np.ones(lit.shape, bool)
@@ -130,7 +130,7 @@ def shown(photo: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
 
 
 def read(content: bytes, name: str) -> Flir | None:
-    """Take a JPEG file apart; None where it is not one of FLIR's radiometric files.
+    """Parse a JPEG file; None if it is not one of FLIR's radiometric files.
 
     Raises
     ------
@@ -144,11 +144,11 @@ def read(content: bytes, name: str) -> Flir | None:
         records = _records(fff)
         if _RAW not in records or _CAMERA not in records:
             raise InputError(f"{name}: a FLIR file without raw thermal image or calibration")
-        sensor, scene = _calibration(records[_CAMERA])
+        sensor, conditions = _calibration(records[_CAMERA])
         return Flir(
             counts=_counts(records[_RAW]),
             sensor=sensor,
-            scene=scene,
+            conditions=conditions,
             photo=_photo(records[_PHOTO]) if _PHOTO in records else None,
             placement=_placement(records.get(_PLACEMENT, b"")),
         )
@@ -226,18 +226,19 @@ def _check_size(picture: Image.Image) -> None:
         raise ValueError(f"image of {picture.width} × {picture.height} pixels")
 
 
-def _calibration(record: bytes) -> tuple[planck.Sensor, planck.Scene]:
+def _calibration(record: bytes) -> tuple[planck.Sensor, planck.Conditions]:
+    """Read how the camera turns temperatures into counts, and what it assumes of the scene."""
     order = _order(record)
 
     def number(place: int) -> float:
         return float(struct.unpack_from(order + "f", record, place)[0])
 
     sensor = {name: number(place) for name, place in _SENSOR_FIELDS.items()}
-    scene = {name: number(place) for name, place in _SCENE_FIELDS.items()}
+    conditions = {name: number(place) for name, place in _CONDITION_FIELDS.items()}
     for name in _IN_KELVIN:
-        scene[name] -= planck.KELVIN
+        conditions[name] -= planck.KELVIN
     offset = struct.unpack_from(order + "i", record, _PLANCK_O)[0]
-    return planck.Sensor(o=offset, **sensor), planck.Scene(**scene)
+    return planck.Sensor(o=offset, **sensor), planck.Conditions(**conditions)
 
 
 def _placement(record: bytes) -> Placement:

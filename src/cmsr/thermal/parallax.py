@@ -1,7 +1,11 @@
-"""Where the thermal image lies in the photo of a camera with two lenses.
+"""Parallax between the two lenses of a thermal camera: displacement of its image in its photo.
 
 The camera's own placement holds for one distance; nearer or farther, all is displaced alike. Edges
 show in both images, whatever their contrast: their magnitudes are correlated over displacements.
+
+References
+----------
+D. Padfield, "Masked Object Registration in the Fourier Domain", IEEE TIP 21(5), 2012.
 """
 
 from __future__ import annotations
@@ -13,18 +17,20 @@ import numpy.typing as npt
 import torch
 
 from cmsr.operators.resampling import resampler
+from cmsr.thermal.crop import crop
 
 REACH = 0.15
-"""Largest displacement, as a share of the image's longer side."""
+"""Largest displacement, as a share of the image's longer side; this and all below by eye, on three
+files (EXPERIMENTS.md, "Files")."""
 
 _SIDES = (72, 240)
 """Longer side of the thermal image in the coarse and in the fine search."""
 
 _FINE_REACH = 5
-"""Displacement tried around the coarse search's find, in pixels of the fine search."""
+"""Largest displacement from the coarse search's, in pixels of the fine search."""
 
 _LEAST = 0.25
-"""Correlation of edges below which a find is not believed."""
+"""Correlation of edges below which a displacement is not accepted."""
 
 _LEAST_GAIN = 0.05
 """Correlation that a displacement must gain over the camera's own placement."""
@@ -54,7 +60,7 @@ def displacement(
     Returns
     -------
     (float, float)
-        Down and right, in pixels of the photo; zeros where none is proven.
+        Down and right, in pixels of the photo; zeros where the edges do not agree.
     """
     pixel = (box[2] - box[0]) / thermal.shape[0]
     down, right = 0.0, 0.0
@@ -64,7 +70,7 @@ def displacement(
         reach = round(REACH * side) if level == 0 else _FINE_REACH
         start = np.array([box[0] + down, box[1] + right])
         table = _correlations(thermal, photo, valid, start, scale, step, reach)
-        if level == 0 and not _believed(table):
+        if level == 0 and not _accepted(table):
             return 0.0, 0.0
         best = np.unravel_index(int(np.argmax(table)), table.shape)
         down += (int(best[0]) - reach) * step
@@ -72,7 +78,7 @@ def displacement(
     return down, right
 
 
-def _believed(table: Array) -> bool:
+def _accepted(table: Array) -> bool:
     middle = table.shape[0] // 2
     return bool(table.max() > _LEAST and table.max() - table[middle, middle] > _LEAST_GAIN)
 
@@ -86,39 +92,27 @@ def _correlations(
     step: float,
     reach: int,
 ) -> Array:
-    """Correlate edges at all displacements up to ``reach`` pixels of ``step`` photo pixels."""
+    """Correlate edges at all displacements up to ``reach`` pixels of ``step`` photo pixels.
+
+    Returns Pearson's coefficients (2 · reach + 1, 2 · reach + 1), 0 where less than half is seen.
+    """
+    from skimage.registration._masked_phase_cross_correlation import cross_correlate_masked
+
     shape = (round(thermal.shape[0] * scale), round(thermal.shape[1] * scale))
     low, high = np.percentile(thermal, [2, 98])
     edges = _edges(_resized(np.clip(thermal, low, high), shape))
     coarse = tuple(max(2, round(n / step)) for n in photo.shape[:2])
     grey = _resized(photo.mean(axis=2), (coarse[0], coarse[1]))
     seen = _resized(valid.astype(np.float64), (coarse[0], coarse[1])) > 0.99
-    lines = _edges(grey) * seen
-    top, left = (round(float(place) / step) - reach for place in start)
-    rows, cols = (np.arange(n + 2 * reach) for n in shape)
-    wide = _cut(lines, top + rows, left + cols)
-    there = _cut(seen.astype(np.float64), top + rows, left + cols)
-    table = np.full((2 * reach + 1, 2 * reach + 1), -1.0)
-    for i in range(2 * reach + 1):
-        for j in range(2 * reach + 1):
-            part = np.s_[i : i + shape[0], j : j + shape[1]]
-            table[i, j] = _correlation(edges, wide[part], there[part] > 0)
-    return table
-
-
-def _cut(image: Array, rows: npt.NDArray[np.int_], cols: npt.NDArray[np.int_]) -> Array:
-    """Take rows and columns out of an image that is 0 beyond its border."""
-    inside = np.outer((rows >= 0) & (rows < image.shape[0]), (cols >= 0) & (cols < image.shape[1]))
-    near = np.ix_(rows.clip(0, image.shape[0] - 1), cols.clip(0, image.shape[1] - 1))
-    return np.asarray(image[near] * inside)
-
-
-def _correlation(a: Array, b: Array, there: npt.NDArray[np.bool_]) -> float:
-    """Pearson's correlation where both are seen; −1 where that is less than half."""
-    if there.mean() < 0.5:
-        return -1.0
-    x, y = a[there] - a[there].mean(), b[there] - b[there].mean()
-    return float(x @ y / np.sqrt(max(float(x @ x) * float(y @ y), np.finfo(float).tiny)))
+    rows, cols = (
+        round(float(place) / step) - reach + np.arange(n + 2 * reach)
+        for place, n in zip(start, shape, strict=True)
+    )
+    wide, _ = crop(_edges(grey), rows, cols)
+    known, inside = crop(seen, rows, cols)
+    masks = known & inside, np.ones(shape, bool)
+    table = cross_correlate_masked(wide, edges, *masks, axes=(0, 1), overlap_ratio=0.5)
+    return np.asarray(table[shape[0] - 1 : len(rows), shape[1] - 1 : len(cols)])
 
 
 def _edges(image: Array) -> Array:

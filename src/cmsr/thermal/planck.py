@@ -39,8 +39,8 @@ class Sensor:
 
 
 @dataclass(frozen=True)
-class Scene:
-    """What lies between object and sensor.
+class Conditions:
+    """Radiation between object and sensor.
 
     Attributes
     ----------
@@ -71,46 +71,49 @@ def counts(sensor: Sensor, celsius: npt.ArrayLike) -> Array:
     return sensor.r1 / (sensor.r2 * (np.exp(sensor.b / kelvin) - sensor.f)) - sensor.o
 
 
-def transmission(sensor: Sensor, scene: Scene) -> float:
+def transmission(sensor: Sensor, conditions: Conditions) -> float:
     """Return the share of the radiation that half of the way through the air lets through.
 
     Water vapour h from temperature and relative humidity; then, with d half of the distance,
     τ = X exp(−√d (α₁ + β₁ √h)) + (1 − X) exp(−√d (α₂ + β₂ √h)).
     """
-    t = scene.atmospheric
-    vapour = scene.humidity * np.exp(1.5587 + 0.06939 * t - 2.7816e-4 * t**2 + 6.8455e-7 * t**3)
-    root, path = np.sqrt(vapour), np.sqrt(scene.distance / 2)
+    t = conditions.atmospheric
+    saturated = np.exp(1.5587 + 0.06939 * t - 2.7816e-4 * t**2 + 6.8455e-7 * t**3)
+    vapour = conditions.humidity * saturated
+    root, path = np.sqrt(vapour), np.sqrt(conditions.distance / 2)
     near = sensor.x * np.exp(-path * (sensor.alpha1 + sensor.beta1 * root))
     far = (1 - sensor.x) * np.exp(-path * (sensor.alpha2 + sensor.beta2 * root))
     return float(near + far)
 
 
-def _path(sensor: Sensor, scene: Scene) -> tuple[float, float]:
+def _path(sensor: Sensor, conditions: Conditions) -> tuple[float, float]:
     """Return (gain, offset): what the sensor counts is gain · object + offset.
 
     The window stands in the middle of the way, half of the air on each side, as the usual readers
     of these files have it.
     """
-    air, glass = transmission(sensor, scene), scene.window_transmission
+    air, glass = transmission(sensor, conditions), conditions.window_transmission
     mirrored, warm_air, warm_glass = (
         float(counts(sensor, t))
-        for t in (scene.reflected, scene.atmospheric, scene.window_temperature)
+        for t in (conditions.reflected, conditions.atmospheric, conditions.window_temperature)
     )
-    before = air * (1 - scene.emissivity) * mirrored + (1 - air) * warm_air
+    before = air * (1 - conditions.emissivity) * mirrored + (1 - air) * warm_air
     behind = glass * before + (1 - glass) * warm_glass
-    return air * glass * air * scene.emissivity, air * behind + (1 - air) * warm_air
+    return air * glass * air * conditions.emissivity, air * behind + (1 - air) * warm_air
 
 
-def celsius(raw: npt.NDArray[Any], sensor: Sensor, scene: Scene) -> npt.NDArray[np.float32]:
+def celsius(
+    raw: npt.NDArray[Any], sensor: Sensor, conditions: Conditions
+) -> npt.NDArray[np.float32]:
     """Turn counts into the object's temperature in °C; NaN where no temperature gives them.
 
     Raises
     ------
     InputError
-        If the constants let nothing through or are no numbers.
+        If the constants let nothing through or are not finite.
     """
     with np.errstate(all="ignore"):
-        gain, offset = _path(sensor, scene)
+        gain, offset = _path(sensor, conditions)
         if not (np.isfinite([gain, offset]).all() and gain > 0):
             raise InputError("the calibration or the scene's values give no temperature")
         radiation = (raw.astype(np.float64) - offset) / gain + sensor.o
@@ -119,7 +122,7 @@ def celsius(raw: npt.NDArray[Any], sensor: Sensor, scene: Scene) -> npt.NDArray[
     return np.where(physical, kelvin - KELVIN, np.nan).astype(np.float32)
 
 
-def observed(celsius: npt.ArrayLike, sensor: Sensor, scene: Scene) -> Array:
+def observed(celsius: npt.ArrayLike, sensor: Sensor, conditions: Conditions) -> Array:
     """Return the counts that a camera sees of objects at these temperatures."""
-    gain, offset = _path(sensor, scene)
+    gain, offset = _path(sensor, conditions)
     return gain * counts(sensor, celsius) + offset

@@ -1,1 +1,1 @@
-"""Any number of pairs: planned, handed to Dask's workers, watched, and taken up again."""
+"""Batches: many pairs, upscaled by Dask's workers; an interrupted batch is resumed."""

@@ -1,4 +1,4 @@
-"""Who does the work: this machine's processes, a scheduler that runs already, a cluster's jobs."""
+"""Workers of a batch: processes of this machine, those of a running scheduler, a cluster's jobs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from distributed import Client, Nanny, Scheduler, SpecCluster
 from distributed import Worker as DaskWorker
 
 from cmsr import __version__
+from cmsr.app.extras import needing
 from cmsr.errors import OptionError
 
 MEMORY = 2**30
-"""Bytes that a worker should find free, at least."""
+"""Free memory to count on for each worker, in bytes."""
 
 CONNECT = "15s"
-"""How long to try to reach a scheduler."""
+"""Time limit for reaching a scheduler, as Dask writes it."""
 
 Kind = Literal["slurm", "kubernetes"]
 
@@ -36,12 +37,12 @@ _CLASSES = {
 
 
 @dataclass(frozen=True)
-class Crew:
-    """How many workers, and where.
+class Workers:
+    """Number and place of the workers.
 
     Attributes
     ----------
-    workers : int or None
+    count : int or None
         Processes; chosen from the cores, the memory and the pairs if None.
     threads : int
         Torch's threads in each.
@@ -52,12 +53,12 @@ class Crew:
     gpus : int
         GPUs of this machine to be used, each by one process.
     retries : int
-        How often a pair is tried again.
+        Further attempts at a pair that fails.
     in_process : bool
         Whether the one worker is a thread of this process, which alone sees ``memory://``.
     """
 
-    workers: int | None = None
+    count: int | None = None
     threads: int = 1
     scheduler: str | None = None
     cluster: Kind | None = None
@@ -67,16 +68,20 @@ class Crew:
 
     def __post_init__(self) -> None:
         """Check the numbers, and that there is one place to work at."""
-        for name, least in (("workers", 1), ("threads", 1), ("retries", 0)):
-            value = getattr(self, name)
+        limits = (
+            ("workers", self.count, 1), ("threads", self.threads, 1), ("retries", self.retries, 0)
+        )  # fmt: skip
+        for name, value, least in limits:
             if value is not None and value < least:
                 raise OptionError(f"{name} is {value}; it must be at least {least}")
-        if self.scheduler and (self.cluster or self.workers):
-            raise OptionError("scheduler has workers of its own; leave out workers and cluster")
+        if self.scheduler and (self.cluster or self.count):
+            raise OptionError(
+                "--scheduler has workers of its own; leave out --workers and --cluster"
+            )
 
     @contextmanager
     def client(self, pairs: int) -> Iterator[Client]:
-        """Start or reach the workers for so many pairs, and hand out a client of theirs.
+        """Start the workers for a number of pairs, or reach them, and yield a client of theirs.
 
         Raises
         ------
@@ -84,16 +89,16 @@ class Crew:
             If the scheduler or the cluster cannot be used.
         """
         if self.scheduler is not None:
-            opened = _reached(self.scheduler)
+            opened = _connected(self.scheduler)
         elif self.cluster is not None:
-            opened = _submitted(self.cluster, self.workers or 1, self.threads)
+            opened = _submitted(self.cluster, self.count or 1, self.threads)
         else:
-            opened = _local(self, min(pairs, self.workers or self.fitting()))
+            opened = _local(self, min(pairs, self.count or self.fitting()))
         with opened as client:
             yield client
 
     def fitting(self) -> int:
-        """Return how many workers this machine has room for: one a GPU, or one a core."""
+        """Return the number of workers that fit this machine: one a GPU, or one a core."""
         if self.in_process:
             return 1
         if self.gpus:
@@ -103,7 +108,7 @@ class Crew:
 
 
 @contextmanager
-def _reached(address: str) -> Iterator[Client]:
+def _connected(address: str) -> Iterator[Client]:
     try:
         client = Client(address, timeout=CONNECT, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -114,7 +119,7 @@ def _reached(address: str) -> Iterator[Client]:
 
 
 def _check_versions(client: Client, address: str) -> None:
-    """Make sure that the workers that are there run this very version."""
+    """Refuse workers that run another version."""
     try:
         found = client.run(_version)
     except ModuleNotFoundError as error:
@@ -134,12 +139,10 @@ def _version() -> str:
 
 @contextmanager
 def _submitted(kind: Kind, workers: int, threads: int) -> Iterator[Client]:
-    """Start workers as jobs or pods; all else about them is in Dask's own configuration."""
+    """Start workers as jobs or pods, as Dask's own configuration describes them."""
     module, name = _CLASSES[kind]
-    try:
+    with needing(kind):
         factory = getattr(importlib.import_module(module), name)
-    except ImportError as error:
-        raise OptionError(f"cluster {kind} needs {module}: install cmsr[{kind}]") from error
     single = {variable: str(threads) for variable in _THREADS}
     try:
         if kind == "slurm":
@@ -167,19 +170,19 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @contextmanager
-def _local(crew: Crew, workers: int) -> Iterator[Client]:
+def _local(chosen: Workers, count: int) -> Iterator[Client]:
     """Start a scheduler in this process, and workers beside it."""
     settings = {
-        "distributed.scheduler.allowed-failures": crew.retries,
+        "distributed.scheduler.allowed-failures": chosen.retries,
         "distributed.scheduler.worker-saturation": 1.0,
-        "distributed.worker.profile.enabled": False,  # it would keep a call tree of every second
+        "distributed.worker.profile.enabled": False,  # would record a call tree every second
     }
     with (
         tempfile.TemporaryDirectory(prefix="cmsr-batch-", ignore_cleanup_errors=True) as scratch,
         dask.config.set(settings),
         SpecCluster(
-            workers={index: _worker(crew, workers, index, scratch) for index in range(workers)},
-            scheduler={"cls": Scheduler, "options": _scheduler(crew)},
+            workers={index: _worker(chosen, count, index, scratch) for index in range(count)},
+            scheduler={"cls": Scheduler, "options": _scheduler(chosen)},
             silence_logs=logging.ERROR,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
@@ -191,27 +194,27 @@ def _local(crew: Crew, workers: int) -> Iterator[Client]:
             raise
 
 
-def _scheduler(crew: Crew) -> dict[str, Any]:
+def _scheduler(chosen: Workers) -> dict[str, Any]:
     at = {"dashboard_address": "127.0.0.1:0"}
-    if crew.in_process:
+    if chosen.in_process:
         return {"protocol": "inproc://", "dashboard": False, **at}
     return {"host": "127.0.0.1", "dashboard": True, **at}
 
 
-def _worker(crew: Crew, workers: int, index: int, scratch: str) -> dict[str, Any]:
+def _worker(chosen: Workers, count: int, index: int, scratch: str) -> dict[str, Any]:
     """Specify one worker: a process on one core or GPU, with one pair at a time."""
-    if crew.in_process:
+    if chosen.in_process:
         options = {"protocol": "inproc://", "nthreads": 1, "dashboard": False}
         return {"cls": DaskWorker, "options": options}
-    env = {variable: str(crew.threads) for variable in _THREADS} | {"TMPDIR": scratch}
-    if crew.gpus:
-        env["CUDA_VISIBLE_DEVICES"] = str(index % crew.gpus)
+    env = {variable: str(chosen.threads) for variable in _THREADS} | {"TMPDIR": scratch}
+    if chosen.gpus:
+        env["CUDA_VISIBLE_DEVICES"] = str(index % chosen.gpus)
     options = {
         "host": "127.0.0.1",
         "nthreads": 1,
         "env": env,
         "local_directory": scratch,
-        "memory_limit": int(psutil.virtual_memory().total / workers),
+        "memory_limit": int(psutil.virtual_memory().total / count),
         "dashboard": False,
         "silence_logs": logging.ERROR,
     }
@@ -219,9 +222,9 @@ def _worker(crew: Crew, workers: int, index: int, scratch: str) -> dict[str, Any
 
 
 def _kill(cluster: SpecCluster) -> None:
-    """End the workers at once: nothing of what they are at is to be kept."""
+    """Kill the workers; their work under way is lost."""
     for worker in cluster.workers.values():
         if isinstance(worker, Nanny) and worker.pid is not None:
-            worker.close_gracefully()  # so that it is not started again
+            worker.close_gracefully()  # keeps the nanny from restarting it
             with suppress(ProcessLookupError):
                 os.kill(worker.pid, signal.SIGKILL)

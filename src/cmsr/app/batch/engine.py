@@ -1,4 +1,4 @@
-"""Pairs to workers, outcomes back: the only file that hands work to Dask."""
+"""Pairs to workers, outcomes back: the only module that submits work to Dask."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from dataclasses import dataclass
 
 from distributed import Client, Future, KilledWorker, as_completed
 
-from cmsr.app.batch.plan import Chain
 from cmsr.app.batch.task import Outcome, Settings, Start, Task
 from cmsr.app.batch.worker import process
+from cmsr.app.batch.worklist import Queue
 from cmsr.errors import RunError
 
 AHEAD = 4
-"""Chains handed out per worker, so that none has to wait for the next."""
+"""Pairs handed out per worker, so that none has to wait for the next."""
 
 
 @dataclass
 class _Turn:
-    """A chain at work: its place, what its frame starts from, and how often that was tried."""
+    """A queue whose current task is under way: its place, its start, and its attempts so far."""
 
     tasks: list[Task]
     start: Start | None
@@ -33,14 +33,14 @@ class _Turn:
         return self.tasks[self.place]
 
     def advance(self, start: Start | None) -> bool:
-        """Go on to the next frame; tell whether there is one."""
+        """Go on to the next task; return whether there is one."""
         self.place, self.tries, self.start = self.place + 1, 1, start
         return self.place < len(self.tasks)
 
 
 @dataclass(frozen=True)
-class Report:
-    """What became of a pair, after how many tries, and how many are under way."""
+class Finished:
+    """A finished pair: its outcome, its attempts, pairs that still run, and the workers."""
 
     outcome: Outcome
     tries: int
@@ -49,20 +49,20 @@ class Report:
 
 
 def work(
-    client: Client, chains: Iterable[Chain], settings: Settings, retries: int
-) -> Iterator[Report]:
-    """Hand out all pairs; yield what becomes of each as soon as it is known.
+    client: Client, queues: Iterable[Queue], settings: Settings, retries: int
+) -> Iterator[Finished]:
+    """Hand out all pairs, and yield each as soon as it is finished.
 
     Parameters
     ----------
     client : Client
         Of workers that have this package.
-    chains : iterable of Chain
+    queues : iterable of Queue
         Each is done in order, by whichever workers.
     settings : Settings
-        What is the same for all pairs.
+        Common to all pairs.
     retries : int
-        How often a pair that fails is tried again.
+        Further attempts at a pair that fails.
 
     Raises
     ------
@@ -70,26 +70,26 @@ def work(
         If the scheduler is lost, or a pair failed in a way that all others would.
     """
     with _not_lost(client):
-        yield from _worked(client, chains, settings, retries)
+        yield from _worked(client, queues, settings, retries)
 
 
 @contextmanager
 def _not_lost(client: Client) -> Iterator[None]:
-    """Say so where the connection to the scheduler breaks."""
+    """Turn a broken connection to the scheduler into a `RunError`."""
     address = client.scheduler.address if client.scheduler else ""
     try:
         yield
     except (OSError, CancelledError) as error:
         raise RunError(
-            f"the scheduler {address} is lost; what is done is kept, and the same command goes on "
-            "from there"
+            f"the scheduler {address} is lost; finished pairs are kept, and the same command "
+            "continues from there"
         ) from error
 
 
 def _worked(
-    client: Client, chains: Iterable[Chain], settings: Settings, retries: int
-) -> Iterator[Report]:
-    waiting = deque(_Turn(chain.tasks, chain.start) for chain in chains)
+    client: Client, queues: Iterable[Queue], settings: Settings, retries: int
+) -> Iterator[Finished]:
+    waiting = deque(_Turn(queue.tasks, queue.start) for queue in queues)
     turns: dict[object, _Turn] = {}
     finished = as_completed(loop=client.loop)
 
@@ -113,24 +113,24 @@ def _worked(
             turn.tries += 1
             submit(turn)
             continue
-        yield Report(outcome, turn.tries, min(len(turns), workers), workers)
+        yield Finished(outcome, turn.tries, min(len(turns), workers), workers)
         if turn.advance(outcome.start or turn.start):
             submit(turn)
 
 
 def _workers(client: Client) -> int:
-    """Return how many pairs can be under way at once."""
+    """Return the number of pairs that can run at once."""
     known = client.scheduler_info(n_workers=-1)["workers"].values()
     return sum(worker["nthreads"] for worker in known)
 
 
 def _outcome(future: Future[Outcome], task: Task) -> Outcome:
-    """Return what a worker told, or what Dask says of why it did not."""
+    """Return a worker's outcome, or a failure with the reason why there is none."""
     if future.status != "error":
         return future.result()
     error = future.exception()
     if isinstance(error, KilledWorker):
-        told = "its worker died, again and again; it may need more memory than there is"
+        reason = "its worker died repeatedly; it may need more memory than there is"
     else:
-        told = f"{type(error).__name__}: {error}"
-    return Outcome(task.name, "failed", error=f"{task.target.file}: {told}")
+        reason = f"{type(error).__name__}: {error}"
+    return Outcome(task.name, "failed", error=f"{task.target.file}: {reason}")

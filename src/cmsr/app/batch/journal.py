@@ -1,4 +1,4 @@
-"""batch.jsonl: what happened, one JSON object a line, for machines."""
+"""The journal of a batch, batch.jsonl: events as JSON, one a line."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cmsr.app.batch import storage
-from cmsr.errors import InputError
 
 RENEWED = 30.0
-"""Seconds after which the journal in object storage is written anew: nothing is appended there."""
+"""Seconds between two uploads of a journal to object storage, which cannot append."""
 
 
 class Journal:
-    """The journal of a folder of results; a run adds to what earlier runs wrote.
+    """The journal of a folder of results; a run appends to those of earlier runs.
 
     Parameters
     ----------
@@ -28,16 +27,14 @@ class Journal:
     def __init__(self, url: str) -> None:
         self.url = url
         self._remote = storage.is_remote(url)
-        self._content = self._old() if self._remote else b""
+        self._content = b""
+        if self._remote:
+            with suppress(storage.MissingFileError):
+                self._content = storage.read_bytes(url)
         self._written = 0.0
 
-    def _old(self) -> bytes:
-        with suppress(InputError):
-            return storage.read_bytes(self.url)
-        return b""
-
     def add(self, event: str, **facts: Any) -> None:
-        """Add a line: when, what, and the facts."""
+        """Add a line: the time, the event, and its facts."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = json.dumps({"time": now, "event": event, **facts}) + "\n"
         if not self._remote:
@@ -49,15 +46,15 @@ class Journal:
             self.save()
 
     def save(self) -> None:
-        """Make sure that all lines are in storage."""
+        """Upload the lines, where the journal is in object storage."""
         if self._remote:
             storage.write_bytes(self.url, self._content)
             self._written = time.monotonic()
 
 
 @contextmanager
-def kept(url: str) -> Iterator[Journal]:
-    """Open a journal, and save it whatever happens."""
+def opened(url: str) -> Iterator[Journal]:
+    """Open a journal, and save it at the end, also after an error."""
     journal = Journal(url)
     try:
         yield journal

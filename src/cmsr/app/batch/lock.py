@@ -1,4 +1,4 @@
-"""One batch at a time in one folder of results."""
+"""The lock of a folder of results: one batch at a time."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ from cmsr.app.batch import storage
 from cmsr.errors import InputError, OutputError
 
 RENEWED, STALE = 10.0, 60.0
-"""Seconds after which the lock of object storage is renewed, and after which it counts as left
-behind by a run that was killed."""
+"""Seconds between renewals of a lock in object storage, and after which it counts as abandoned."""
 
 
 @contextmanager
 def held(out: str) -> Iterator[str]:
-    """Hold a folder of results; hand out the run's name.
+    """Lock a folder of results; yield the run's name.
 
     Parameters
     ----------
@@ -32,7 +31,7 @@ def held(out: str) -> Iterator[str]:
     Raises
     ------
     OutputError
-        If another batch holds it, or it cannot be written to.
+        If another batch has locked it, or it cannot be written to.
     """
     run = secrets.token_hex(8)
     with _held_remote(out, run) if storage.is_remote(out) else _held_local(out, run):
@@ -87,7 +86,9 @@ def _held_remote(out: str, run: str) -> Iterator[None]:
 
 
 def _busy(out: str) -> OutputError:
-    return OutputError(f"{out}: another batch is at work there; wait for it or choose another")
+    return OutputError(
+        f"{out}: another batch is running there; wait for it, or choose another folder"
+    )
 
 
 def _content(run: str) -> bytes:
@@ -95,15 +96,11 @@ def _content(run: str) -> bytes:
 
 
 def _age(lock: str) -> float:
-    """Return the seconds since a lock was renewed; infinity where there is none."""
+    """Return the seconds since a lock was renewed, or infinity without a lock."""
     try:
         words = storage.read_bytes(lock).decode().split()
         return time.time() - float(words[1])
-    except InputError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            return float("inf")
-        raise
-    except (ValueError, IndexError):
+    except (storage.MissingFileError, ValueError, IndexError):
         return float("inf")
 
 

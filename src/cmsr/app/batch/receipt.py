@@ -1,4 +1,4 @@
-"""How a published result was made, as its record says: enough to tell whether it still holds."""
+"""Receipts in the records of results, by which a later run recognises what need not be redone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Receipt:
-    """What a record keeps under "batch".
+    """Entry "batch" of a record.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Receipt:
     previous : str or None
         Key of the frame before, in a series.
     found : dict
-        What the next frame may start from.
+        State that the next frame may start from.
     report : int or None
         Bytes of the page; None where none was made.
     """
@@ -42,12 +42,12 @@ class Receipt:
 
     @classmethod
     def of(cls, content: bytes) -> Self | None:
-        """Read it out of a record; None where it is not a batch's, or damaged."""
+        """Read it from a record; None if that is damaged or not a batch's."""
         try:
             return cls(**json.loads(content)["batch"])
         except (ValueError, TypeError, KeyError):
             return None
 
-    def inscribed(self, facts: dict[str, Any]) -> dict[str, Any]:
-        """Return the record of a run with this receipt in it."""
+    def added_to(self, facts: dict[str, Any]) -> dict[str, Any]:
+        """Return the record of a run with this receipt added."""
         return {**facts, "batch": asdict(self)}

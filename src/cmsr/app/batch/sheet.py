@@ -1,29 +1,28 @@
-"""A contact sheet: results of a batch side by side, to be judged at a glance."""
+"""The contact sheet of a batch: small pictures of its results."""
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from cmsr.app.batch import storage
 from cmsr.errors import CmsrError
 from cmsr.io import image_files
-from cmsr.io.atomic import replacing
-from cmsr.pictures import Rgb, colour
+from cmsr.pictures import Panel, Rgb, colour, range_of, sheet, thinned
 
 MOST = 60
 """Results shown at most, evenly chosen."""
 
-SIDE, COLUMNS, CAPTION, GAP = 160, 6, 18, 8
-_PAPER, _INK, _FAULT = (255, 255, 255), (24, 24, 28), (176, 32, 32)
+SIDE, COLUMNS, LETTERS = 160, 6, 24
+"""Longest side of a picture in pixels, pictures in a row, characters of a name."""
 
 
 def write(url: str, out: str, names: Sequence[str], ending: str) -> None:
-    """Write a sheet of a folder's results; what cannot be read is left blank.
+    """Write a sheet of a folder's results; one that cannot be read is a blank.
 
     Parameters
     ----------
@@ -37,58 +36,23 @@ def write(url: str, out: str, names: Sequence[str], ending: str) -> None:
         Of the results, without the dot.
     """
     every = max(1, -(-len(names) // MOST))
-    shown = [(name, _thumbnail(f"{out}/{name}.{ending}")) for name in names[::every]]
-    picture = _laid_out(shown)
-    with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch, "sheet.png")
-        picture.save(file)
-        if storage.is_remote(url):
-            storage.write_bytes(url, file.read_bytes())
-        else:
-            with replacing(Path(url)) as temporary:
-                temporary.write_bytes(file.read_bytes())
+    panels = [_panel(name, f"{out}/{name}.{ending}") for name in names[::every]]
+    content = io.BytesIO()
+    sheet([panels[i : i + COLUMNS] for i in range(0, len(panels), COLUMNS)]).save(content, "PNG")
+    storage.write_bytes(url, content.getvalue())
 
 
-def _thumbnail(url: str) -> Image.Image | None:
-    """Return a small picture of a result in false colours; None where there is none."""
+def _panel(name: str, url: str) -> Panel:
+    caption = name if len(name) <= LETTERS else f"…{name[1 - LETTERS :]}"
     try:
         with tempfile.TemporaryDirectory() as scratch:
             raster = image_files.read(storage.fetch(url, Path(scratch)))
     except CmsrError:
-        return None
-    return _small(raster)
+        return Panel(f"{caption}\nno result", np.full((1, 1, 3), 255, np.uint8))
+    return Panel(caption, _thumbnail(raster))
 
 
-def _small(raster: image_files.Raster) -> Image.Image:
-    every = max(1, max(raster.shape) // (2 * SIDE))
-    values = np.where(raster.valid, raster.data[0], np.nan)[::every, ::every]
-    seen = values[np.isfinite(values)]
-    low, high = np.percentile(seen, (0.5, 99.5)) if seen.size else (0.0, 1.0)
-    picture: Rgb = colour(values, float(low), float(high))
-    small = Image.fromarray(picture)
-    small.thumbnail((SIDE, SIDE))
-    return small
-
-
-def _laid_out(shown: Sequence[tuple[str, Image.Image | None]]) -> Image.Image:
-    """Lay pictures in rows, each above its name; a missing one says so."""
-    columns = min(COLUMNS, max(1, len(shown)))
-    rows = -(-len(shown) // columns)
-    wide, high = SIDE + GAP, SIDE + CAPTION + GAP
-    sheet = Image.new("RGB", (columns * wide + GAP, rows * high + GAP), _PAPER)
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
-    for index, (name, picture) in enumerate(shown):
-        left, top = GAP + index % columns * wide, GAP + index // columns * high
-        if picture is None:
-            pen.text((left, top + SIDE // 2), "no result", fill=_FAULT, font=font)
-        else:
-            sheet.paste(picture, (left, top))
-        pen.text((left, top + SIDE + 2), _fitted(name, font), fill=_INK, font=font)
-    return sheet
-
-
-def _fitted(name: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    """Shorten a name from the left until it fits its column."""
-    while font.getlength(name) > SIDE:
-        name = "…" + name.lstrip("…")[1:]
-    return name
+def _thumbnail(raster: image_files.Raster) -> Rgb:
+    """Return a small picture of the first channel in false colours."""
+    values = thinned(np.where(raster.valid, raster.data[0], np.nan), SIDE)
+    return colour(values, *range_of(values))

@@ -1,12 +1,11 @@
-"""Where files are: folders and object storage behind one face."""
+"""Files in folders and in object storage, behind one interface."""
 
 from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,13 +14,18 @@ from typing import Any
 import fsspec
 
 from cmsr.app.batch.task import Source
-from cmsr.errors import InputError, OptionError, OutputError
+from cmsr.errors import InputError, OptionError
+from cmsr.io.atomic import replacing
 
 OWN = ".batch"
-"""Folder, in the folder of results, of what a batch needs for itself."""
+"""Folder of a batch's own files, in the folder of results."""
 
 _VERSIONS = ("ETag", "etag", "md5Hash", "crc32c", "LastModified", "last_modified", "created")
-"""What file systems say of an object's content, best first."""
+"""Entries of a listing that change with an object's content, best first."""
+
+
+class MissingFileError(InputError):
+    """A file that does not exist."""
 
 
 @dataclass(frozen=True)
@@ -68,48 +72,51 @@ def system(url: str) -> tuple[Any, str]:
     try:
         return fsspec.core.url_to_fs(url)  # type: ignore[no-any-return]
     except ImportError as error:
-        raise OptionError(f"{url}: {error}; for s3:// install cmsr[s3]") from error
+        raise OptionError(f"{url}: {error}; for s3://: pip install 'cmsr[s3]'") from error
     except ValueError as error:
         raise OptionError(f"{url}: {error}") from error
 
 
 @contextmanager
 def named(url: str) -> Iterator[None]:
-    """Name the URL in whatever goes wrong with its storage.
+    """Name the URL in errors of its storage.
 
     Raises
     ------
+    MissingFileError
+        If there is no such file.
     InputError
-        Where the storage refuses, or has no such thing.
+        If the storage refuses.
     """
     try:
         yield
     except FileNotFoundError as error:
-        raise InputError(f"{url}: no such file or bucket") from error
+        raise MissingFileError(f"{url}: no such file or bucket") from error
     except PermissionError as error:
         raise InputError(
-            f"{url}: access denied ({_reason(error)}); check the credentials"
+            f"{url}: access denied ({reason(error)}); check the credentials"
         ) from error
     except OSError as error:
-        raise InputError(f"{url}: cannot be reached ({_reason(error)})") from error
+        raise InputError(f"{url}: cannot be reached ({reason(error)})") from error
     except Exception as error:
         if type(error).__module__.split(".")[0] not in ("botocore", "aiohttp", "google", "gcsfs"):
             raise
-        raise InputError(f"{url}: {_reason(error)}") from error
+        raise InputError(f"{url}: {reason(error)}") from error
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Return the system's words for an error, in one line."""
     return " ".join(str(getattr(error, "strerror", None) or error).split())
 
 
 @dataclass
 class Listing:
-    """What files there are; a folder of object storage is asked for once."""
+    """Existing files; a folder of object storage is listed once."""
 
     _folders: dict[str, dict[str, Entry]] = field(default_factory=dict)
 
     def entry(self, url: str) -> Entry | None:
-        """Return what is known of a file; None where there is none."""
+        """Return size and stamp of a file, or None if it does not exist."""
         if not is_remote(url):
             return _local(url)
         folder, _, name = url.rpartition("/")
@@ -118,7 +125,7 @@ class Listing:
         return self._folders[folder].get(name)
 
     def source(self, url: str) -> Source | None:
-        """Find the file that FILE or FILE:PART names; None where there is none."""
+        """Find the file of FILE or FILE:PART; None if it does not exist."""
         before, _, part = url.rpartition(":")
         for file, member in ((url, ""), (before, part)):
             entry = self.entry(file) if file else None
@@ -141,10 +148,8 @@ def _listed(folder: str) -> dict[str, Entry]:
     try:
         with named(folder):
             entries = fs.ls(path, detail=True, refresh=True)
-    except InputError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            return {}
-        raise
+    except MissingFileError:
+        return {}
     return {entry["name"].rpartition("/")[2]: _entry(entry) for entry in entries}
 
 
@@ -171,12 +176,13 @@ def read_bytes(url: str) -> bytes:
 
 
 def write_bytes(url: str, content: bytes) -> None:
-    """Write a small file of a batch's own."""
+    """Write a small file, whole or not at all."""
+    if not is_remote(url):
+        with replacing(Path(url)) as temporary:
+            temporary.write_bytes(content)
+        return
+    fs, path = system(url)
     with named(url):
-        if not is_remote(url):
-            Path(url).write_bytes(content)
-            return
-        fs, path = system(url)
         fs.pipe_file(path, content)
 
 
@@ -196,110 +202,3 @@ def fetch(url: str, folder: Path) -> Path:
     with named(url):
         fs.get_file(path, str(copy))
     return copy
-
-
-class Results:
-    """The folder of results, as a worker sees it.
-
-    Parameters
-    ----------
-    url : str
-        Absolute path or URL.
-    run : str
-        Only the run that holds the folder may publish.
-    """
-
-    def __init__(self, url: str, run: str) -> None:
-        self.url, self.run = url, run
-        self.own = f"{url}/{OWN}"
-        self.staging = Path(self.own, run)
-
-    @contextmanager
-    def workspace(self, scratch: Path) -> Iterator[Path]:
-        """Hand out an empty folder for what is not yet to be seen.
-
-        It lies where publishing is a rename, or in ``scratch`` where publishing is an upload.
-        """
-        home = scratch if is_remote(self.url) else self.staging
-        folder = home / secrets.token_hex(8)
-        self._check_held()
-        folder.mkdir()
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def record(self, name: str) -> bytes | None:
-        """Return the record of a pair whose output is there too, if there is one."""
-        try:
-            return read_bytes(f"{self.url}/{name}.json")
-        except InputError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                return None
-            raise
-
-    def size(self, name: str) -> int | None:
-        """Return the bytes of a file of the folder; None where it is missing."""
-        fs, path = system(f"{self.url}/{name}")
-        try:
-            with named(self.url):
-                return int(fs.info(path)["size"])
-        except InputError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                return None
-            raise
-
-    def publish(
-        self, name: str, record: Path, outputs: Sequence[Path] = (), outdated: Sequence[str] = ()
-    ) -> None:
-        """Let the files of a pair appear; the record is never there without what it tells of.
-
-        Parameters
-        ----------
-        name : str
-            Of the pair.
-        record : Path
-            File in the workspace.
-        outputs : sequence of Path
-            What else there is of the pair; without any, what is there stays.
-        outdated : sequence of str
-            Endings of files of an earlier run that go, if there are outputs.
-
-        Raises
-        ------
-        OutputError
-            If the storage refuses, or another run holds the folder now.
-        """
-        self._check_held()
-        place = f"{self.url}/{name}.json"
-        try:
-            if outputs:
-                for ending in (*outdated, ".json"):
-                    self._remove(f"{self.url}/{name}{ending}")
-                for output in outputs:
-                    self._put(output, f"{self.url}/{name}{output.suffix}")
-            self._put(record, place)
-        except OSError as error:
-            raise OutputError(f"{place}: cannot be written ({_reason(error)})") from error
-
-    def _put(self, file: Path, place: str) -> None:
-        if is_remote(place):
-            fs, path = system(place)
-            fs.put_file(str(file), path)
-        else:
-            Path(place).parent.mkdir(parents=True, exist_ok=True)
-            file.replace(place)
-
-    def _remove(self, place: str) -> None:
-        fs, path = system(place)
-        if fs.exists(path):
-            fs.rm_file(path)
-
-    def _check_held(self) -> None:
-        """Refuse to go on where the run has ended or another one holds the folder."""
-        if is_remote(self.url):
-            held = read_bytes(f"{self.own}/lock").decode().split()[:1] == [self.run]
-        else:
-            held = self.staging.is_dir()
-        if not held:
-            raise OutputError(f"{self.url}: this run holds the folder no longer")

@@ -1,4 +1,4 @@
-"""What is handed to a worker, and what comes back; all of it small enough to travel."""
+"""Messages to and from workers: a pair, settings common to all pairs, and the outcome."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from cmsr.config import Config
 
 @dataclass(frozen=True)
 class Start:
-    """What a frame of a series takes over from the frame before.
+    """State of a frame of a series that the next frame starts from.
 
     Attributes
     ----------
     key : str
-        Of the frame before.
+        Digest of the frame's inputs and options.
     found : dict
-        What was found in it, as its record holds it.
+        Entries of its record.
     """
 
     key: str
@@ -41,7 +41,7 @@ class Source:
     part : str
         Page or variable of the file; "" where none is named.
     stamp : str or None
-        Tells without reading whether the file is the same as before; None where nothing does.
+        Size and version or time; changes with the file. None where the storage gives none.
     """
 
     file: str
@@ -56,7 +56,7 @@ class Task:
     Attributes
     ----------
     name : str
-        Names the output and the record; "/" makes folders.
+        Of the output and the record; "/" makes folders.
     target, guide : Source
         ``guide`` is None where there is none.
     """
@@ -78,7 +78,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Settings:
-    """What all pairs of a run have in common.
+    """Settings common to all pairs of a run.
 
     Attributes
     ----------
@@ -87,17 +87,17 @@ class Settings:
     ending : str
         Of the outputs, without the dot.
     run : str
-        Names this run: only the run that holds the folder may publish.
+        Name of this run; only the run that has locked the folder may publish.
     threads : int
         Torch's threads in each worker.
     series : bool
         Whether a frame starts from the one before.
     config : Config
-        How to do it.
+        Options of the upscaling.
     report : bool
-        Whether each pair gets a page, too.
+        Whether each pair gets a page as well.
     again : str
-        What to type to do the whole batch again.
+        Command that repeats the whole batch.
     """
 
     out: str
@@ -111,7 +111,7 @@ class Settings:
 
     @property
     def endings(self) -> list[str]:
-        """Endings of what is made of a pair besides its record, without the dot."""
+        """Endings of a pair's outputs besides its record, without the dot."""
         return [self.ending, "html"] if self.report else [self.ending]
 
     @cached_property
@@ -127,7 +127,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a pair.
+    """Outcome of a pair.
 
     Attributes
     ----------
@@ -146,7 +146,7 @@ class Outcome:
     fatal : bool
         Whether every other pair would fail as well.
     start : Start or None
-        What the next frame takes over.
+        State for the next frame of a series.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""One pair, from its files to its published result; whoever calls it, it knows of no scheduler."""
+"""One pair, from its files to its published result; independent of any scheduler."""
 
 from __future__ import annotations
 
@@ -20,30 +20,32 @@ from markupsafe import escape
 
 from cmsr.app import record
 from cmsr.app.batch.receipt import Receipt
-from cmsr.app.batch.storage import Results, fetch, is_remote, named
+from cmsr.app.batch.results import Results
+from cmsr.app.batch.storage import fetch, is_remote, named
 from cmsr.app.batch.task import Outcome, Settings, Start, Task
 from cmsr.app.job import Job
-from cmsr.app.report.command import upscale_command
+from cmsr.app.options import upscale_command
 from cmsr.errors import CmsrError
+from cmsr.io.digest import digest
 
 _FOUND = ("kernel", "alignment", "series")
-"""What a frame of a series takes over from the record of the one before."""
+"""Entries of a frame's record that the next frame of a series starts from."""
 
-_HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
-"""Refusals to write that every other pair would meet as well."""
+_FATAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+"""Errors of writing that every other pair would meet as well."""
 
 
 def process(task: Task, settings: Settings, previous: Start | None = None) -> Outcome:
-    """Work on one pair; whatever goes wrong with it is told, not raised.
+    """Work on one pair; errors are returned in the outcome, not raised.
 
     Parameters
     ----------
     task : Task
         The pair.
     settings : Settings
-        What is the same for all pairs.
+        Common to all pairs.
     previous : Start, optional
-        What was found in the frame before, in a series.
+        State of the frame before, in a series.
     """
     started = time.perf_counter()
     torch.set_num_threads(settings.threads)
@@ -51,11 +53,11 @@ def process(task: Task, settings: Settings, previous: Start | None = None) -> Ou
         with tempfile.TemporaryDirectory(prefix="cmsr-") as scratch:
             outcome = _publish(task, settings, previous, Path(scratch))
     except CmsrError as error:
-        fatal = getattr(error.__cause__, "errno", None) in _HOPELESS
+        fatal = getattr(error.__cause__, "errno", None) in _FATAL
         outcome = Outcome(task.name, "failed", error=str(error), fatal=fatal)
     except Exception as error:
-        told = f"{task.target.file}: {type(error).__name__}: {error}"
-        outcome = Outcome(task.name, "failed", error=told)
+        message = f"{task.target.file}: {type(error).__name__}: {error}"
+        outcome = Outcome(task.name, "failed", error=message)
     this = psutil.Process()
     return replace(
         outcome,
@@ -87,7 +89,7 @@ def _publish(task: Task, settings: Settings, previous: Start | None, scratch: Pa
             receipt = _receipt(key, task, outputs, facts, settings, previous)
         note = folder / f"{plain}.json"
         with _renamed(names):
-            record.write_json(note, receipt.inscribed(facts))
+            record.write_json(note, receipt.added_to(facts))
         outdated = [".html"] if earlier is not None and earlier[1].report is not None else []
         results.publish(task.name, note, outputs, outdated)
     start = Start(key, receipt.found) if settings.series else None
@@ -102,14 +104,14 @@ def _receipt(
     settings: Settings,
     previous: Start | None,
 ) -> Receipt:
-    """Say how a result was made that lies in the workspace."""
+    """Return the receipt of a result in the workspace."""
     output, *page = outputs
     return Receipt(
         key=key,
         settings=settings.key,
         stamps=task.stamps,
         size=output.stat().st_size,
-        sha256=_digest(output).hex(),
+        sha256=digest(output).hex(),
         previous=previous.key if previous else None,
         found={name: facts.get(name) for name in _FOUND} if settings.series else {},
         report=page[0].stat().st_size if page else None,
@@ -118,21 +120,22 @@ def _receipt(
 
 def _key(task: Task, files: list[Path], settings: Settings, previous: Start | None) -> str:
     """Digest all that decides a result."""
-    digest = hashlib.sha256(f"{settings.key} {previous.key if previous else ''}".encode())
+    whole = hashlib.sha256(f"{settings.key} {previous.key if previous else ''}".encode())
     for source, file in zip(task.sources, files, strict=True):
-        digest.update(f" {source.part} ".encode() + _digest(file))
-    return digest.hexdigest()
+        with named(str(file)):
+            whole.update(f" {source.part} ".encode() + digest(file))
+    return whole.hexdigest()
 
 
 def _earlier(results: Results, name: str) -> tuple[dict[str, Any], Receipt] | None:
-    """Return facts and receipt of an earlier run's result."""
+    """Return record and receipt of an earlier run's result."""
     content = results.record(name)
     receipt = Receipt.of(content) if content is not None else None
     return None if content is None or receipt is None else (json.loads(content), receipt)
 
 
 def _holds(receipt: Receipt, key: str, results: Results, task: Task, settings: Settings) -> bool:
-    """Tell whether an earlier run has made this very result, and it is still whole."""
+    """Tell whether an earlier run made this very result, and it still exists in full."""
     sizes = dict(zip(settings.endings, (receipt.size, receipt.report), strict=False))
     return receipt.key == key and all(
         size is not None and results.size(f"{task.name}.{ending}") == size
@@ -148,7 +151,7 @@ def _computed(
     names: dict[str, str],
     previous: Start | None,
 ) -> dict[str, Any]:
-    """Do it, and return what is to be told of it, in the user's names for the files."""
+    """Upscale, and return the record, in the user's names for the files."""
     paths = [
         Path(f"{file}:{source.part}" if source.part else file)
         for source, file in zip(task.sources, files, strict=True)
@@ -175,18 +178,18 @@ def _computed(
         page |= {
             kind: [_in_names(text, names) for text in page[kind]] for kind in ("notes", "warnings")
         }
-    return record.told(facts)
+    return record.of_pages(facts)
 
 
 def _found_before(previous: Start | None, settings: Settings) -> dict[str, Any] | None:
-    """Return what was found in the frame before; nothing for the first of a series."""
+    """Return the state of the frame before; an empty one for the first of a series."""
     if not settings.series:
         return None
     return previous.found if previous else {}
 
 
 def _again(target: Path, guide: Path | None, output: Path, task: Task, settings: Settings) -> str:
-    """Return what to type to get this result again: for the pair alone, where that is enough."""
+    """Return the command that repeats this result: of the pair alone where that suffices."""
     if settings.series or any(is_remote(source.file) for source in task.sources):
         return settings.again
     out = Path(output.name)
@@ -201,7 +204,7 @@ def _rename_in_page(page: Path, names: dict[str, str]) -> None:
 
 @contextmanager
 def _renamed(names: dict[str, str]) -> Iterator[None]:
-    """Tell of errors in the user's names for the files."""
+    """Put the user's names for the files into errors."""
     try:
         yield
     except CmsrError as error:
@@ -212,14 +215,3 @@ def _in_names(text: str, names: dict[str, str]) -> str:
     for path, name in names.items():
         text = text.replace(path, name)
     return text
-
-
-def _digest(path: Path) -> bytes:
-    """Digest a file, or all files of a folder with their names."""
-    if not path.is_dir():
-        with named(str(path)), path.open("rb") as content:
-            return hashlib.file_digest(content, "sha256").digest()
-    digest = hashlib.sha256()
-    for file in sorted(file for file in path.rglob("*") if file.is_file()):
-        digest.update(str(file.relative_to(path)).encode() + _digest(file))
-    return digest.digest()

@@ -1,4 +1,4 @@
-"""A street seen by two cameras, rendered from a seed, and the main job done on it."""
+"""A rendered street seen by two cameras, and the main job done on it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from cmsr.api import upscale
-from cmsr.app.demo.scene import Scene, render
+from cmsr.app.demo import scene
+from cmsr.app.demo.scene import Scene
 from cmsr.errors import OutputError
 from cmsr.io import image_files
 from cmsr.metrics import evaluate
@@ -19,20 +20,20 @@ from cmsr.pictures import Box, Panel, colour, enlarge, side_by_side, window_of_m
 from cmsr.result import Result
 from cmsr.two_branch.train import Progress
 
-FILES = ("target.tif", "guide.png", "truth.tif", "upscaled.tif", "before_after.png")
+FILES = (*scene.FILES, "upscaled.tif", "before_after.png")
 
 
 def run(
     folder: Path, seed: int, *, overwrite: bool = False, progress: Progress | None = None
 ) -> str:
-    """Render a scene, upscale it, write the images and a before/after picture.
+    """Upscale the street, write the images and a before/after picture.
 
     Parameters
     ----------
     folder : path
         Made if it does not exist; receives `FILES`.
     seed : int
-        Chooses the scene, and seeds the training.
+        Of the run; the scene is always the same.
     overwrite : bool
         Whether files of an earlier run may be replaced.
     progress : callable, optional
@@ -49,15 +50,13 @@ def run(
         If the folder cannot be made, or a file exists and must not be replaced.
     """
     paths = _prepare(folder, overwrite)
-    scene = render(seed)
-    image_files.write(paths["target.tif"], scene.target)
-    image_files.write(paths["guide.png"], scene.guide)
-    image_files.write(paths["truth.tif"], scene.truth)
+    seen = scene.street()
+    seen.write(folder)
     result = upscale(paths["target.tif"], paths["guide.png"], seed=seed, progress=progress)
     image_files.write(paths["upscaled.tif"], result.image)
     with image_files.replacing(paths["before_after.png"]) as temporary:
-        _before_after(scene, result).save(temporary)
-    before, after = _psnr(_bicubic(scene), scene.truth), _psnr(result.image, scene.truth)
+        _before_after(seen, result).save(temporary)
+    before, after = _psnr(_bicubic(seen), seen.truth), _psnr(result.image, seen.truth)
     return (
         f"PSNR to the truth: bicubic {before:.2f} dB, cmsr {after:.2f} dB "
         f"({after - before:+.2f}) in {result.info['seconds']:.1f} s\n"

@@ -15,18 +15,18 @@ from cmsr.io.raster import Raster
 
 @dataclass(frozen=True)
 class Compared:
-    """The target before and after.
+    """The target and the result.
 
     Attributes
     ----------
     size, target_size : (height, width)
         Of the result and of the target.
     before, after : Picture
-        In the same colours.
+        Target and result in the same colours.
     unit : str
-        Of the values, "" where unknown.
+        Unit of the values, "" if unknown.
     band : str
-        Which channel is shown, where there are several.
+        The channel shown, "" if there is only one.
     """
 
     size: tuple[int, int]
@@ -39,12 +39,9 @@ class Compared:
 
 def compared(target: Raster, image: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> Compared:
     """Paint the first channel of a target and of its result (H, W) or (H, W, C)."""
-    scale, offset, unit = target.unit()
-    before = np.where(target.valid, target.data[0].astype(float) * scale + offset, np.nan)
-    channel = image if image.ndim == 2 else image[..., 0]
-    after = np.where(valid, channel.astype(float) * scale + offset, np.nan)
+    unit, bands = target.unit()[2], len(target.data)
+    before, after = target.in_unit(target.data[0], target.valid), target.in_unit(image, valid)
     colours = Scale.of(before, unit, TARGET_COLOURS)
-    bands = len(target.data)
     return Compared(
         size=(after.shape[0], after.shape[1]),
         target_size=target.shape,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from cmsr.app.report.scale import LEVELS, Scale, Values
+from cmsr.pictures import thinned
 
 LARGEST = 2048
 """Longest side of a picture in a page, in pixels; larger ones are thinned out."""
@@ -36,7 +37,7 @@ class Picture:
 
 def painted(values: Values, scale: Scale) -> Picture:
     """Show values (H, W) in the colours of a scale; what is not finite is transparent."""
-    picture = Image.fromarray(scale.levels(thinned(values)))
+    picture = Image.fromarray(scale.levels(thinned(values, LARGEST)))
     picture.putpalette([*scale.palette.ravel().tolist(), 128, 128, 128])
     content = io.BytesIO()
     picture.save(content, "PNG", optimize=True, transparency=LEVELS)
@@ -45,16 +46,10 @@ def painted(values: Values, scale: Scale) -> Picture:
 
 def photo(values: npt.NDArray[np.floating]) -> Picture:
     """Show a photo (H, W) or (H, W, 3) in [0, 1]."""
-    pixels = np.rint(np.clip(thinned(values), 0, 1) * 255).astype(np.uint8)
+    pixels = np.rint(np.clip(thinned(values, LARGEST), 0, 1) * 255).astype(np.uint8)
     content = io.BytesIO()
     Image.fromarray(pixels).save(content, "JPEG", quality=_JPEG_QUALITY)
     return Picture(_uri("image/jpeg", content))
-
-
-def thinned(values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-    """Leave rows and columns out until no side is longer than `LARGEST`."""
-    every = max(1, -(-max(values.shape[:2]) // LARGEST))
-    return values[::every, ::every]
 
 
 def _uri(kind: str, content: io.BytesIO) -> str:

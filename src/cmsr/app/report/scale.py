@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 
-from cmsr.pictures import round_ticks
+from cmsr.pictures import colour, round_ticks
 
 TARGET_COLOURS, WEIGHT_COLOURS, RESIDUAL_COLOURS = "inferno", "cividis", "PuOr"
 """Readable to the colour-blind: brightness tells the value, or how far it is from zero."""
@@ -69,8 +68,8 @@ class Scale:
     @property
     def palette(self) -> npt.NDArray[np.uint8]:
         """The colours, (`LEVELS`, 3), sRGB."""
-        painted = mpl.colormaps[self.colour_map](np.linspace(0, 1, LEVELS))
-        return np.asarray(np.rint(painted[:, :3] * 255), np.uint8)
+        ramp = np.linspace(0, 1, LEVELS)[None]
+        return np.asarray(colour(ramp, 0, 1, self.colour_map)[0])
 
     @property
     def ticks(self) -> list[tuple[float, str]]:
@@ -84,7 +83,7 @@ class Scale:
     @property
     def gradient(self) -> str:
         """The colours, in CSS."""
-        return ", ".join("rgb({} {} {})".format(*colour) for colour in self.palette[::14])
+        return ", ".join("rgb({} {} {})".format(*rgb) for rgb in self.palette[::14])
 
     @property
     def digits(self) -> int:

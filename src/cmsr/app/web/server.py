@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 from typing import Any, NoReturn
 
+from cmsr.app.extras import needing
 from cmsr.errors import OptionError
 
 OFFLINE = {
@@ -45,15 +46,13 @@ def serve(host: str, port: int, max_upload: int, **limits: Any) -> None:
         for part in (work, files):
             part.mkdir()
         os.environ.update(OFFLINE, GRADIO_TEMP_DIR=str(files))
-        try:
+        with needing("web"):
             import gradio as gr
-        except ModuleNotFoundError as error:
-            raise OptionError("the page needs more: pip install 'cmsr[web]'") from error
-        from starlette.middleware import Middleware
+            from starlette.middleware import Middleware
 
-        from cmsr.app.web.app import App
-        from cmsr.app.web.layout import STYLE, page
-        from cmsr.app.web.private import Owners, PrivateFiles
+            from cmsr.app.web.app import App
+            from cmsr.app.web.layout import STYLE, page
+            from cmsr.app.web.private import Owners, PrivateFiles
 
         _fetch_nothing()
         owners = Owners(files)

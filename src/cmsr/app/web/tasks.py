@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cmsr.app.demo.scene import render
+from cmsr.app.demo.scene import street
 from cmsr.app.job import Job
 from cmsr.app.record import of_file
 from cmsr.config import Config
@@ -78,9 +78,9 @@ def upscale(folder: Path, job: Job, *, progress: Progress) -> dict[str, Any]:
 
 
 def example(folder: Path, *, progress: Progress) -> tuple[Path, Path]:
-    """Render a pair to try into ``folder``: a thermal image in °C and a photo."""
+    """Write a pair to try into ``folder``: a thermal image in °C and a photo."""
     target, guide = folder / "thermal.tif", folder / "photo.png"
-    scene = render(0)
+    scene = street()
     celsius = {"scales": [0.01], "offsets": [-273.15], "units": ["°C"]}
     image_files.write(
         target, scene.target, like=image_files.from_array(scene.target, "thermal", **celsius)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from cmsr.app.demo.street import site
-from cmsr.app.demo.street.car import Car, hatchback
-from cmsr.app.demo.street.figures import lamp_post, person, trunk
-from cmsr.app.demo.street.frame import EYE, Frame
-from cmsr.app.demo.street.houses import house_row
-from cmsr.app.demo.street.light import SUN, Street
-from cmsr.app.demo.street.site import KERB, ROW_START, STEP
-from cmsr.app.demo.street.solids import Limbs, Solid
-from cmsr.app.demo.street.textures import Floats, fractal_noise, single
-from cmsr.app.demo.street.tree import foliage
+from tests.street import site
+from tests.street.car import Car, hatchback
+from tests.street.figures import lamp_post, person, trunk
+from tests.street.frame import EYE, Frame
+from tests.street.houses import house_row
+from tests.street.light import SUN, Street
+from tests.street.site import KERB, ROW_START, STEP
+from tests.street.solids import Limbs, Solid
+from tests.street.textures import Floats, fractal_noise, single
+from tests.street.tree import foliage
 
 _PAINTS = ((0.02, 0.04, 0.10), (0.17, 0.015, 0.015), (0.25, 0.26, 0.27), (0.02, 0.065, 0.05))
 

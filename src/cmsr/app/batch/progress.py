@@ -1,4 +1,4 @@
-"""What a person sees of a batch: progress while it runs, and a summary at the end."""
+"""Progress of a batch on the terminal, and its summary."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 EVERY = 60.0
-"""Seconds between two lines where there is no terminal for a bar."""
+"""Seconds between two lines of progress where there is no terminal for a bar."""
 
 SHOWN = 10
-"""Failures named in the summary at most."""
+"""Failures in the summary, at most."""
 
 
 @dataclass
 class Tally:
-    """How far a run is.
+    """Counts of a run.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Tally:
 
     @property
     def over(self) -> int:
-        """Pairs of which nothing more is to be expected."""
+        """Pairs that are finished, in this run or before, or failed."""
         return self.before + self.done + self.unchanged + len(self.failed)
 
     @property
@@ -65,14 +65,14 @@ class Tally:
         return 3600 * self.done / self.seconds if self.seconds else 0.0
 
     def planned(self) -> str:
-        """Say what is to be done."""
+        """Return a line on the work ahead."""
         return (
             f"{_pairs(self.total)}: {self.before} done before, {self.changed} changed, "
             f"{self.new} new"
         )
 
     def line(self) -> str:
-        """Say how far it is."""
+        """Return a line on the progress."""
         left = "–"
         if self.done:
             seconds = (self.total - self.over) * self.seconds / (self.done + self.unchanged)
@@ -83,7 +83,7 @@ class Tally:
         )
 
     def summary(self, out: str) -> str:
-        """Say how it went."""
+        """Return a line on the finished run, and one for each of the first failures."""
         same = f", {self.unchanged} found unchanged" if self.unchanged else ""
         lines = [
             f"{out}: {_pairs(self.total)}, {self.before} done before, {self.done} done now{same}, "
@@ -96,42 +96,42 @@ class Tally:
         return "\n".join(lines)
 
 
-class Watch:
-    """Shows nothing; a base for what does."""
+class Display:
+    """Shows nothing; base class of the displays of a batch's progress."""
 
     def say(self, text: str) -> None:
-        """Tell something once."""
+        """Show a message."""
 
     def show(self, tally: Tally) -> None:
-        """Tell how far it is."""
+        """Show the progress."""
 
 
-class Lines(Watch):
-    """Tells it in lines, now and then."""
+class LineDisplay(Display):
+    """Prints the progress in a line now and then."""
 
     def __init__(self) -> None:
         self._last = time.monotonic()
 
     def say(self, text: str) -> None:
-        """Print a line."""
+        """Print a message."""
         print(text, file=sys.stderr)
 
     def show(self, tally: Tally) -> None:
-        """Print a line if the last one is old."""
+        """Print the progress, unless it was printed less than `EVERY` seconds ago."""
         if time.monotonic() - self._last > EVERY:
             self._last = time.monotonic()
             self.say(tally.line())
 
 
-class Bar(Watch):
-    """Tells it in a bar that is always true."""
+class BarDisplay(Display):
+    """Shows the progress in a bar."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._bar = progress.add_task("", total=None)
 
     def say(self, text: str) -> None:
-        """Print a line above the bar."""
+        """Print a message above the bar."""
         self._progress.console.print(text, markup=False, highlight=False)
 
     def show(self, tally: Tally) -> None:
@@ -141,15 +141,15 @@ class Bar(Watch):
 
 
 @contextmanager
-def watching(*, quiet: bool) -> Iterator[Watch]:
-    """Hand out what fits the terminal."""
+def display(*, quiet: bool) -> Iterator[Display]:
+    """Open the display that fits the terminal."""
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
-        yield Watch() if quiet else Lines()
+        yield Display() if quiet else LineDisplay()
         return
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, transient=True) as progress:
-        yield Bar(progress)
+        yield BarDisplay(progress)
 
 
 def _pairs(count: int) -> str:
@@ -157,7 +157,7 @@ def _pairs(count: int) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """Say how long in two units: 1 h 40 min, 3 min 20 s, 12 s."""
+    """Write a duration in two units: 1 h 40 min, 3 min 20 s, 12 s."""
     whole = round(seconds)
     if whole >= 3600:
         return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from cmsr.app.demo.street.frame import Frame
-from cmsr.app.demo.street.light import SUN
-from cmsr.app.demo.street.site import KERB, STEP
-from cmsr.app.demo.street.textures import Floats, single
+from tests.street.frame import Frame
+from tests.street.light import SUN
+from tests.street.site import KERB, STEP
+from tests.street.textures import Floats, single
 
 _TINTS = ((0.085, 0.13, 0.03), (0.22, 0.13, 0.03), (0.13, 0.135, 0.035))
 _CLUMPS, _LEAVES, _FALLEN = 85, 260, 500

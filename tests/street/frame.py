@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cmsr.app.demo.street.textures import Floats, single
+from tests.street.textures import Floats, single
 
 EYE = np.array([0.0, 0.0, 1.6], np.float32)
 SUPERSAMPLE = 2

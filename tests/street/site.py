@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from cmsr.app.demo.street.frame import EYE, Frame
-from cmsr.app.demo.street.houses import EAVES
-from cmsr.app.demo.street.textures import Floats, Surface, sample, single, soften
+from tests.street.frame import EYE, Frame
+from tests.street.houses import EAVES
+from tests.street.textures import Floats, Surface, sample, single, soften
 
 WALL, KERB, STEP = 9.0, 5.4, 0.12
 ROW_START = -4.0

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFont
 
-from cmsr.app.demo.street.textures import (
+from tests.street.textures import (
     Floats,
     Region,
     Surface,

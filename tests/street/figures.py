@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from cmsr.app.demo.street.solids import Cone, Limbs, Point, limbs
-from cmsr.app.demo.street.textures import Floats, single
+from tests.street.solids import Cone, Limbs, Point, limbs
+from tests.street.textures import Floats, single
 
 _SKINS = ((0.30, 0.165, 0.115), (0.33, 0.19, 0.14), (0.15, 0.078, 0.05), (0.23, 0.125, 0.08))
 _HAIR = ((0.02, 0.015, 0.012), (0.08, 0.045, 0.02), (0.28, 0.19, 0.09), (0.3, 0.29, 0.28))

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cmsr.app.demo.street.frame import Frame
-from cmsr.app.demo.street.site import sky_radiance
-from cmsr.app.demo.street.solids import Solid
-from cmsr.app.demo.street.textures import Floats, sample, single, soften
+from tests.street.frame import Frame
+from tests.street.site import sky_radiance
+from tests.street.solids import Solid
+from tests.street.textures import Floats, sample, single, soften
 
 SUN = single([-0.517, -0.640, 0.568])
 _ACROSS_SUN = single([[0.778, 0.357], [-0.628, 0.442], [0.0, 0.823]])

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cmsr.app.demo.street.textures import Floats, sample, single
+from tests.street.textures import Floats, sample, single
 
 Point = tuple[float, float, float]
 Cone = tuple[ArrayLike, ArrayLike, float, float, ArrayLike, float]

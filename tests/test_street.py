@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from cmsr.app.demo.scene import NOISE_KELVIN, PSF_SIGMA, Scene, render
+from cmsr.app.demo.scene import FILES, FOLDER, Scene, street
+from tests.street.scene import NOISE_KELVIN, PSF_SIGMA, render
 
 HEIGHT, WIDTH, RATIO = 240, 320, 4
 
@@ -38,6 +39,15 @@ def test_same_seed_same_bytes() -> None:
     one, two = (render(5, height=96, width=128) for _ in range(2))
     for ours, theirs in zip(astuple(one), astuple(two), strict=True):
         assert ours.tobytes() == theirs.tobytes()
+
+
+def test_the_shipped_pair_is_the_rendered_one_and_small() -> None:
+    for ours, theirs in zip(astuple(street()), astuple(render(0)), strict=True):
+        assert ours.shape == theirs.shape
+        assert ours.dtype == theirs.dtype
+        # Another processor may round a ray otherwise.
+        assert np.mean(ours != theirs) < 1e-3
+    assert sum((FOLDER / name).stat().st_size for name in FILES) < 600_000
 
 
 def test_another_seed_is_another_layout() -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cmsr.app.demo.street.solids import Material, Point, Solid, smooth_min
-from cmsr.app.demo.street.textures import Floats, sample, single
+from tests.street.solids import Material, Point, Solid, smooth_min
+from tests.street.textures import Floats, sample, single
 
 
 def _planes(rows: list[tuple[tuple[float, float, float], tuple[float, float, float]]]) -> Floats:

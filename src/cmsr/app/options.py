@@ -1,0 +1,102 @@
+"""Options as text and back, by their types: command lines, form fields, `METHOD:OPTION=VALUE`."""
+
+from __future__ import annotations
+
+import shlex
+import types
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from cmsr.config import Config, named
+from cmsr.errors import OptionError
+
+
+@cache
+def kinds(name: str) -> tuple[Any, ...]:
+    """Return the types that an option may have, besides None."""
+    kind = get_type_hints(Config)[name]
+    union = get_origin(kind) in (Union, types.UnionType)
+    parts = get_args(kind) if union else (kind,)
+    return tuple(part for part in parts if part is not type(None))
+
+
+def parse(name: str, value: Any) -> Any:
+    """Return an option's value from text, or from a value as JSON has it.
+
+    Empty text and None stand for the default.
+
+    Raises
+    ------
+    OptionError
+        If it should be a number and is not.
+    """
+    if isinstance(value, str):
+        value = value.strip()
+    if value is None or value == "":
+        return getattr(Config(), name)
+    kind = kinds(name)[0]
+    if get_origin(kind) is tuple:
+        parts = value.replace(" ", ",").split(",") if isinstance(value, str) else value
+        listed = parts if isinstance(parts, list | tuple) else [parts]
+        numbers = tuple(_number(name, get_args(kind)[0], part) for part in listed if part != "")
+        return numbers or getattr(Config(), name)
+    if not isinstance(value, str):
+        return value
+    if kind is bool:
+        return {"true": True, "false": False}.get(value, value)
+    if kind in (int, float) and value not in _words(name):
+        return _number(name, kind, value)
+    return value
+
+
+def text(value: Any) -> str:
+    """Write a value so that `parse` reads the same again."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(map(text, value))
+    return "" if value is None else str(value).removesuffix(".0")
+
+
+def words(config: Config) -> list[str]:
+    """Return the preset, the seed and all options unlike the preset's, for a command line."""
+    line = ["--preset", config.preset, "--seed", str(config.seed)]
+    for name, value in config.given().items():
+        if isinstance(value, bool):
+            line.append(named(name) if value else named(f"no_{name}"))
+        elif name == "native_size":
+            line += [named(name), *map(str, value)]
+        elif name != "seed":
+            line += [named(name), text(value)]
+    return line
+
+
+def upscale_command(
+    target: Path, guide: Path | None, out: Path, config: Config, threads: int | None = None
+) -> str:
+    """Return the shell command that repeats a run.
+
+    ``threads`` is the number of threads if it was set from outside: another number may change the
+    last digits.
+    """
+    files = [str(target), *([str(guide)] if guide else []), "-o", str(out)]
+    line = shlex.join(["cmsr", "upscale", *files, *words(config)])
+    return f"OMP_NUM_THREADS={threads} {line}" if threads else line
+
+
+def _words(name: str) -> tuple[Any, ...]:
+    """Return the words that an option takes besides numbers."""
+    return tuple(word for kind in kinds(name) if get_origin(kind) is Literal
+                 for word in get_args(kind))  # fmt: skip
+
+
+def _number(name: str, kind: type, value: Any) -> Any:
+    try:
+        number = kind(value)
+        if isinstance(value, str) or number == value:
+            return number
+    except (TypeError, ValueError):
+        pass
+    whole = "whole " if kind is int else ""
+    raise OptionError(f"{name} is {value!r}; it must be a {whole}number")

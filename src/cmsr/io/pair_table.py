@@ -1,0 +1,63 @@
+"""Tables of pairs: CSV files that name a target and its guide in each row."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from cmsr.errors import InputError
+
+COLUMNS = ("name", "target", "guide")
+"""Columns that every table must have."""
+
+LARGEST = 2**30
+"""Largest table, in bytes."""
+
+
+def read_rows(table: str, content: bytes) -> list[tuple[int, dict[str, str]]]:
+    r"""Parse a table of pairs.
+
+    Parameters
+    ----------
+    table : str
+        Path or URL, for messages.
+    content : bytes
+        UTF-8 text with a header that names at least `COLUMNS`.
+
+    Returns
+    -------
+    list of (line, row)
+        Line number in the file, and the row's values by column, stripped of spaces.
+
+    Raises
+    ------
+    InputError
+        If this is no such table, or one without rows.
+
+    Examples
+    --------
+    >>> read_rows("pairs.csv", b"name,target,guide\na,a.tif, a.jpg\n")
+    [(2, {'name': 'a', 'target': 'a.tif', 'guide': 'a.jpg'})]
+    """
+    if len(content) > LARGEST:
+        raise InputError(f"{table}: is a table of more than {LARGEST >> 20} MB; split it")
+    try:
+        text = io.StringIO(content.decode("utf-8-sig"), newline="")
+        reader = csv.DictReader(text, strict=True)
+        missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+        if missing:
+            raise InputError(
+                f"{table}: has no column {', '.join(missing)}; the header must name at least "
+                f"{','.join(COLUMNS)}"
+            )
+        rows = [
+            (reader.line_num, {name: (row[name] or "").strip() for name in row if name})
+            for row in reader
+        ]
+    except UnicodeDecodeError as error:
+        raise InputError(f"{table}: is not UTF-8 text (byte {error.start})") from error
+    except csv.Error as error:
+        raise InputError(f"{table}: line {reader.line_num + 1}: {error}") from error
+    if not rows:
+        raise InputError(f"{table}: lists no pairs")
+    return rows

@@ -1,0 +1,139 @@
+"""Optimisers of the registration: BFGS for a few parameters, Adam for many."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+MOMENTS = (0.8, 0.95)
+"""Decay of Adam's mean and mean square of the gradients, by eye."""
+
+WARM_UP = 0.2
+"""Share of `descend`'s steps over which the rate rises, by eye."""
+
+
+def climb(
+    objective: Callable[[Tensor], Tensor],
+    starts: Tensor,
+    *,
+    reach: float = 0.03,
+    iterations: int = 12,
+) -> tuple[Tensor, Tensor]:
+    """Maximise smooth functions of a few parameters near a start each, by BFGS with short steps.
+
+    All are maximised at once, as one evaluation of many costs little more than one of one; none
+    depends on the others.
+
+    Parameters
+    ----------
+    objective : function of a Tensor (N, n) that returns a differentiable Tensor (N,), each value
+        that of its own row.
+    starts : Tensor (N, n), where to begin.
+    reach : length of the longest step; the first is a third of it.
+    iterations : most steps.
+
+    Returns
+    -------
+    The best parameters (N, n) and their values (N,).
+    """
+    points = starts.detach()
+    values, slopes = _values_and_slopes(objective, points)
+    identity = torch.eye(points.shape[1]).to(points)
+    inverse = identity * (reach / 3 / _length(slopes))[:, None]
+    climbing = torch.ones_like(values, dtype=torch.bool)
+    for iteration in range(iterations):
+        steps = (inverse @ slopes[..., None])[..., 0]
+        steps = steps * (reach / _length(steps).clamp_min(reach))
+        steps, ahead, ahead_slopes = _higher(objective, points, steps, values, climbing)
+        climbing = climbing & (ahead > values)
+        changes = torch.where(climbing[:, None], slopes - ahead_slopes, 0.0)
+        points = torch.where(climbing[:, None], points + steps, points)
+        values = torch.where(climbing, ahead, values)
+        slopes = torch.where(climbing[:, None], ahead_slopes, slopes)
+        climbing = climbing & (_length(steps)[:, 0] >= 1e-4)
+        if not climbing.any():
+            break
+        if iteration == 0:
+            curvature = (steps * changes).sum(-1) / changes.square().sum(-1).clamp_min(1e-20)
+            scaled = identity * curvature[:, None, None]
+            inverse = torch.where((curvature > 0)[:, None, None], scaled, inverse)
+        inverse = _updated(inverse, steps, changes)
+    return points, values
+
+
+def _higher(
+    objective: Callable[[Tensor], Tensor],
+    points: Tensor,
+    steps: Tensor,
+    values: Tensor,
+    climbing: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Shorten steps until those still climbing rise, thrice at most; return values and slopes."""
+    ahead, slopes = _values_and_slopes(objective, points + steps)
+    for _ in range(3):
+        low = climbing & (ahead <= values)
+        if not low.any():
+            break
+        steps = torch.where(low[:, None], steps / 3, steps)
+        ahead, slopes = _values_and_slopes(objective, points + steps)
+    return steps, ahead, slopes
+
+
+def _updated(inverse: Tensor, steps: Tensor, changes: Tensor) -> Tensor:
+    """Update inverse Hessians (BFGS) where the slope falls along the step."""
+    curvature = (steps * changes).sum(-1)[:, None, None]
+    step, change = steps[:, :, None], changes[:, :, None]
+    safe = curvature.clamp_min(1e-10)
+    turn = torch.eye(steps.shape[1]).to(steps) - step @ change.mT / safe
+    learned = turn @ inverse @ turn.mT + step @ step.mT / safe
+    kept: Tensor = torch.where(curvature > 1e-10, learned, inverse)
+    return kept
+
+
+def _length(rows: Tensor) -> Tensor:
+    """Lengths (N, 1) of rows (N, n), never zero."""
+    lengths: Tensor = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
+    return lengths.clamp_min(1e-12)
+
+
+def descend(
+    objective: Callable[[Tensor], Tensor], start: Tensor, steps: int, rate: float
+) -> Tensor:
+    """Minimise a smooth function of many parameters near a start, by Adam in one cycle.
+
+    Written out, as importing `torch.optim` takes longer than all that it would be used for.
+
+    Parameters
+    ----------
+    objective : function of a Tensor (n,) that returns a differentiable Tensor ().
+    start : Tensor (n,), where to begin.
+    steps : number of steps.
+    rate : highest learning rate.
+    """
+    point = start.detach()
+    mean, square = torch.zeros_like(point), torch.zeros_like(point)
+    for step in range(1, steps + 1):
+        _, slope = _values_and_slopes(objective, point)
+        mean = MOMENTS[0] * mean + (1 - MOMENTS[0]) * slope
+        square = MOMENTS[1] * square + (1 - MOMENTS[1]) * slope.square()
+        ready = mean / (1 - MOMENTS[0] ** step)
+        size = (square / (1 - MOMENTS[1] ** step)).sqrt() + 1e-8
+        point = point - rate * _one_cycle(step / steps) * ready / size
+    return point
+
+
+def _one_cycle(share: float) -> float:
+    """Rate relative to its highest, after a share of the steps: up, then down to a fiftieth."""
+    if share < WARM_UP:
+        return 0.5 - 0.5 * math.cos(math.pi * share / WARM_UP)
+    return 0.02 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * (share - WARM_UP) / (1 - WARM_UP)))
+
+
+def _values_and_slopes(
+    objective: Callable[[Tensor], Tensor], points: Tensor
+) -> tuple[Tensor, Tensor]:
+    points = points.clone().requires_grad_()
+    values = objective(points)
+    (slopes,) = torch.autograd.grad(values.sum(), points)
+    return values.detach(), slopes
