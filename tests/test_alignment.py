@@ -187,6 +187,6 @@ def test_the_command_writes_everything_and_nothing_twice(
     assert "exists already" in capsys.readouterr().err
     twice = str(tmp_path / "same.png")
     assert main([*command, "-o", twice, "--overlay", twice]) == 2
-    assert "two outputs cannot have one name" in capsys.readouterr().err
+    assert "two outputs cannot have the same name" in capsys.readouterr().err
     assert main([*command, "-o", str(tmp_path / "b.png"), "--field", str(tmp_path / "b.npz")]) == 0
     assert np.array_equal(np.load(tmp_path / "b.npz")["displacement"], found.displacement)

@@ -89,7 +89,7 @@ def _read_npy(name: str, file: IO[bytes], length: int, limits: Limits) -> npt.ND
     limits.check(name, shape, size)
     content = file.read(min(size, length))
     if len(content) < size:
-        raise InputError(f"{name}: is cut off: {len(content)} of {size} bytes are there")
+        raise InputError(f"{name}: is truncated: {len(content)} of {size} bytes are there")
     array = np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
     return array.astype(dtype.newbyteorder("="), order="C")
 
