@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cmsr.operators.local_regression import inner_box_mean
 from cmsr.operators.resampling import shape_of
 from cmsr.registration.transforms import Affine, Size, check_parameters, identity_grid
 
@@ -140,7 +141,7 @@ class Segments:
         for label, own in enumerate(self._maps(theta)):
             sharp = (self.labels == label).to(grid)[None, None]
             sharp = F.pad(sharp, (OUTLINE // 2,) * 4, mode="replicate")
-            soft = F.avg_pool2d(sharp, OUTLINE, 1).expand(len(grid), -1, -1, -1)
+            soft = inner_box_mean(sharp, OUTLINE // 2).expand(len(grid), -1, -1, -1)
             there = self._affine(own, grid)
             share = F.grid_sample(soft, there, padding_mode="border", align_corners=False)
             yield label, share[:, 0], there

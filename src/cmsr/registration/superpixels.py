@@ -61,5 +61,5 @@ def at_size(labels: Tensor, size: Size) -> Tensor:
 
 def numbered(labels: Tensor) -> Tensor:
     """Renumber labels (h, w) of any integers from 0 on, without gaps."""
-    inverse = np.unique(labels.cpu().numpy(), return_inverse=True)[1]
-    return torch.from_numpy(inverse.reshape(labels.shape)).to(labels.device, torch.int64)
+    numbers: Tensor = torch.unique(labels, return_inverse=True)[1]
+    return numbers
