@@ -10,10 +10,9 @@ from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
 from cmsr.io import image_files, inputs
 from cmsr.thermal import flir
-from cmsr.thermal.planck import observed
 from tests.conftest import smooth_field
 from tests.fake_cameras import SCENE, dji_file, flir_file, jpeg
-from tests.test_planck import SENSOR
+from tests.test_planck import SENSOR, observed
 
 CELSIUS = 15 + 40 * smooth_field((60, 80), 3)
 COUNTS = np.rint(observed(CELSIUS, SENSOR, SCENE)).astype(np.uint16)

@@ -26,6 +26,9 @@ Size = tuple[int, int]
 KNOTS = 4
 """Pixels between the places where `compose_between` computes warps: four times quicker to train."""
 
+CONTROLS = (5, 5)
+"""Control points of a thin-plate spline along (x, y); by eye."""
+
 
 class Warp(Protocol):
     """A family of warps of one image, indexed by ``dim`` parameters."""
@@ -111,12 +114,11 @@ class ThinPlate:
     Parameters
     ----------
     size : (height, width) of the image that is deformed.
-    controls : number of control points along (x, y), at least 2 each; the outer ones lie on the
-        border of the image.
 
     Notes
     -----
-    The parameters are the displacements of the control points, row by row, (x, y) of each.
+    The parameters are the displacements of `CONTROLS` points, row by row, (x, y) of each; the outer
+    ones lie on the border of the image.
 
     References
     ----------
@@ -124,11 +126,9 @@ class ThinPlate:
     PAMI 1989.
     """
 
-    def __init__(self, size: Size, controls: tuple[int, int] = (5, 5)) -> None:
-        if min(controls) < 2:
-            raise ValueError(f"a thin-plate spline needs 2 x 2 controls or more, not {controls}")
+    def __init__(self, size: Size) -> None:
         self._extent = half_sides(size)
-        self._controls = lattice(controls) * self._extent
+        self._controls = lattice(CONTROLS) * self._extent
         count = len(self._controls)
         self.dim = 2 * count
         system = torch.zeros(count + 3, count + 3, dtype=torch.float64)
