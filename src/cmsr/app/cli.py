@@ -19,10 +19,10 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from cmsr import __version__
 from cmsr.app import options
-from cmsr.app.bench_commands import Bench, BenchTrain
 from cmsr.app.commands import Align, Batch, Command, Demo, Evaluate, Info, Upscale, Web
 from cmsr.config import Config
 from cmsr.errors import CmsrError, OptionError, RunError
+from cmsr_bench.commands import Bench, BenchTrain
 
 
 def main(argv: Sequence[str] | None = None) -> int:
