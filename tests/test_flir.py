@@ -67,7 +67,7 @@ def test_broken_files_are_named() -> None:
         flir.read(whole[: at + 200], "a.jpg")
 
 
-def test_a_lying_size_is_refused_before_it_is_believed() -> None:
+def test_a_wrong_size_is_refused_before_memory_is_taken() -> None:
     content = bytearray(flir_file(COUNTS, raw="little"))
     at = content.index(COUNTS.astype("<u2").tobytes()[:64]) - 32
     content[at + 2 : at + 6] = b"\xff\xff\xff\xff"

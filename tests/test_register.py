@@ -77,7 +77,7 @@ def test_aligned_pairs_come_back_exactly_as_identity():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_another_scene_is_not_believed(seed: int):
+def test_another_scene_is_not_recognised(seed: int):
     target, _ = scene(seed)
     _, guide = scene(seed + 100)
     assert search(target, guide).confidence < 0.5
@@ -208,7 +208,7 @@ def test_known_maps_of_near_infrared_pairs_are_found(data: Path, real_pairs: Rea
         assert found.confidence > 0.99
 
 
-def test_thermal_pairs_are_told_from_strangers(data: Path, real_pairs: RealPairs):
+def test_thermal_pairs_are_recognised_among_others(data: Path, real_pairs: RealPairs):
     pairs = [load(data, row) for row in real_pairs("ulb17_thermal")][:8:2]
     guides = [guide for _, guide in pairs]
     strangers = guides[1:] + guides[:1]
