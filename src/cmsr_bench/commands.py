@@ -12,7 +12,7 @@ from tyro.conf import Positional
 from cmsr.app.commands import Out
 from cmsr.app.extras import needing
 from cmsr.app.progress import progress_bar
-from cmsr.errors import RunError
+from cmsr.errors import OptionError, RunError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,6 +66,8 @@ class Bench:
             for method in methods.METHODS.values():
                 print(f"{method.name:14} {method.summary}")
             return
+        if self.ablation and self.methods != Bench.methods:
+            raise OptionError("--methods cannot be combined with --ablation")
         records = compare(self, None if self.quiet else _print_record)
         if not self.quiet:
             print(tables.report(records))

@@ -19,7 +19,8 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from cmsr import __version__
 from cmsr.app import options
-from cmsr.app.commands import Align, Batch, Command, Demo, Evaluate, Info, Upscale, Web
+from cmsr.app.batch.command import Batch
+from cmsr.app.commands import Align, Command, Demo, Evaluate, Info, Upscale, Web
 from cmsr.config import Config
 from cmsr.errors import CmsrError, OptionError, RunError
 from cmsr_bench.commands import Bench, BenchTrain

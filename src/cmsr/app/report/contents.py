@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cmsr.app.record import ratio_text
 from cmsr.app.report.chart import Arrows, Chart, arrows, histogram, kernel_chart, training_chart
 from cmsr.app.report.compared import Compared, compared
 from cmsr.app.report.image import Picture, painted, photo
@@ -92,8 +93,7 @@ def contents_of(result: Result) -> Contents:
 
 def facts(info: dict[str, Any], unit: str, factor: float) -> list[tuple[str, str]]:
     """Return the summary of a run, in words and figures with units."""
-    vertical, horizontal = info["ratio"]
-    ratio = f"{vertical:.4g}" if vertical == horizontal else f"{vertical:.4g} × {horizontal:.4g}"
+    ratio = ratio_text(*info["ratio"])
     noise = ", ".join(f"{factor * level:.3g}" for level in info["noise"]) + f" {unit}"
     return [
         ("Size of the result", f"{info['size'][1]} × {info['size'][0]} pixels"),

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from cmsr.app.demo.scene import street
 from cmsr.app.job import Job
-from cmsr.app.record import of_file
+from cmsr.app.record import of_file, ratio_text
 from cmsr.config import Config
 from cmsr.errors import CmsrError
 from cmsr.io import image_files, inputs
@@ -58,13 +58,11 @@ def _description(target: Path, guide: Path | None, config: Config) -> Descriptio
     pair = Pair.of(raster, photo, config.ratio, fill=config.fill)
     inputs.check_size(raster, pair.shape, config)
     imaging = imaging_of(pair, named_kernel(config.kernel))
-    vertical, horizontal = pair.ratio
-    ratio = f"{vertical:.4g}" if vertical == horizontal else f"{vertical:.4g} × {horizontal:.4g}"
     facts = [("Input", _described(raster))]
     if photo is not None:
         facts.append(("Guide", f"{photo.shape[1]} × {photo.shape[0]} pixels"))
     facts += [
-        ("Result", f"{pair.shape[1]} × {pair.shape[0]} pixels, ratio {ratio}"),
+        ("Result", f"{pair.shape[1]} × {pair.shape[0]} pixels, ratio {ratio_text(*pair.ratio)}"),
         ("Kernel", f"{imaging.kernel}, confidence {imaging.confidence:.2f}"),
     ]
     every = [*notes, *pair.notes, *imaging.notes]
