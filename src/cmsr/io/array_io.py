@@ -41,7 +41,7 @@ _BROKEN = (
 
 @contextmanager
 def _readable(name: str, kind: str) -> Iterator[None]:
-    """Turn the exceptions over a broken file into an InputError that says what it is not."""
+    """Turn the exceptions over a broken file into an InputError."""
     try:
         yield
     except _BROKEN as error:
