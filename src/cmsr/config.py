@@ -29,6 +29,14 @@ class Config:
     ------
     OptionError
         If a value is outside its range, or an option has no effect.
+
+    Examples
+    --------
+    >>> Config(ratio=4, kernel="box").preset
+    'default'
+    >>> Config(ratio=0.5)
+    Traceback (most recent call last):
+    cmsr.errors.OptionError: ratio is 0.5; it must lie from 1 to 64
     """
 
     preset: Preset = "default"

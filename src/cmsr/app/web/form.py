@@ -60,7 +60,7 @@ def preset_values(preset: str) -> list[Any]:
 
 
 def config_of(values: Mapping[str, Any], **limits: Any) -> Config:
-    """Return the options of a form, or of a script.
+    """Return the options of a form, or of a script; empty fields have the preset's values.
 
     Raises
     ------
@@ -69,7 +69,8 @@ def config_of(values: Mapping[str, Any], **limits: Any) -> Config:
     """
     if forbidden := sorted(values.keys() - set(names())):
         raise OptionError(f"this page has no option called {', '.join(forbidden)}")
-    given = {name: options.parse(name, value) for name, value in values.items()}
+    filled = {name: value for name, value in values.items() if value is not None and value != ""}
+    given = {name: options.parse(name, value) for name, value in filled.items()}
     if is_kernel_file(str(given.get("kernel", "auto"))):
         raise OptionError(f"kernel is {given['kernel']!r}; this page takes a kernel's name only")
     return Config.of(given.pop("preset", "default"), **given, **limits)
