@@ -1,4 +1,4 @@
-"""Alignment is kept where it is proven, and refused in words where it cannot be believed."""
+"""Alignment is kept where held-out pixels confirm it, and an impossible one is refused in words."""
 
 import json
 import math
@@ -103,8 +103,8 @@ def test_a_smooth_deformation_is_found() -> None:
     target, guide = scene(5)
     warp = Cpab(SIZE)
     theta = torch.randn(warp.dim, generator=torch.Generator().manual_seed(0)) * 0.02
-    bent = sample(guide[None], warp(theta, identity_grid(SIZE)))[0]
-    stages = deform(target, bent, torch.zeros(6))
+    deformed = sample(guide[None], warp(theta, identity_grid(SIZE)))[0]
+    stages = deform(target, deformed, torch.zeros(6))
     grid = identity_grid(SIZE)
     before, after = (
         displacement(warp(theta, read), SIZE).norm(dim=-1).median()
@@ -114,7 +114,7 @@ def test_a_smooth_deformation_is_found() -> None:
     assert after < 0.5 * before
 
 
-def test_where_nothing_is_bent_little_is_deformed() -> None:
+def test_an_aligned_pair_is_hardly_deformed() -> None:
     target, guide = scene(5)
     grid = identity_grid(SIZE)
     stages = deform(target, guide, torch.zeros(6))

@@ -14,11 +14,12 @@ from cmsr.errors import InputError, OptionError
 from cmsr.io import image_files
 from cmsr_bench import results
 from cmsr_bench.cases import read_cases
-from cmsr_bench.comparison import Comparison
+from cmsr_bench.commands import Bench, BenchTrain
+from cmsr_bench.comparison import compare
 from cmsr_bench.records import Record, Run, Store
 from cmsr_bench.runner import _result
 from cmsr_bench.supervised import TrainingPair, folded
-from cmsr_bench.training import Training
+from cmsr_bench.training import train
 from cmsr_bench.variants import Variant
 from cmsr_bench.weights_file import Weights
 from tests.batches import command_in
@@ -96,14 +97,13 @@ def test_a_stop_keeps_what_was_done(
         if done == 2:
             raise KeyboardInterrupt
 
-    work = Comparison(
-        table=table, methods=["bicubic", "bicubic+bp"], pairs=["one", "two"], out=tmp_path
-    )
+    methods, pairs = ("bicubic", "bicubic+bp"), ("one", "two")
+    options = Bench(table=table, methods=methods, pairs=pairs, out=tmp_path, workers=1)
     with pytest.raises(KeyboardInterrupt):
-        work.run(stop)
+        compare(options, stop)
     assert len(json.loads((tmp_path / "results.json").read_text())["records"]) == 2
     heard: list[Record] = []
-    assert len(work.run(lambda _done, _total, record: heard.append(record))) == 4
+    assert len(compare(options, lambda _done, _total, record: heard.append(record))) == 4
     assert len(heard) == 2
 
 
@@ -172,20 +172,20 @@ def test_training_goes_on_to_the_same_weights_and_tests_what_it_has_not_seen(
     seen = table.with_name("seen.csv")
     seen.write_text("\n".join(rows[:3]))
 
-    def training(name: str) -> Training:
-        return Training(method="djf", table=seen, out=tmp_path / name, folds=2, steps=20)
+    def training(name: str) -> BenchTrain:
+        return BenchTrain(method="djf", table=seen, out=tmp_path / name, folds=2, steps=20)
 
-    whole = training("whole.safetensors").run()
+    whole = train(training("whole.safetensors"))
 
     def stop(_stage: str, step: int, _steps: int, _loss: float) -> None:
         if step == 15:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        training("djf.safetensors").run(stop)
+        train(training("djf.safetensors"), stop)
     assert not Weights.read(tmp_path / "djf.safetensors").complete
     command = ("bench", seen, "--methods", "djf", "-o", tmp_path / "out", "--weights", tmp_path)
-    resumed = training("djf.safetensors").run()
+    resumed = train(training("djf.safetensors"))
     assert resumed.complete
     assert resumed.tensors.keys() == whole.tensors.keys()
     for name, tensor in whole.tensors.items():
@@ -198,7 +198,7 @@ def test_training_goes_on_to_the_same_weights_and_tests_what_it_has_not_seen(
     records = json.loads((tmp_path / "out" / "results.json").read_text())["records"]
     assert [r["error"] for r in records] == [None, None]
     with pytest.raises(InputError, match="holds another training"):
-        Training(method="djf", table=seen, out=tmp_path / "djf.safetensors", steps=5).run()
+        train(BenchTrain(method="djf", table=seen, out=tmp_path / "djf.safetensors", steps=5))
 
 
 def test_missing_weights_name_the_command_that_makes_them(
@@ -227,7 +227,7 @@ def test_what_shows_one_scene_is_held_out_together(table: Path, tmp_path: Path) 
 
 def test_training_needs_truths(table: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="made/blind: training needs a guide and a truth"):
-        Training(method="djf", table=table, out=tmp_path / "w.safetensors").run()
+        train(BenchTrain(method="djf", table=table, out=tmp_path / "w.safetensors"))
     assert not (tmp_path / "w.safetensors").exists()
     truth = image_files.read(table.with_name("one_truth.png")).data[0].astype(np.float32)
     truth[3, 4] = np.nan
@@ -235,14 +235,16 @@ def test_training_needs_truths(table: Path, tmp_path: Path) -> None:
     holes = table.with_name("holes.csv")
     holes.write_text(table.read_text().replace("one_truth.png", "one_truth.tif"))
     with pytest.raises(InputError, match="made/one: training needs a truth without holes"):
-        Training(method="djf", table=holes, out=tmp_path / "w.safetensors").run()
+        train(BenchTrain(method="djf", table=holes, out=tmp_path / "w.safetensors"))
 
 
 def test_the_ablations_are_drawn(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sweep = [f"cmsr-paper:align=off:iterations=1:ensemble=false:p={p}" for p in ("0", "0.3", "0.6")]
-    Comparison(table=table, methods=sweep, pairs=["one"], out=tmp_path).run()
+    sweep = tuple(
+        f"cmsr-paper:align=off:iterations=1:ensemble=false:p={p}" for p in ("0", "0.3", "0.6")
+    )
+    compare(Bench(table=table, methods=sweep, pairs=("one",), out=tmp_path, workers=1))
     assert "Best at p = " in (tmp_path / "p-made.md").read_text()
     assert "| 16 × 12 |" in (tmp_path / "schemes-one.md").read_text()
     for name in ("p-made.svg", "pictures/crops-made.png", "pictures/schemes-one.png"):

@@ -93,6 +93,10 @@ def bad_inputs() -> dict[str, tuple[list[str], str]]:
             "--segments requires a guide",
         ),
         "no temperatures": ([*good, "--emissivity", "0.9"], "--emissivity requires a radiometric"),
+        "colours of no preview": (
+            [*good, "--colour-map", "gray"],
+            "--colour-map requires --preview",
+        ),
         "wrong choice": ([*good, "--device", "tpu"], "--device"),
         "wrong preset": ([*good, "--preset", "best"], "choose one of default, fast, paper"),
         "wrong kernel": ([*good, "--kernel", "lanczos"], "kernel is 'lanczos'"),

@@ -10,10 +10,9 @@ from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
 from cmsr.io import image_files, inputs
 from cmsr.thermal import flir
-from cmsr.thermal.planck import observed
 from tests.conftest import smooth_field
 from tests.fake_cameras import SCENE, dji_file, flir_file, jpeg
-from tests.test_planck import SENSOR
+from tests.test_planck import SENSOR, observed
 
 CELSIUS = 15 + 40 * smooth_field((60, 80), 3)
 COUNTS = np.rint(observed(CELSIUS, SENSOR, SCENE)).astype(np.uint16)
@@ -68,7 +67,7 @@ def test_broken_files_are_named() -> None:
         flir.read(whole[: at + 200], "a.jpg")
 
 
-def test_a_lying_size_is_refused_before_it_is_believed() -> None:
+def test_a_wrong_size_is_refused_before_memory_is_taken() -> None:
     content = bytearray(flir_file(COUNTS, raw="little"))
     at = content.index(COUNTS.astype("<u2").tobytes()[:64]) - 32
     content[at + 2 : at + 6] = b"\xff\xff\xff\xff"

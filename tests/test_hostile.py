@@ -214,7 +214,7 @@ BROKEN = {
     "four billion.png": (png_header(65_535, 65_535), "too many"),
     "four billion.tif": (tiff_header(65_535, 65_535), "too many"),
     "four billion.npy": (npy_header("(65535, 65535)"), "too many"),
-    "cut off.npy": (npy_header("(500, 500)"), "cut off"),
+    "cut off.npy": (npy_header("(500, 500)"), "truncated"),
     "objects.npy": (npy_header("(4,)", "'|O'"), "Python objects"),
     "wrong ending.exr": (png_header(8, 8), "not an EXR"),
     "no zip.npz": (b"PK\x03\x04" + bytes(100), "not an array"),

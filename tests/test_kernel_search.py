@@ -71,7 +71,7 @@ def test_without_a_guide_aliasing_and_strong_blur_are_seen() -> None:
     assert found(reduced(truth, "gaussian:5"), None).startswith("gaussian:")
 
 
-def test_what_cannot_be_told_apart_is_named() -> None:
+def test_kernels_that_cannot_be_distinguished_are_named() -> None:
     truth, _ = scene(0)
     finding = find_kernel(reduced(truth, "bilinear"), np.ones(LOW), None, RATIO, 0.3 / 255)
     assert finding.kernel == STANDARD

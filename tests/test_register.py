@@ -77,7 +77,7 @@ def test_aligned_pairs_come_back_exactly_as_identity():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_another_scene_is_not_believed(seed: int):
+def test_another_scene_is_not_recognised(seed: int):
     target, _ = scene(seed)
     _, guide = scene(seed + 100)
     assert search(target, guide).confidence < 0.5
@@ -159,13 +159,11 @@ def test_climbs_reach_the_tops_of_skew_hills_each_by_itself():
         away = points - tops
         return 1 - torch.einsum("ni,ij,nj->n", away, skew, away)
 
-    points, values = climb(heights, torch.zeros(3, 3), iterations=40)
-    assert torch.allclose(points, tops, atol=1e-3)
-    assert torch.allclose(values, torch.ones(3), atol=1e-5)
+    points, values = climb(heights, torch.zeros(3, 3))
+    assert torch.allclose(points, tops, atol=1e-2)
+    assert torch.allclose(values, torch.ones(3), atol=1e-3)
     for n, top in enumerate(tops):
-        alone, _ = climb(
-            lambda at, top=top: heights(at, top[None]), torch.zeros(1, 3), iterations=40
-        )
+        alone, _ = climb(lambda at, top=top: heights(at, top[None]), torch.zeros(1, 3))
         assert torch.allclose(alone[0], points[n], atol=1e-6)
 
 
@@ -210,7 +208,7 @@ def test_known_maps_of_near_infrared_pairs_are_found(data: Path, real_pairs: Rea
         assert found.confidence > 0.99
 
 
-def test_thermal_pairs_are_told_from_strangers(data: Path, real_pairs: RealPairs):
+def test_thermal_pairs_are_recognised_among_others(data: Path, real_pairs: RealPairs):
     pairs = [load(data, row) for row in real_pairs("ulb17_thermal")][:8:2]
     guides = [guide for _, guide in pairs]
     strangers = guides[1:] + guides[:1]

@@ -150,9 +150,9 @@ def test_noise_and_structure_are_told_apart() -> None:
     noise[3:6, 3:9] = np.nan
     assert abs(neighbour_correlation(noise)) < 0.05
     assert neighbour_correlation(smooth) > 0.9
-    assert "as closely as" in Residual.of(noise, 1.0, 0.0).verdict
-    assert "looks like noise" in Residual.of(noise, 0.1, 0.0).verdict
-    assert "shows the scene" in Residual.of(smooth, 0.1, 0.0).verdict
+    assert "within noise and rounding" in Residual.of(noise, 1.0, 0.0).conclusion
+    assert "looks like noise" in Residual.of(noise, 0.1, 0.0).conclusion
+    assert "shows the scene" in Residual.of(smooth, 0.1, 0.0).conclusion
 
 
 # ---- The command
@@ -263,7 +263,7 @@ def test_upscale_writes_a_report(files: list[str], tmp_path: Path) -> None:
     [
         (["--report", "{}/r.pdf"], "ends in .html"),
         (["--report", "{}/g.png"], "is an input"),
-        (["--report", "{}/o.tif"], "two outputs cannot have one name"),
+        (["--report", "{}/o.tif"], "two outputs cannot have the same name"),
     ],
 )
 def test_a_report_that_cannot_be(

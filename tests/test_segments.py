@@ -1,4 +1,4 @@
-"""Objects that move each by itself are found, and what the guide does not show is told."""
+"""Objects that move each by itself are found, and occlusions are flagged."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -156,9 +156,9 @@ def test_displacements_up_to_twenty_pixels_are_found(seed: int, masked: bool) ->
     scene = Layered(seed)
     found = Alignment(SIZE, moves(scene, torch.from_numpy(scene.there) if masked else None))
     assert np.median(scene.error(found.grid())[scene.visible]) <= 1
-    hidden, seen = ~scene.visible, found.seen().bool().numpy()
-    assert hidden.sum() > 2000
-    assert (~seen)[hidden].mean() >= 0.9
+    occluded, seen = ~scene.visible, found.seen().bool().numpy()
+    assert occluded.sum() > 2000
+    assert (~seen)[occluded].mean() >= 0.9
     assert seen[scene.visible].mean() > 0.7
 
 

@@ -39,7 +39,7 @@ def test_every_option_has_a_field_or_is_no_visitors() -> None:
 @pytest.mark.parametrize("preset", list(PRESETS))
 def test_the_form_as_it_stands_is_the_preset(preset: str) -> None:
     untouched = {name: form.field(name).value for name in form.names()}
-    ruled = dict(zip(form.ruled(), form.preset_values(preset), strict=True))
+    ruled = dict(zip(form.preset_names(), form.preset_values(preset), strict=True))
     assert "seed" not in ruled
     assert form.config_of({**untouched, **ruled, "preset": preset}) == Config.of(preset)
 

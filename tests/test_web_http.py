@@ -189,5 +189,5 @@ def test_nothing_is_fetched_from_elsewhere(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(safehttpx, name, getattr(safehttpx, name))
     server._fetch_nothing()
     for fetch in (gradio.processing_utils.async_ssrf_protected_get, safehttpx.async_validate_url):
-        with pytest.raises(ValueError, match="nothing is fetched"):
+        with pytest.raises(ValueError, match="not downloaded"):
             fetch("https://huggingface.co/a.tif").send(None)

@@ -29,7 +29,7 @@ _STYLE: Any = {
 
 @contextmanager
 def figure(width: float, height: float, style: Mapping[str, Any] | None = None) -> Iterator[Figure]:
-    """Provide an empty figure of a size in inches, and its style for what is drawn meanwhile."""
+    """Provide an empty figure, its size in inches; within, the charts' style is in force."""
     with mpl.rc_context(_STYLE | dict(style or {})):
         yield Figure(figsize=(width, height), layout="constrained")
 

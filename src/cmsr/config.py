@@ -1,4 +1,4 @@
-"""Every option, once: its type, default, range and meaning, and the three presets."""
+"""All options: type, default, range and meaning of each, and the presets."""
 
 from __future__ import annotations
 
@@ -23,108 +23,122 @@ def _bounded(default: Any, low: float, high: float, method: str | None = None) -
 
 @dataclass(frozen=True)
 class Config:
-    """Options of one run; `Config.of` makes one from a preset's name."""
+    """Options of one run; `Config.of` starts from a preset.
+
+    Raises
+    ------
+    OptionError
+        If a value is outside its range, or an option has no effect.
+
+    Examples
+    --------
+    >>> Config(ratio=4, kernel="box").preset
+    'default'
+    >>> Config(ratio=0.5)
+    Traceback (most recent call last):
+    cmsr.errors.OptionError: ratio is 0.5; it must lie from 1 to 64
+    """
 
     preset: Preset = "default"
-    """Starting point for all other options: the best result, the quickest, or the published
-    method."""
+    """Defaults of all other options: for the best result, for speed, or of the published method."""
 
     seed: int = _bounded(0, 0, 2**63 - 1)
-    """Seed of everything random; the same seed gives the same bytes."""
+    """Seed of all random numbers; the same seed gives the same bytes."""
 
     kernel: str = "auto"
-    """How the low-resolution image was made: auto finds it from the pair; bicubic, bilinear (both
-    antialiased), bicubic-plain, bilinear-plain, box, nearest or gaussian:SIGMA (in output pixels),
-    with -topleft or -corners after it where the grids' corner pixels coincide; or a file of weights
-    in output pixels (.npy, .csv, .txt or an image)."""
+    """Imaging kernel of the low-resolution image: auto estimates it from the pair; bicubic or
+    bilinear (both antialiased), bicubic-plain, bilinear-plain, box, nearest or gaussian:SIGMA (in
+    output pixels), followed by -topleft or -corners if the grids' corner pixels coincide; or a file
+    of weights in output pixels (.npy, .csv, .txt or an image)."""
 
     align: Align = "auto"
-    """Whether the guide is moved to match the target, and how freely: by an affine map alone, by
-    that and a CPAB warp, by all that helps, or by that with every object moved by itself."""
+    """Alignment of the guide with the target: none, an affine map, an affine map and a CPAB warp,
+    the transform that predicts held-out pixels best, or a transform for each object."""
 
     segments: str | None = None
-    """Label image of the guide's size, a whole number for each object: these may then move each
-    by itself. With align segments it replaces the segments found."""
+    """Label image of the guide's size, a whole number for each object; each object may then have a
+    transform of its own. Without it, align segments finds the objects itself."""
 
     ratio: float | None = _bounded(None, 1, 64)
-    """Enlargement without a guide; with one, the two sizes give it."""
+    """Enlargement without a guide; with a guide, the two sizes set it."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to compute; auto takes a GPU where there is one."""
+    """Device to compute on; auto takes a GPU if there is one."""
 
     method: Literal["two-branch", "closed-form"] = "closed-form"
-    """The published network trained on the pair, or linear models solved for it."""
+    """The published network, trained on the pair, or linear models in closed form."""
 
     solver_iterations: int = _bounded(16, 1, 1000, "closed-form")
-    """Steps of conjugate gradients in the closed-form method."""
+    """Conjugate-gradient iterations of the closed-form method."""
 
     denoising_rounds: int = _bounded(32, 3, 1000, "closed-form")
-    """Rounds of denoising that the closed-form method makes without the guide."""
+    """Denoising rounds of the closed-form method's guide-free estimate."""
 
     iterations: int = _bounded(800, 0, 100_000, "two-branch")
-    """Training steps at most."""
+    """Most training steps with a guide."""
 
     iterations_guide_free: int = _bounded(3000, 0, 100_000, "two-branch")
-    """Training steps at most when there is no guide."""
+    """Most training steps without a guide."""
 
     crop: int = _bounded(48, 8, 4096, "two-branch")
-    """Side of a training patch, in pixels of the label."""
+    """Side of a training patch with a guide, in pixels of the label."""
 
     crop_guide_free: int = _bounded(128, 8, 4096, "two-branch")
-    """Side of a training patch when there is no guide."""
+    """Side of a training patch without a guide, in pixels of the label."""
 
     learning_rate: float = _bounded(1e-4, 1e-7, 1.0, "two-branch")
-    """First learning rate of Adam."""
+    """Initial learning rate of Adam."""
 
     p: float = _bounded(0.3, 0, 1, "two-branch")
     """Alternating Scales: share of training steps that use the upsampling-based scheme."""
 
     steps: tuple[float, ...] = _bounded((), 1, 64, "two-branch")
-    """Gradual increments: ratios to pass through on the way, for example 2,4; the last one is
-    always the whole ratio."""
+    """Gradual increments: intermediate ratios, for example 2,4; the last step is always the whole
+    ratio."""
 
     ensemble: bool = field(default=True, metadata={"method": "two-branch"})
-    """Whether the result is the median over the eight flips and rotations."""
+    """Self-ensemble: the median of the results of eight flips and rotations."""
 
     back_projections: int = _bounded(6, 0, 1000, "two-branch")
-    """Rounds of back-projection that make the output agree with the input."""
+    """Back-projection rounds, which make the output consistent with the input."""
 
     invalid: float | Literal["auto", "none"] = "auto"
-    """Target value that stands for no measurement, besides NaN and the file's own nodata; auto
-    takes 0 for it where zeros lie apart from all that was measured."""
+    """Value of the target that stands for no measurement, besides NaN and the file's nodata; auto
+    takes 0 if zeros are far from all other values."""
 
     fill: bool = False
     """Fill the target's holes instead of keeping them."""
 
     bands: tuple[int, ...] = _bounded((), 1, 65535)
-    """Bands of the target to upscale, for example 1,4; all otherwise."""
+    """Bands of the target to upscale, for example 1,4; all by default."""
 
     native_size: tuple[int, int] | None = _bounded(None, 4, 65535)
-    """Width and height of the sensor, where the camera enlarged its image itself."""
+    """Width and height of the sensor, if the camera has enlarged its image."""
 
     emissivity: float | None = _bounded(None, 0.01, 1)
-    """Radiometric JPEG: the object's emissivity instead of the file's."""
+    """Radiometric JPEG: emissivity of the object, instead of the file's."""
 
     distance: float | None = _bounded(None, 0, 100_000)
     """Radiometric JPEG: distance to the object in metres."""
 
     reflected_temperature: float | None = _bounded(None, -273, 5000)
-    """Radiometric JPEG: apparent temperature of what the object reflects, in °C."""
+    """Radiometric JPEG: reflected apparent temperature, in °C."""
 
     atmospheric_temperature: float | None = _bounded(None, -273, 200)
-    """Radiometric JPEG: temperature of the air, in °C."""
+    """Radiometric JPEG: atmospheric temperature, in °C."""
 
     humidity: float | None = _bounded(None, 0, 1)
-    """Radiometric JPEG: relative humidity of the air, 0 to 1."""
+    """Radiometric JPEG: relative humidity, 0 to 1."""
 
     max_pixels: int = _bounded(2**28, 1, 2**40)
     """Largest image, read or made, in pixels."""
 
     max_memory: float = _bounded(4.0, 0.1, 4096)
-    """Memory to plan for, in GB; larger GeoTIFFs are worked on window by window."""
+    """Memory to plan for, in GB: how many tiles are worked on at once, and whether the result is kept
+    in memory or written row by row. It does not change the result."""
 
     def __post_init__(self) -> None:
-        """Check every value against its type's choices and its range."""
+        """Check every value's range and choices, and that every option given has an effect."""
         for option in dataclasses.fields(self):
             value = getattr(self, option.name)
             _check_range(option.name, value, option.metadata.get("range"))

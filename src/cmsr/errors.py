@@ -1,21 +1,21 @@
-"""What can go wrong on the user's side: every message names the culprit and what would be right."""
+"""Errors that the user can mend; each message names the cause and the remedy."""
 
 
 class CmsrError(Exception):
-    """Base of every error that the user can mend; the command line prints it and exits with 2."""
+    """Base of all errors that the user can mend; the command line prints them and exits with 2."""
 
 
 class InputError(CmsrError):
-    """A file or an array cannot be used as it is."""
+    """A file or an array that cannot be used."""
 
 
 class OptionError(CmsrError):
-    """An option has a value outside its range, or options contradict each other."""
+    """An option outside its range, without effect, or in contradiction to another."""
 
 
 class OutputError(CmsrError):
-    """A result cannot be written where, or in the format in which, it was asked for."""
+    """A result that cannot be written to its place or in its format."""
 
 
 class RunError(Exception):
-    """Work was cut short by what is no fault of the input; what is done is kept."""
+    """Work cut short by other causes than its input; finished parts are kept."""

@@ -1,4 +1,4 @@
-"""How close an image is to the truth."""
+"""Error measures of an image against the truth: PSNR, SSIM, RMSE."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cmsr.errors import InputError
 from cmsr.io.image_files import Raster
 
 _RADIUS = 5
-"""Of the window of SSIM, in pixels."""
+"""Radius of SSIM's window, in pixels."""
 
 
 def psnr(image: npt.NDArray[Any], truth: npt.NDArray[Any], peak: float) -> float:
@@ -43,6 +43,16 @@ def evaluate(image: Raster, truth: Raster) -> dict[str, float]:
     ------
     InputError
         If the two differ in shape or channels, or share no valid pixel.
+
+    Examples
+    --------
+    >>> from cmsr.io.raster import from_array
+    >>> truth = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    >>> image = truth + np.uint8(2)
+    >>> image[-1] = truth[-1]
+    >>> figures = evaluate(from_array(image, "image"), from_array(truth, "truth"))
+    >>> {name: round(value, 2) for name, value in figures.items()}
+    {'psnr': 42.39, 'ssim': 1.0, 'rmse': 1.94, 'peak': 255.0}
     """
     if image.data.shape != truth.data.shape:
         raise InputError(

@@ -65,8 +65,8 @@ def thinned(values: npt.NDArray[Any], longest: int) -> npt.NDArray[Any]:
 def round_ticks(low: float, high: float, most: int = 6) -> list[tuple[float, str]]:
     """Return round numbers between two values, and their texts with equal decimals.
 
-    >>> round_ticks(0.1, 0.9, 5)
-    [(0.2, '0.2'), (0.4, '0.4'), (0.6, '0.6'), (0.8, '0.8')]
+    >>> round_ticks(11, 19, 5)
+    [(12.0, '12'), (14.0, '14'), (16.0, '16'), (18.0, '18')]
     """
     from matplotlib.ticker import MaxNLocator
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cmsr.app.options import upscale_command
 from cmsr.errors import OptionError
+from cmsr_bench.ablations import methods_of
 from cmsr_bench.cases import Case, read_cases
 from cmsr_bench.figures import write_all
 from cmsr_bench.learned import weight_file
@@ -17,90 +19,73 @@ from cmsr_bench.results import write_results
 from cmsr_bench.runner import OnRecord, run_all
 from cmsr_bench.variants import Variant, variants
 
+if TYPE_CHECKING:
+    from cmsr_bench.commands import Bench
 
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """Options of `cmsr bench`.
 
-    Attributes
+def compare(options: Bench, on_record: OnRecord | None = None) -> list[Record]:
+    """Do the runs that have no record yet, write all files, and return all records.
+
+    results.json is also written when the user interrupts.
+
+    Parameters
     ----------
-    table : Path
-        PAIRS.csv.
-    methods : sequence of str
-        As `Variant.of` reads them.
-    out : Path
-        Folder; its ``records`` make the command resumable.
-    datasets, pairs : sequence of str
-        Of the pairs to keep; all if empty.
-    seeds : sequence of int
-        Methods that do not depend on the seed run with the first only.
-    weights : Path or None
-        Folder of METHOD.safetensors; ``weights`` in ``out`` if None.
-    report : bool
-        Whether to write a page for each run of this package's own methods.
-    workers : int
-        Processes at a time, one core each.
+    options : Bench
+        The command's options.
+    on_record : callable, optional
+        Called after every record.
+
+    Raises
+    ------
+    CmsrError
+        If the table, a method, its weights or the folder cannot be used; nothing is run then.
     """
+    if options.table is None:
+        raise OptionError("bench needs a table of pairs, or --list")
+    if not options.seeds or min(options.seeds) < 0 or options.workers < 0:
+        raise OptionError("seeds and workers must be whole numbers from 0")
+    methods = methods_of(options.ablation) if options.ablation else list(options.methods)
+    chosen = variants(methods)
+    cases = read_cases(options.table, options.dataset, options.pairs)
+    runs = _runs(options, options.table, chosen, cases)
+    store = Store(options.out / "records")
+    try:
+        run_all(runs, store, options.workers or os.cpu_count() or 1, on_record)
+    finally:
+        records = store.of(runs)
+        write_results(options.out / "results.json", records)
+    write_all(options.out, runs, store, sweeps_p=_sweeps_p(chosen))
+    return records
 
-    table: Path
-    methods: Sequence[str]
-    out: Path
-    datasets: Sequence[str] = ()
-    pairs: Sequence[str] = ()
-    seeds: Sequence[int] = (0,)
-    weights: Path | None = None
-    report: bool = False
-    workers: int = 1
 
-    def run(self, on_record: OnRecord | None = None) -> list[Record]:
-        """Do the runs that have no record yet, write all files, and return all records.
+def _runs(
+    options: Bench, table: Path, chosen: Sequence[Variant], cases: Sequence[Case]
+) -> list[Run]:
+    folder = options.weights or options.out / "weights"
+    weights = {
+        variant.label: weight_file(variant.method.name, folder, table, options.dataset)
+        for variant in chosen
+        if variant.method.run is None
+    }
+    return [
+        Run(variant, case, seed, weights.get(variant.label), _again(options, variant, case, seed))
+        for index, seed in enumerate(dict.fromkeys(options.seeds))
+        for variant in chosen
+        if variant.method.seeded or index == 0
+        for case in cases
+    ]
 
-        results.json is also written when the user interrupts.
 
-        Raises
-        ------
-        CmsrError
-            If the table, a method, its weights or the folder cannot be used; nothing is run then.
-        """
-        if not self.seeds or min(self.seeds) < 0 or self.workers < 1:
-            raise OptionError("seeds must be whole numbers from 0, workers at least 1")
-        chosen = variants(list(self.methods))
-        cases = read_cases(self.table, self.datasets, self.pairs)
-        runs = self._runs(chosen, cases)
-        store = Store(self.out / "records")
-        try:
-            run_all(runs, store, self.workers, on_record)
-        finally:
-            records = store.of(runs)
-            write_results(self.out / "results.json", records)
-        write_all(self.out, runs, store, sweeps_p=_sweeps_p(chosen))
-        return records
-
-    def _runs(self, chosen: Sequence[Variant], cases: Sequence[Case]) -> list[Run]:
-        folder = self.weights or self.out / "weights"
-        weights = {
-            variant.label: weight_file(variant.method.name, folder, self.table, self.datasets)
-            for variant in chosen
-            if variant.method.run is None
-        }
-        return [
-            Run(variant, case, seed, weights.get(variant.label), self._again(variant, case, seed))
-            for index, seed in enumerate(dict.fromkeys(self.seeds))
-            for variant in chosen
-            if variant.method.seeded or index == 0
-            for case in cases
-        ]
-
-    def _again(self, variant: Variant, case: Case, seed: int) -> str | None:
-        """Return the command that repeats a run, if there is to be a page on it."""
-        if not self.report or not variant.method.own:
-            return None
-        if case.target is not None:
-            out, config = Path(f"{Path(case.name).name}.tif"), case.adapted(variant.config(seed))
-            return upscale_command(case.target, case.guide, out, config, threads=1)
-        words = ["cmsr", "bench", self.table, "--methods", variant.label, "--pairs", case.name]
-        words += ["--dataset", case.dataset] if case.dataset else []
-        return shlex.join(map(str, [*words, "--seeds", seed, "--report", "-o", self.out]))
+def _again(options: Bench, variant: Variant, case: Case, seed: int) -> str | None:
+    """Return the command that repeats a run, if there is to be a page on it."""
+    if not options.report or not variant.method.own:
+        return None
+    if case.target is not None:
+        out, config = Path(f"{Path(case.name).name}.tif"), case.adapted(variant.config(seed))
+        return upscale_command(case.target, case.guide, out, config, threads=1)
+    words = ["cmsr", "bench", options.table, "--methods", variant.label, "--pairs", case.name]
+    words += ["--dataset", case.dataset] if case.dataset else []
+    return shlex.join(map(str, [*words, "--seeds", seed, "--report", "-o", options.out]))
 
 
 def _sweeps_p(chosen: Sequence[Variant]) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,6 +22,9 @@ from cmsr_bench.provenance import commit, machine, versions
 from cmsr_bench.supervised import TrainingPair, batch, folded
 from cmsr_bench.weights_file import Weights
 
+if TYPE_CHECKING:
+    from cmsr_bench.commands import BenchTrain
+
 CHECKPOINTS = 10
 """Validations of each fold, after which the weights are written."""
 
@@ -30,120 +32,90 @@ VALIDATED = 4
 """Held-out pairs in a validation during the training; the last one takes all."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Training:
-    """Options of `cmsr bench train`.
+def train(options: BenchTrain, progress: Progress | None = None) -> Weights:
+    """Train every fold, and keep the weight file and a plot of the validation up to date.
 
-    Attributes
+    The weights of the last step are kept; nothing is chosen by the validation.
+
+    Parameters
     ----------
-    method : str
-        One of `RECIPES`.
-    table : Path
-        PAIRS.csv; every pair needs a guide and a truth.
-    out : Path
-        The weight file, with the plot beside it as .svg; an unfinished training is resumed.
-    datasets : sequence of str
-        Of the pairs to keep; all if empty.
-    folds : int
-        Parts of the pairs, each held out once; as many as pairs leave one out.
-    steps : int
-        Batches in each fold; 0 for the method's own number.
-    seed : int
-        Of the first weights and of the patches.
+    options : BenchTrain
+        The command's options.
+    progress : callable, optional
+        Called after every step.
+
+    Raises
+    ------
+    CmsrError
+        If the table or a pair cannot be used, or the file holds another training.
     """
-
-    method: str
-    table: Path
-    out: Path
-    datasets: Sequence[str] = ()
-    folds: int = 2
-    steps: int = 0
-    seed: int = 0
-
-    def run(self, progress: Progress | None = None) -> Weights:
-        """Train every fold, and keep the weight file and a plot of the validation up to date.
-
-        The weights of the last step are kept; nothing is chosen by the validation.
-
-        Raises
-        ------
-        CmsrError
-            If the table or a pair cannot be used, or ``out`` holds another training run.
-        """
-        if self.method not in RECIPES:
-            raise OptionError(
-                f"there is no training of {self.method!r}; choose from {', '.join(RECIPES)}"
-            )
-        cases = read_cases(self.table, self.datasets)
-        if not 2 <= self.folds <= len(cases):
-            raise OptionError(
-                f"folds is {self.folds}; with {len(cases)} pairs it must lie from 2 to {len(cases)}"
-            )
-        image_files.check_output(self.out, inputs=[self.table], overwrite=True)
-        scale = _scale_of(cases)
-        if not self.out.exists() and self._plot.exists():
-            raise OutputError(
-                f"{self._plot}: exists; the plot of the validation would replace it; remove it"
-            )
-        known = [TrainingPair.of(case, scale) for case in cases]
-        weights = self._begun(known, scale)
-        torch.set_flush_denormal(True)
-        for fold in range(self.folds):
-            self._train(fold, known, weights, progress)
-        return weights
-
-    @property
-    def _plot(self) -> Path:
-        return self.out.with_suffix(".svg")
-
-    def _begun(self, known: Sequence[TrainingPair], scale: int) -> Weights:
-        """Return the weights so far: those of the file, or empty ones."""
-        dealt = folded(known, self.folds)
-        held_out = [list(dict.fromkeys(h for pair in held for h in pair.digests)) for held in dealt]
-        steps = self.steps or RECIPES[self.method].steps
-        fresh = Weights(self.method, scale, self.seed, steps, self.folds, held_out)
-        fresh.curves, fresh.done = [[] for _ in held_out], [0] * self.folds
-        fresh.origin = {"versions": versions(), "commit": commit(), "machine": machine()}
-        if not self.out.exists():
-            return fresh
-        found = Weights.read(self.out)
-        same = ("method", "scale", "seed", "steps", "folds", "held_out")
-        if any(getattr(found, name) != getattr(fresh, name) for name in same):
-            raise InputError(
-                f"{self.out}: holds another training (method, pairs, folds, steps or seed differ); "
-                "choose another name or remove it"
-            )
-        return found
-
-    def _train(
-        self, fold: int, known: Sequence[TrainingPair], weights: Weights, progress: Progress | None
-    ) -> None:
-        hashes = set(weights.held_out[fold])
-        held = [k for k in known if not hashes.isdisjoint(k.digests)]
-        seen = [k for k in known if hashes.isdisjoint(k.digests)]
-        recipe, steps = RECIPES[self.method], weights.steps
-        learner, first = Learner(recipe, weights.scale, self.seed), weights.done[fold]
-        if first == steps:
-            return
-        if first:
-            learner.load(weights.of_fold(fold))
-        losses: list[float] = []
-        for step in range(first, steps):
-            rng = np.random.default_rng([self.seed, fold, step])
-            patches = batch(seen, recipe.batch, recipe.side, rng)
-            losses.append(learner.learn(patches, step / steps))
+    cases = read_cases(options.table, options.dataset)
+    if not 2 <= options.folds <= len(cases):
+        raise OptionError(
+            f"folds is {options.folds}; with {len(cases)} pairs it must lie from 2 to {len(cases)}"
+        )
+    image_files.check_output(options.out, inputs=[options.table], overwrite=True)
+    plot = options.out.with_suffix(".svg")
+    if not options.out.exists() and plot.exists():
+        raise OutputError(f"{plot}: exists; the plot of the validation would replace it; remove it")
+    scale = _scale_of(cases)
+    pairs = [TrainingPair.of(case, scale) for case in cases]
+    weights = _initial(options, pairs, scale)
+    torch.set_flush_denormal(True)
+    for fold in range(options.folds):
+        for step in _fold_trained(fold, pairs, weights):
             if progress:
-                progress(f"{self.method}, fold {fold + 1}", step + 1, steps, losses[-1])
-            done = step + 1
-            if done == steps or done % max(1, steps // CHECKPOINTS) == 0:
-                validated = held if done == steps else held[:VALIDATED]
-                psnr, plain = _validate(learner.network, validated)
-                weights.curves[fold].append([done, float(np.mean(losses)), psnr, plain])
-                weights.done[fold] = done
-                weights.replace_fold(fold, learner.state(finished=done == steps))
-                weights.write(self.out)
-                plots.curves(self._plot, weights.curves)
-                losses.clear()
+                progress(f"{weights.method}, fold {fold + 1}", *step)
+            if weights.done[fold] == step[0]:
+                weights.write(options.out)
+                plots.curves(plot, weights.curves)
+    return weights
+
+
+def _initial(options: BenchTrain, pairs: Sequence[TrainingPair], scale: int) -> Weights:
+    """Return the weights so far: those of the file, or empty ones."""
+    dealt = folded(pairs, options.folds)
+    held_out = [list(dict.fromkeys(h for pair in held for h in pair.digests)) for held in dealt]
+    steps = options.steps or RECIPES[options.method].steps
+    fresh = Weights(options.method, scale, options.seed, steps, options.folds, held_out)
+    fresh.curves, fresh.done = [[] for _ in held_out], [0] * options.folds
+    fresh.origin = {"versions": versions(), "commit": commit(), "machine": machine()}
+    if not options.out.exists():
+        return fresh
+    found = Weights.read(options.out)
+    same = ("method", "scale", "seed", "steps", "folds", "held_out")
+    if any(getattr(found, name) != getattr(fresh, name) for name in same):
+        raise InputError(
+            f"{options.out}: holds another training (method, pairs, folds, steps or seed differ); "
+            "choose another name or remove it"
+        )
+    return found
+
+
+def _fold_trained(
+    fold: int, pairs: Sequence[TrainingPair], weights: Weights
+) -> Iterator[tuple[int, int, float]]:
+    """Train a fold from where its weights are; yield (step, steps, loss) after each step."""
+    digests = set(weights.held_out[fold])
+    held = [pair for pair in pairs if not digests.isdisjoint(pair.digests)]
+    seen = [pair for pair in pairs if digests.isdisjoint(pair.digests)]
+    recipe, steps, first = RECIPES[weights.method], weights.steps, weights.done[fold]
+    learner = Learner(recipe, weights.scale, weights.seed)
+    if 0 < first < steps:
+        learner.load(weights.of_fold(fold))
+    losses: list[float] = []
+    for step in range(first + 1, steps + 1):
+        rng = np.random.default_rng([weights.seed, fold, step - 1])
+        patches = batch(seen, recipe.batch, recipe.side, rng)
+        losses.append(learner.learn(patches, (step - 1) / steps))
+        if step == steps or step % max(1, steps // CHECKPOINTS) == 0:
+            ours, plain = _validate(learner.network, held if step == steps else held[:VALIDATED])
+            weights.curves[fold].append([step, float(np.mean(losses)), ours, plain])
+            weights.done[fold] = step
+            weights.replace_fold(fold, learner.state(finished=step == steps))
+        yield step, steps, losses[-1]
+        if weights.done[fold] == step:
+            losses.clear()
 
 
 def report(weights: Weights) -> str:

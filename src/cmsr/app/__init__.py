@@ -1,1 +1,1 @@
-"""What people run: the command line, reports, batches, the web page."""
+"""The applications: command line, reports, batches, web page."""

@@ -1,4 +1,4 @@
-"""The command line: it turns arguments into a command, and errors into a line and a code.
+"""The command line: arguments become a command, errors a line of text and an exit code.
 
 Only what parsing needs is imported, so that help is instant.
 """
@@ -19,19 +19,20 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from cmsr import __version__
 from cmsr.app import options
-from cmsr.app.bench_commands import Bench, BenchTrain
-from cmsr.app.commands import Align, Batch, Command, Demo, Evaluate, Info, Upscale, Web
+from cmsr.app.batch.command import Batch
+from cmsr.app.commands import Align, Command, Demo, Evaluate, Info, Upscale, Web
 from cmsr.config import Config
 from cmsr.errors import CmsrError, OptionError, RunError
+from cmsr_bench.commands import Bench, BenchTrain
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return 0 when done, 2 where the input or the options are wrong, else 1.
+    """Run one command; return 0 if it succeeds, 2 if the input or an option is wrong, else 1.
 
     Parameters
     ----------
     argv : sequence of str, optional
-        Arguments without the program's name; those of the process otherwise.
+        Arguments without the program's name; the process's own by default.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:2] == ["bench", "train"]:
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parse(arguments: list[str]) -> Command:
-    """Turn arguments into a command; what the parser has against them becomes one line."""
+    """Return the command of the arguments; the parser's complaints become one line."""
     config = Config.of(_preset(arguments))
     commands: dict[str, Callable[..., Command]] = {
         "upscale": partial(Upscale, config=config),
@@ -81,7 +82,7 @@ def _parse(arguments: list[str]) -> Command:
 
 
 def _preset(arguments: list[str]) -> str:
-    """Find the preset before all else is parsed: it decides the other options' defaults."""
+    """Return the preset, which decides the other options' defaults, before they are parsed."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--preset", default="default")
     try:
@@ -116,7 +117,7 @@ def _registry() -> ConstructorRegistry:
 
 
 def _one_line(box: str) -> str:
-    """Take the first paragraph out of the parser's framed message."""
+    """Return the first paragraph of the parser's framed message."""
     lines = [line.strip("│ ") for line in box.splitlines() if not re.match(r"\s*[╭╰]", line)]
     rules = [i for i, line in enumerate(lines) if line.startswith("─")]
     return " ".join(" ".join(lines[: rules[0] if rules else None]).split())

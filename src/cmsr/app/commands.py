@@ -1,4 +1,4 @@
-"""What one can ask for, with all options: each command calls the library and prints.
+"""The commands with their options; each calls the library and prints.
 
 Only what parsing needs is imported at the top, so that help is instant.
 """
@@ -13,36 +13,35 @@ from typing import Annotated, Literal, Protocol
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from cmsr.app.extras import needing
 from cmsr.app.progress import progress_bar
 from cmsr.config import Config
-from cmsr.errors import RunError
+from cmsr.errors import OptionError
 
 Out = Annotated[Path, arg(aliases=["-o"])]
 
 
 class Command(Protocol):
-    """Arguments of one command, and what to do with them."""
+    """A command: its arguments, and its action."""
 
     def run(self) -> None:
-        """Do it."""
+        """Run the command."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Upscale:
-    """Bring a low-resolution image to the resolution of an RGB photo of the same scene."""
+    """Upscale a low-resolution image to the resolution of an RGB photo of the same scene."""
 
     target: Positional[Path]
-    """Low-resolution image of any sensor."""
+    """Low-resolution image from any sensor."""
 
     guide: Positional[Path | None] = None
-    """Photo of the same scene; without one, --ratio says how much to enlarge."""
+    """Photo of the same scene; without one, --ratio sets the enlargement."""
 
     out: Out
-    """Where to write the result; the ending chooses the format."""
+    """File of the result; its ending chooses the format."""
 
     json: Path | None = None
-    """Also write what was done and found, as JSON."""
+    """Also write the record of the run, as JSON."""
 
     quiet: bool = False
     """Print nothing but errors."""
@@ -51,13 +50,13 @@ class Upscale:
     """Replace files that exist."""
 
     config: OmitArgPrefixes[Config]
-    """How to do it; the preset decides what is not given."""
+    """Options of the method; the preset sets those that are not given."""
 
     preview: Path | None = None
-    """Also write a picture in colours with a scale bar, as PNG."""
+    """Also write a false-colour picture with a scale bar, as PNG."""
 
     report: Path | None = None
-    """Also write a page that shows before and after, alignment, trust and residual, as HTML."""
+    """Also write a page with before and after, alignment, guide weight and residual, as HTML."""
 
     colour_map: str = "inferno"
     """Colour map of the preview: any of matplotlib's."""
@@ -66,6 +65,8 @@ class Upscale:
         """Read, upscale, write."""
         from cmsr.app import job, record
 
+        if self.preview is None and self.colour_map != Upscale.colour_map:
+            raise OptionError("--colour-map requires --preview")
         asked = vars(self).keys() & {field.name for field in dataclasses.fields(job.Job)}
         options = {name: getattr(self, name) for name in asked}
         with progress_bar(self.quiet) as progress:
@@ -81,32 +82,32 @@ class Upscale:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Align:
-    """Lay an RGB photo over an image of another sensor, and show how well it lies."""
+    """Align an RGB photo with an image from another sensor."""
 
     target: Positional[Path]
-    """Image of any sensor."""
+    """Image from any sensor."""
 
     guide: Positional[Path | None] = None
     """Photo of the same scene, at least as large; a radiometric JPEG may hold its own."""
 
     out: Out
-    """Where to write the moved photo."""
+    """File of the aligned photo."""
 
     field: Path | None = None
     """Also write the displacement (right, down) in the photo's pixels, as .tif or .npz."""
 
     mask: Path | None = None
-    """Also write where the photo reaches: 255, else 0."""
+    """Also write a mask of the pixels that the photo covers: 255, else 0."""
 
     overlay: Path | None = None
-    """Also write target and photo in a checkerboard, to judge by eye."""
+    """Also write a checkerboard of target and photo, for visual inspection."""
 
     json: Path | None = None
-    """Also write the warps and what was found, as JSON."""
+    """Also write the transforms and the record of the alignment, as JSON."""
 
     how: Annotated[Literal["auto", "affine", "segments"], arg(name="align")] = "auto"
-    """How freely the photo is moved: by an affine map alone, by all that helps, or by that with
-    every object moved by itself."""
+    """Transform of the photo: an affine map, the one that predicts held-out pixels best, or one for
+    each object."""
 
     segments: Path | None = None
     """Label image of the photo's size, a whole number for each object."""
@@ -157,89 +158,14 @@ class Align:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Batch:
-    """Upscale any number of pairs on all cores, or on a cluster; finished pairs are skipped."""
-
-    pairs: Positional[str]
-    """CSV file with the columns name,target,guide; paths in it are relative to it. Like
-    every file here it may be a URL: s3://…, gs://…"""
-
-    out: Annotated[str, arg(aliases=["-o"])]
-    """Folder for the results NAME.tif, their records NAME.json, batch.jsonl and a contact sheet."""
-
-    format: Literal["tif", "png", "npy", "exr"] = "tif"
-    """Format of the results."""
-
-    workers: int | None = None
-    """Processes, each with one pair at a time; by default one for each core, or each GPU."""
-
-    threads: int = 1
-    """Threads of each process."""
-
-    scheduler: str | None = None
-    """Address of a Dask scheduler with workers of its own, for example tcp://10.0.0.1:8786."""
-
-    cluster: Literal["slurm", "kubernetes"] | None = None
-    """Start the workers as jobs or pods, as Dask's own configuration describes them."""
-
-    retries: int = 1
-    """How often a pair that fails is tried again."""
-
-    series: bool = False
-    """The rows are frames of one camera in order (of several, where there is a column series):
-    each starts from the state of the one before."""
-
-    report: bool = False
-    """Also write a page NAME.html for each pair, as upscale --report does."""
-
-    quiet: bool = False
-    """Print nothing but errors."""
-
-    overwrite: bool = False
-    """Replace files that no batch has made."""
-
-    config: OmitArgPrefixes[Config]
-    """How to do it; the preset decides what is not given."""
-
-    def run(self) -> None:
-        """Run the batch and print its summary."""
-        with needing("batch"):
-            from cmsr.app.batch import clusters, progress, run
-
-        workers = clusters.Workers(
-            count=self.workers,
-            threads=self.threads,
-            scheduler=self.scheduler,
-            cluster=self.cluster,
-            retries=self.retries,
-        )
-        batch = run.Batch(
-            pairs=self.pairs,
-            out=self.out,
-            ending=self.format,
-            series=self.series,
-            report=self.report,
-            overwrite=self.overwrite,
-            workers=workers,
-            config=self.config,
-        )
-        with progress.display(quiet=self.quiet) as display:
-            tally = batch.run(display)
-        if not self.quiet:
-            print(tally.summary(self.out))
-        if tally.failed:
-            raise RunError(f"{len(tally.failed)} of {tally.total} pairs failed")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluate:
     """Compare an image with the truth: PSNR, SSIM, and RMSE in the data's own units."""
 
     image: Positional[Path]
-    """Image to judge."""
+    """Image to evaluate."""
 
     truth: Positional[Path]
-    """What it should be."""
+    """Truth to compare it with."""
 
     json: Path | None = None
     """Also write the figures as JSON."""
@@ -267,7 +193,7 @@ class Evaluate:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Info:
-    """Say what a file holds: size, type, range, holes, georeference."""
+    """Describe a file: size, type, range, holes, georeference."""
 
     file: Positional[Path]
     """Image file."""
@@ -316,17 +242,17 @@ class Demo:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Web:
-    """Open a page for the browser that does what upscale does."""
+    """Serve a web page that does what upscale does."""
 
     port: int = 7860
     """Port to listen on."""
 
     host: str = "127.0.0.1"
-    """Address to listen on. 127.0.0.1 serves this machine alone; 0.0.0.0 serves everyone who can
+    """Address to listen on. 127.0.0.1 serves this machine only; 0.0.0.0 serves everyone who can
     reach it over the network, without a password."""
 
     max_upload: int = 512
-    """Largest file that is taken, in MB."""
+    """Largest upload, in MB."""
 
     max_pixels: int = 2**25
     """Largest image, read or made, in pixels."""
@@ -335,7 +261,7 @@ class Web:
     """Memory to plan for, in GB."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to compute."""
+    """Device to compute on."""
 
     def run(self) -> None:
         """Serve until interrupted."""

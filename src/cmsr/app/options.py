@@ -26,6 +26,9 @@ def parse(name: str, value: Any) -> Any:
 
     Empty text and None stand for the default.
 
+    >>> parse("bands", "1, 4"), parse("p", "0.5"), parse("invalid", "auto"), parse("fill", True)
+    ((1, 4), 0.5, 'auto', True)
+
     Raises
     ------
     OptionError
@@ -60,7 +63,11 @@ def text(value: Any) -> str:
 
 
 def words(config: Config) -> list[str]:
-    """Return the preset, the seed and all options unlike the preset's, for a command line."""
+    """Return the preset, the seed and all options unlike the preset's, for a command line.
+
+    >>> " ".join(words(Config.of("fast", bands=(1, 4), fill=True)))
+    '--preset fast --seed 0 --fill --bands 1,4'
+    """
     line = ["--preset", config.preset, "--seed", str(config.seed)]
     for name, value in config.given().items():
         if isinstance(value, bool):

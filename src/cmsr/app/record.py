@@ -43,9 +43,17 @@ def of_pages(pages: list[dict[str, Any]]) -> dict[str, Any]:
 def summary(info: Mapping[str, Any]) -> str:
     """Return a line on `Result.info`: size, ratio, kernel, seconds."""
     height, width = info["size"]
-    vertical, horizontal = info["ratio"]
-    ratio = f"{vertical:.4g}" if vertical == horizontal else f"{vertical:.4g} by {horizontal:.4g}"
+    ratio = ratio_text(*info["ratio"])
     return f"{width} × {height}, ratio {ratio}, kernel {info['kernel']}, {info['seconds']:.1f} s"
+
+
+def ratio_text(vertical: float, horizontal: float) -> str:
+    """Return a ratio as text, with both axes if they differ.
+
+    >>> ratio_text(4.0, 4.0), ratio_text(2.5, 3.0)
+    ('4', '2.5 × 3')
+    """
+    return f"{vertical:.4g}" + (f" × {horizontal:.4g}" if vertical != horizontal else "")
 
 
 def alignment_summary(info: Mapping[str, Any]) -> str:

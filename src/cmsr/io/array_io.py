@@ -41,7 +41,7 @@ _BROKEN = (
 
 @contextmanager
 def _readable(name: str, kind: str) -> Iterator[None]:
-    """Turn the exceptions over a broken file into an InputError that says what it is not."""
+    """Turn the exceptions over a broken file into an InputError."""
     try:
         yield
     except _BROKEN as error:
@@ -89,7 +89,7 @@ def _read_npy(name: str, file: IO[bytes], length: int, limits: Limits) -> npt.ND
     limits.check(name, shape, size)
     content = file.read(min(size, length))
     if len(content) < size:
-        raise InputError(f"{name}: is cut off: {len(content)} of {size} bytes are there")
+        raise InputError(f"{name}: is truncated: {len(content)} of {size} bytes are there")
     array = np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
     return array.astype(dtype.newbyteorder("="), order="C")
 

@@ -1,4 +1,4 @@
-"""Two images on the ground: one grid for both, cropped to where they overlap."""
+"""Two georeferenced images: a common grid, cropped to their overlap."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cmsr.io.raster_io import Grid
 Array = npt.NDArray[Any]
 
 _SAME = 0.02
-"""Difference of two outlines below which they are one, in pixels of the target."""
+"""Largest difference of two outlines that count as equal, in pixels of the target."""
 
 _OUTLINE = 21
 """Points along each side of an image's outline."""
@@ -27,7 +27,7 @@ _OUTLINE = 21
 
 @dataclass(frozen=True)
 class Overlap:
-    """What two images have in common.
+    """The overlap of two images.
 
     Attributes
     ----------
@@ -42,25 +42,25 @@ class Overlap:
 
 
 def overlap(target: Grid, guide: Grid, names: tuple[str, str]) -> Overlap | None:
-    """Find the common grid of two georeferenced images; None where they cover the same area.
+    """Find the common grid of two georeferenced images; None if they cover the same area.
 
     Parameters
     ----------
     target, guide : Grid
         Any coordinate systems, pixel sizes, rotations.
     names : (str, str)
-        What to call them in messages.
+        Their names in messages.
 
     Raises
     ------
     InputError
-        If they do not overlap, or one cannot be brought into the other's coordinate system.
+        If they do not overlap, or one cannot be transformed to the other's coordinate system.
     """
     try:
         cols, rows = _outline_in(target, guide)
         finer = _ratio(target, guide)
     except RasterioError as error:
-        raise InputError(f"{names[1]}: cannot be brought to the target's grid ({error})") from error
+        raise InputError(f"{names[1]}: cannot be put on the target's grid ({error})") from error
     height, width = target.shape
     corners = np.array([cols.min(), rows.min(), cols.max(), rows.max()])
     parallel = target.crs == guide.crs and _parallel(target.transform, guide.transform)
@@ -93,12 +93,12 @@ def _outline_in(target: Grid, guide: Grid) -> tuple[Array, Array]:
     x, y = (np.asarray(axis) for axis in transform(guide.crs, target.crs, *ground))
     there = np.isfinite(x) & np.isfinite(y)
     if not there.any():
-        raise RasterioError("no point of it has coordinates there")
+        raise RasterioError("none of its points has coordinates there")
     return _apply(~target.transform, x[there], y[there])
 
 
 def _ratio(target: Grid, guide: Grid) -> tuple[float, float]:
-    """Return how much finer the guide's pixels are, vertically and horizontally."""
+    """Return the ratio of pixel sizes, target to guide, vertically and horizontally."""
     height, width = guide.shape
     local = guide.transform
     if guide.crs != target.crs:
@@ -120,7 +120,7 @@ def _bounds(grid: Grid) -> tuple[float, float, float, float]:
 
 
 def _parallel(a: Affine, b: Affine) -> bool:
-    """Tell whether the axes of two grids point the same ways."""
+    """Return whether the axes of two grids have the same directions."""
     return all(
         abs(a_x * b_y - a_y * b_x) < 1e-6 * math.hypot(a_x, a_y) * math.hypot(b_x, b_y)
         and a_x * b_x + a_y * b_y > 0

@@ -1,7 +1,8 @@
-"""Traces that interpolation leaves in an image, whatever its kernel and crop.
+"""Traces of interpolation in an image, for any kernel and crop.
 
-Between pixels of the native image an interpolated one is smoother than at them, so the size of its
-differences repeats with every native pixel: a line in the spectrum of their mean along each axis.
+An interpolated image is smoother between the pixels of the native image than at them, so the size
+of its differences repeats with every native pixel: a line in the spectrum of their mean along each
+axis.
 
 A. C. Gallagher, "Detection of linear and cubic interpolation in JPEG compressed images", CRV 2005.
 """
@@ -12,29 +13,29 @@ import numpy as np
 import numpy.typing as npt
 
 FACTORS = (4.0, 3.0, 2.5, 2.0)
-"""Enlargements looked for. That by 1.5 has the line of that by 3, and too little else."""
+"""Enlargements that are recognised; one by 1.5 has the same line as one by 3."""
 
 LEAST_SIDE = 96
-"""Shortest image in which lines can be told apart, in pixels."""
+"""Shortest side of an image whose lines can be separated, in pixels."""
 
 _LONGEST_SIDE = 1024
-"""Side of the middle that is looked at, in pixels."""
+"""Largest side of the central part that is examined, in pixels."""
 
 _LEAST_LINE, _STRONG_LINE = 3.0, 8.0
-"""Height of a line, in heights of what else the spectrum holds (99th percentile), at which it
-counts where there is little fine detail, and at which it is proof enough."""
+"""Height of a line, in multiples of the rest of the spectrum (99th percentile), that suffices in
+an image with little fine detail, and in any image."""
 
 _MOST_FINE = 0.25
-"""Amplitude beyond what the native image could hold, as a share of that below."""
+"""Largest amplitude above the native image's Nyquist frequency, as a share of that below."""
 
 _LOCAL = 15
-"""Pixels over which the mean size of the differences is levelled."""
+"""Width of the moving average that levels the mean size of the differences, in pixels."""
 
 _SMOOTH = 0.06
-"""Frequency, per pixel, below which the scene itself makes lines."""
+"""Lowest frequency, per pixel, at which the scene itself has no lines."""
 
 _BLOCKS = np.arange(1, 5) / 8
-"""Where JPEG's blocks of eight pixels make lines."""
+"""Frequencies of the lines from JPEG's blocks of eight pixels."""
 
 _BINS = 4096
 
@@ -42,9 +43,9 @@ Array = npt.NDArray[np.float64]
 
 
 def enlargement(image: Array) -> float | None:
-    """Return by how much an image (H, W) was enlarged, of `FACTORS`; None where that is not plain.
+    """Return the factor of `FACTORS` by which an image (H, W) was enlarged; None if in doubt.
 
-    It errs to the safe side; images reduced by 1.25, 1.5 and the like have fainter lines too.
+    Images reduced by 1.25, 1.5 and the like have faint lines, too, which are not taken for one.
     """
     if min(image.shape) < LEAST_SIDE:
         return None
@@ -59,7 +60,7 @@ def enlargement(image: Array) -> float | None:
 
 
 def _line(image: Array, factor: float) -> float:
-    """Measure the line of an enlargement: in first or second differences, along both axes."""
+    """Return the height of an enlargement's line in first or second differences on both axes."""
     return max(
         min(_height(_sizes(axis, order), 1 / factor) for axis in (image, image.T))
         for order in (1, 2)
@@ -67,7 +68,7 @@ def _line(image: Array, factor: float) -> float:
 
 
 def _sizes(image: Array, order: int) -> Array:
-    """Return the levelled mean size of differences along rows, around 0; edges count little."""
+    """Return the levelled mean size of differences along rows, around 0, robust to edges."""
     sizes = np.abs(np.diff(image, order, axis=1))
     mean = np.minimum(sizes, max(float(np.percentile(sizes, 90)), 1e-12)).mean(axis=0)
     wide = np.pad(mean, _LOCAL // 2, mode="reflect")
@@ -77,7 +78,7 @@ def _sizes(image: Array, order: int) -> Array:
 
 
 def _height(signal: Array, frequency: float) -> float:
-    """Compare a line of a spectrum with all that is neither it nor its overtones."""
+    """Return the height of a spectral line relative to all but its overtones."""
     spectrum = np.abs(np.fft.rfft(signal * np.hanning(len(signal)), _BINS))
     places = np.arange(len(spectrum)) / _BINS
     tones = np.abs((np.arange(9) * frequency + 0.5) % 1 - 0.5)
@@ -94,7 +95,7 @@ def _height(signal: Array, frequency: float) -> float:
 
 
 def _fine(image: Array, factor: float) -> float:
-    """Compare amplitudes of differences along rows beyond and below the native image's reach."""
+    """Return the ratio of amplitudes along rows above and below the native Nyquist frequency."""
     steps = np.diff(image, axis=1)
     steps = (steps - steps.mean(axis=1, keepdims=True)) * np.hanning(steps.shape[1])
     power = (np.abs(np.fft.rfft(steps, axis=1)) ** 2).mean(axis=0)

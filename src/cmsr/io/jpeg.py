@@ -1,4 +1,4 @@
-"""The segments of a JPEG file before its picture begins: where cameras keep what is not picture.
+"""The segments of a JPEG file before its picture, which hold the cameras' own records.
 
 Pillow lists them only where the header is whole and the picture below its limit of pixels.
 """

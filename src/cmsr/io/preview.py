@@ -1,4 +1,4 @@
-"""A picture of a result that every viewer opens: colours, and a scale bar in the data's units."""
+"""A false-colour picture of a result, with a scale bar in the data's units."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PAPER, _INK = (255, 255, 255), (24, 24, 28)
 
 
 def check(path: Path, colour_map: str) -> None:
-    """Find out before any work whether a preview can be made.
+    """Check before any work that a preview can be written.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def check(path: Path, colour_map: str) -> None:
         If the ending is not .png, or no colour map has that name.
     """
     if path.suffix.lower() != ".png":
-        raise OutputError(f"{path}: a preview is a PNG; give a name that ends in .png")
+        raise OutputError(f"{path}: a preview is a PNG; use a name that ends in .png")
     from matplotlib import colormaps
 
     if colour_map not in colormaps:
@@ -53,11 +53,11 @@ def write(
     path : Path
         Ends in .png.
     image : array, shape (H, W) or (H, W, C)
-        Of several channels the first is shown.
+        The first channel is shown.
     valid : array of bool, shape (H, W)
         Holes are grey.
     like : Raster, optional
-        Its scale, offset and unit are those of the scale bar.
+        Gives the scale bar its scale, offset and unit.
     colour_map : str
         One of matplotlib's.
     """
@@ -85,7 +85,7 @@ def draw(
 
 
 def _scale_bar(height: int, low: float, high: float, unit: str, colour_map: str) -> Image.Image:
-    """Draw a bar of colours with round numbers beside it and the unit above."""
+    """Draw a colour bar with round numbers beside it and the unit above."""
     size = max(11, min(20, height // 24))
     font = ImageFont.load_default(size)
     ticks = round_ticks(low, high)

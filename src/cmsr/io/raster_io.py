@@ -22,6 +22,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from cmsr.errors import InputError
+from cmsr.io import metadata
 from cmsr.io.raster import USUAL, Limits, Raster, check_dtype
 
 MAX_BANDS = 4096
@@ -41,9 +42,6 @@ READABLE = (
     "Zarr",
 )
 """Formats that are opened; virtual ones, which name further files or addresses, are not."""
-
-_INTERNAL_TAGS = {"AREA_OR_POINT", "TIFFTAG_XRESOLUTION", "TIFFTAG_YRESOLUTION"}
-"""Tags about the pixel grid, which a result does not share."""
 
 
 @dataclass(frozen=True)
@@ -242,13 +240,14 @@ def _raster(name: str, dataset: Any, bands: list[int], window: Window | None) ->
     turn = _orientation(dataset) if window is None else 1
     if turn > 1:
         data, valid = _turned(data, turn), _turned(valid, turn)
+    same = len(data) == len(bands)
     return Raster(
         np.ascontiguousarray(data),
         np.ascontiguousarray(valid),
         name,
         alpha=ColorInterp.alpha in dataset.colorinterp and not isinstance(dataset, WarpedVRT),
         flat=len(data) == 1,
-        profile=_profile(dataset, bands, window) if len(data) == len(bands) else {"nodata": None},
+        profile=metadata.read(dataset, bands, window) if same else {"nodata": None},
     )
 
 
@@ -274,7 +273,7 @@ def _orientation(dataset: Any) -> int:
     """Return Exif's orientation of the camera, 1 to 8; always 1 for a georeferenced image."""
     if not dataset.transform.is_identity:
         return 1
-    text = _tags(dataset).get("EXIF_Orientation", "1")
+    text = metadata.tags(dataset).get("EXIF_Orientation", "1")
     return int(text) if text in tuple("12345678") else 1
 
 
@@ -285,37 +284,3 @@ def _turned(data: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
     if orientation in (3, 4, 7, 8):
         data = np.flip(data, -2)
     return np.flip(data, -1) if orientation in (2, 3, 6, 7) else data
-
-
-def _profile(dataset: Any, bands: list[int], window: Window | None) -> dict[str, Any]:
-    """Return the metadata that a result inherits."""
-    here = [band - 1 for band in bands]
-    transform = dataset.transform
-    if window is not None and not transform.is_identity:
-        transform = dataset.window_transform(window)
-    return {
-        "crs": dataset.crs,
-        "transform": transform,
-        "nodata": dataset.nodata,
-        "descriptions": [dataset.descriptions[i] for i in here],
-        "scales": [dataset.scales[i] for i in here],
-        "offsets": [dataset.offsets[i] for i in here],
-        "units": [dataset.units[i] for i in here],
-        "colorinterp": [dataset.colorinterp[i] for i in here],
-        "tags": {k: v for k, v in _tags(dataset).items() if k not in _INTERNAL_TAGS},
-        "band_tags": [_plain(_tags(dataset, band)) for band in bands],
-        "cog": dataset.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == "COG",
-    }
-
-
-def _tags(dataset: Any, band: int = 0) -> dict[str, str]:
-    """Return the tags of a file or band; none if they are broken."""
-    try:
-        return dict(dataset.tags(band))
-    except (RasterioError, CPLE_BaseError):
-        return {}
-
-
-def _plain(tags: dict[str, str]) -> dict[str, str]:
-    """Return the tags without statistics of the values, which a result does not share."""
-    return {name: text for name, text in tags.items() if not name.startswith("STATISTICS_")}

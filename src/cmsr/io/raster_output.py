@@ -21,6 +21,7 @@ from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
 from cmsr.errors import OutputError
+from cmsr.io import metadata
 from cmsr.io.raster import DTYPES, Raster
 from cmsr.io.raster_io import QUIET, reason_of
 
@@ -196,25 +197,7 @@ def _created(
         rasterio.open(target, "w", driver, **size, **given, **_CREATION[driver]) as dataset,
     ):
         if driver == "GTiff":
-            _inherit(dataset, profile)
+            metadata.write(dataset, profile)
         if like is not None and like.alpha:
             dataset.colorinterp = [*dataset.colorinterp[:-1], ColorInterp.alpha]
         yield dataset
-
-
-def _inherit(dataset: Any, profile: dict[str, Any]) -> None:
-    """Set band names, units, scales, colours and tags."""
-    dataset.update_tags(**profile.get("tags", {}))
-    for index, text in enumerate(profile.get("descriptions", ()), start=1):
-        dataset.set_band_description(index, text or "")
-    for index, tags in enumerate(profile.get("band_tags", ()), start=1):
-        dataset.update_tags(index, **tags)
-    for index, unit in enumerate(profile.get("units", ()), start=1):
-        dataset.set_band_unit(index, unit or "")
-    scales, offsets = profile.get("scales", []), profile.get("offsets", [])
-    if any(scale != 1 for scale in scales):
-        dataset.scales = (*scales, *[1.0] * (dataset.count - len(scales)))
-    if any(offset != 0 for offset in offsets):
-        dataset.offsets = (*offsets, *[0.0] * (dataset.count - len(offsets)))
-    if len(profile.get("colorinterp", ())) == dataset.count:
-        dataset.colorinterp = profile["colorinterp"]

@@ -1,4 +1,4 @@
-"""Whether a file is whole, where its reader takes what is cut off for zeros, or for no page."""
+"""Detection of truncated files, whose missing parts their readers take for zeros or no page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LONGEST_HEADER = 2**16
 def check_whole(path: Path, name: str) -> None:
     """Raise InputError if a TIFF, PNM or classic NetCDF file is shorter than it says.
 
-    Readers find out by themselves what is missing of other formats, and of a TIFF's pixels.
+    Readers notice missing parts of other formats, and of a TIFF's pixels, themselves.
     """
     checks = {b"II": _tiff_is_whole, b"MM": _tiff_is_whole, b"CD": _netcdf_is_whole}
     checks |= {b"P5": _pnm_is_whole, b"P6": _pnm_is_whole}
@@ -27,11 +27,11 @@ def check_whole(path: Path, name: str) -> None:
         except (ValueError, TypeError, LookupError, OverflowError, OSError, struct.error):
             whole = False
     if not whole:
-        raise InputError(f"{name}: is cut off or broken")
+        raise InputError(f"{name}: is truncated or broken")
 
 
 def _tiff_is_whole(path: Path, file: IO[bytes]) -> bool:
-    """Tell whether the directories of all pages are there; each names the place of the next."""
+    """Return whether the directories of all pages are there; each holds the next one's offset."""
     file.seek(0)
     order = "<" if file.read(2) == b"II" else ">"
     big = _number(file, 2, order + "H") == 43
@@ -50,7 +50,7 @@ def _number(file: IO[bytes], place: int, kind: str) -> int:
 
 
 def _pnm_is_whole(path: Path, file: IO[bytes]) -> bool:
-    """Tell whether the pixels, which end the file, are all there."""
+    """Return whether all pixels, which end the file, are there."""
     file.seek(0)
     header = _PNM.match(file.read(_LONGEST_HEADER))
     if header is None:
@@ -61,11 +61,11 @@ def _pnm_is_whole(path: Path, file: IO[bytes]) -> bool:
 
 
 def _netcdf_is_whole(path: Path, file: IO[bytes]) -> bool:
-    """Tell whether all variables that the header names are there; nothing is loaded."""
+    """Return whether all variables of the header are there; nothing is loaded."""
     from scipy.io import netcdf_file
 
     file.seek(0)
     if file.read(4) == b"CDF\5":
-        raise InputError(f"{path}: is of NetCDF's kind CDF-5; nccopy -k nc4 makes it readable")
+        raise InputError(f"{path}: is a NetCDF file of kind CDF-5; convert it by nccopy -k nc4")
     with netcdf_file(path, mmap=True):
         return True

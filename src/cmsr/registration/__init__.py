@@ -1,1 +1,1 @@
-"""Where the guide lies over the target."""
+"""Registration of the guide on the target: transforms, and the search for the right ones."""

@@ -1,4 +1,4 @@
-"""Belief propagation between segments: what shows little moves as its neighbours do."""
+"""Belief propagation between segments: those without detail move as their neighbours do."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 STIFFNESS = 1.0
-"""Nats that one pixel of displacement between neighbours costs per pixel of their border."""
+"""Nats that one pixel of displacement between neighbours costs per pixel of their border; this and
+all below by eye, on layered scenes like those of tests/test_segments.py."""
 
 MOST_STIFF = 3
-"""Displacement between neighbours from which on it costs no more."""
+"""Displacement between neighbours, in pixels, from which on it costs no more."""
 
 ALIKE = 0.5
-"""Difference of colour, in standard deviations, over which neighbours count half as such."""
+"""Difference of colour, in standard deviations, that halves the weight of a border."""
 
 ROUNDS = 12
 """Of belief propagation."""
@@ -57,10 +58,10 @@ def propagate(evidence: Tensor, pairs: Tensor, weight: Tensor) -> Tensor:
 def propagate_common(
     evidence: Tensor, labels: Tensor, pairs: Tensor, weight: Tensor, least: float
 ) -> Tensor:
-    """Choose as `propagate` does, among the states that enough of an image is in.
+    """Choose as `propagate` does, among the states that cover enough of an image.
 
     ``labels`` (h, w) are the segments, and ``least`` is the share of the image that a state must
-    cover by a free choice; the most common one always may be chosen.
+    cover when all are allowed; the most common one always is.
     """
     freely = propagate(evidence, pairs, weight)
     area = freely[labels].flatten().bincount(minlength=evidence[0].numel())

@@ -1,4 +1,4 @@
-"""The chain of warps that is trained with the network: affine, CPAB, thin-plate spline."""
+"""Chain of warps that is trained with the network: affine, CPAB, thin-plate spline."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from cmsr.registration.transforms import (
 )
 
 STAGES = {"affine": 1, "cpab": 2, "auto": 3}
-"""How many of the warps each choice of ``align`` trains."""
+"""Number of warps that each choice of ``align`` trains."""
 
 PLATE_RATE = 0.2
-"""Learning rate of the thin-plate spline relative to all others."""
+"""Learning rate of the thin-plate spline relative to all others; by eye."""
 
 
 class WarpChain(nn.Module):
@@ -58,7 +58,7 @@ class WarpChain(nn.Module):
         ]
 
     def alignment(self, confidence: float | None) -> Alignment:
-        """Return what was learned, refused where it is impossible."""
+        """Return the learned alignment, refused where it is impossible."""
         stages = [(warp, theta.detach()) for warp, theta in self._stages()]
         learned = Alignment(self._size, stages, confidence)
         if problem := trouble(learned.grid(device=self.theta[0].device), self._size):

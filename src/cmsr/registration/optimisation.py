@@ -9,17 +9,14 @@ from torch import Tensor
 MOMENTS = (0.8, 0.95)
 """Decay of Adam's mean and mean square of the gradients, by eye."""
 
+REACH, ITERATIONS = 0.03, 12
+"""Length of `climb`'s longest step, of which the first is a third, and number of steps; by eye."""
+
 WARM_UP = 0.2
 """Share of `descend`'s steps over which the rate rises, by eye."""
 
 
-def climb(
-    objective: Callable[[Tensor], Tensor],
-    starts: Tensor,
-    *,
-    reach: float = 0.03,
-    iterations: int = 12,
-) -> tuple[Tensor, Tensor]:
+def climb(objective: Callable[[Tensor], Tensor], starts: Tensor) -> tuple[Tensor, Tensor]:
     """Maximise smooth functions of a few parameters near a start each, by BFGS with short steps.
 
     All are maximised at once, as one evaluation of many costs little more than one of one; none
@@ -30,8 +27,6 @@ def climb(
     objective : function of a Tensor (N, n) that returns a differentiable Tensor (N,), each value
         that of its own row.
     starts : Tensor (N, n), where to begin.
-    reach : length of the longest step; the first is a third of it.
-    iterations : most steps.
 
     Returns
     -------
@@ -40,11 +35,11 @@ def climb(
     points = starts.detach()
     values, slopes = _values_and_slopes(objective, points)
     identity = torch.eye(points.shape[1]).to(points)
-    inverse = identity * (reach / 3 / _length(slopes))[:, None]
+    inverse = identity * (REACH / 3 / _length(slopes))[:, None]
     climbing = torch.ones_like(values, dtype=torch.bool)
-    for iteration in range(iterations):
+    for iteration in range(ITERATIONS):
         steps = (inverse @ slopes[..., None])[..., 0]
-        steps = steps * (reach / _length(steps).clamp_min(reach))
+        steps = steps * (REACH / _length(steps).clamp_min(REACH))
         steps, ahead, ahead_slopes = _higher(objective, points, steps, values, climbing)
         climbing = climbing & (ahead > values)
         changes = torch.where(climbing[:, None], slopes - ahead_slopes, 0.0)

@@ -1,4 +1,4 @@
-"""Different objects, different warps: every segment of the guide moves by its own affine map.
+"""Layered warp: every segment of the guide moves by its own affine map.
 
 Coordinates and parameters follow the convention of `cmsr.registration.transforms`.
 """
@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cmsr.operators.local_regression import inner_box_mean
 from cmsr.operators.resampling import shape_of
 from cmsr.registration.transforms import Affine, Size, check_parameters, identity_grid
 
@@ -18,14 +19,15 @@ CLAIM = 0.5
 """Share of a segment in the neighbourhood of a place from which on it claims that place."""
 
 DOUBT = 0.15
-"""Share from which on another segment's claim, or that of none, cannot be excluded."""
+"""Share from which on another segment's claim, or that of none, cannot be excluded; by eye."""
 
 OUTLINE = 9
-"""Width of the neighbourhood, in pixels of the labels: outlines are uncertain by so much."""
+"""Width of the neighbourhood, in pixels of the labels, by which outlines are uncertain: chosen on
+six layered scenes (EXPERIMENTS.md, "Segments", as for the next)."""
 
 LITTLE = 2.0
 """Difference of displacement, in pixels of the labels, up to which maps blend into each other where
-their segments meet; from there on the guide is torn."""
+their segments meet; beyond, the warp is discontinuous."""
 
 
 class Segments:
@@ -41,14 +43,14 @@ class Segments:
     -----
     The parameters are those of `Affine`, segment by segment. A place of the target is claimed by
     each segment whose map takes it into that segment. Where none does, the guide does not show
-    it; where two do that move apart, one of them lies behind: `seen` tells. Such a place moves
-    with the nearest claimed one, or with the first segment of those that claim it. Where segments
-    meet that move almost alike, their maps blend (`weights`).
+    it; where two do that move apart, one of them is occluded: `seen` excludes both cases. Such a
+    place moves with the nearest claimed one, or with the first segment of those that claim it.
+    Where segments meet that move almost alike, their maps blend (`weights`).
     """
 
     def __init__(self, size: Size, labels: Tensor) -> None:
         self._size, self._affine = size, Affine(size)
-        self._labels = labels
+        self.labels = labels
         self.count = int(labels.max()) + 1
         self.dim = Affine.dim * self.count
 
@@ -59,16 +61,11 @@ class Segments:
             moved = moved + weight[..., None] * self._affine(own, grid)
         return moved
 
-    @property
-    def labels(self) -> Tensor:
-        """The segments of the guide, (h, w)."""
-        return self._labels
-
     def weights(self, theta: Tensor, grid: Tensor) -> Tensor:
-        """Return how much each place of a grid (N, H, W, 2) moves with each segment, (K, N, H, W).
+        """Return the weight of each segment at each place of a grid (N, H, W, 2), (K, N, H, W).
 
         A place's weights sum to 1. They follow the segments' shares around it, the more sharply the
-        further a map leads from where that of its own segment does; from `LITTLE` on, not at all.
+        farther a map leads from that of its own segment; from `LITTLE` on they are 0 or 1.
         """
         owner = self.owners(theta, grid)
         own = self._own(theta, grid, owner)
@@ -83,14 +80,14 @@ class Segments:
         return weights
 
     def owners(self, theta: Tensor, grid: Tensor) -> Tensor:
-        """Labels (N, H, W) of the segments that the places of a grid (N, H, W, 2) move with."""
+        """Return the labels (N, H, W) of the segments that places of a grid move with."""
         owner = torch.full(grid.shape[:3], -1, device=grid.device)
         for label, share, _ in self._shares(theta, grid):
             owner = torch.where((owner < 0) & (share > CLAIM), label, owner)
         return _spread_to_unclaimed(owner)
 
     def seen(self, theta: Tensor, grid: Tensor) -> Tensor:
-        """Mask (N, H, W) of the places that one segment, or some that move alike, surely claim."""
+        """Mask (N, H, W) the places that one segment, or some that move alike, surely claim."""
         owner = self.owners(theta, grid)
         own = self._own(theta, grid, owner)
         claimed = torch.zeros_like(grid[..., 0])
@@ -104,7 +101,7 @@ class Segments:
     def merged(self, theta: Tensor) -> tuple[Segments, Tensor]:
         """Return the same warp with segments of equal maps as one, those that move most first."""
         maps, index = torch.unique(self._maps(theta), dim=0, return_inverse=True)
-        return Segments(self._size, index[self._labels]).ordered(maps.flatten())
+        return Segments(self._size, index[self.labels]).ordered(maps.flatten())
 
     def ordered(self, theta: Tensor) -> tuple[Segments, Tensor]:
         """Return the same warp with the segments that move most first."""
@@ -112,13 +109,13 @@ class Segments:
         order = torch.stack([self._move(*part) for part in enumerate(maps)]).argsort(
             descending=True
         )
-        return Segments(self._size, order.argsort()[self._labels]), maps[order].flatten()
+        return Segments(self._size, order.argsort()[self.labels]), maps[order].flatten()
 
     def _move(self, label: int, own: Tensor) -> Tensor:
-        """How far the centre of a segment is moved, squared, in half longer sides."""
-        size = shape_of(self._labels)
+        """Squared displacement of a segment's centre, in half longer sides."""
+        size = shape_of(self.labels)
         grid = identity_grid(size, device=own.device)[0]
-        centre = grid[self._labels == label].mean(0)
+        centre = grid[self.labels == label].mean(0)
         moved = (centre - self._affine(-own, centre)) * self._affine.extent.to(own)
         return moved.square().sum()
 
@@ -127,7 +124,7 @@ class Segments:
         return theta.reshape(self.count, Affine.dim)
 
     def _own(self, theta: Tensor, grid: Tensor, owner: Tensor) -> Tensor:
-        """Where the map of each place's own segment (N, H, W) leads, (N, H, W, 2)."""
+        """Map places by the segments that own them (N, H, W): (N, H, W, 2)."""
         moved = grid
         for label, own in enumerate(self._maps(theta)):
             moved = torch.where((owner == label)[..., None], self._affine(own, grid), moved)
@@ -135,16 +132,16 @@ class Segments:
 
     def _apart(self, one: Tensor, other: Tensor) -> Tensor:
         """Distance (N, H, W) of grids (N, H, W, 2), in pixels of the labels."""
-        rows, cols = shape_of(self._labels)
+        rows, cols = shape_of(self.labels)
         apart = (one - other) * one.new_tensor((cols / 2, rows / 2))
         return apart.square().sum(-1).sqrt()
 
     def _shares(self, theta: Tensor, grid: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """Yield each segment, its share (N, H, W) around where its map leads, and that."""
+        """Yield each segment, its share (N, H, W) around the places it maps to, and these."""
         for label, own in enumerate(self._maps(theta)):
-            sharp = (self._labels == label).to(grid)[None, None]
+            sharp = (self.labels == label).to(grid)[None, None]
             sharp = F.pad(sharp, (OUTLINE // 2,) * 4, mode="replicate")
-            soft = F.avg_pool2d(sharp, OUTLINE, 1).expand(len(grid), -1, -1, -1)
+            soft = inner_box_mean(sharp, OUTLINE // 2).expand(len(grid), -1, -1, -1)
             there = self._affine(own, grid)
             share = F.grid_sample(soft, there, padding_mode="border", align_corners=False)
             yield label, share[:, 0], there

@@ -1,4 +1,4 @@
-"""Segments of a guide: small, compact regions of one colour."""
+"""Superpixels of a guide: small, compact regions of one colour."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from cmsr.operators.resampling import shape_of
 from cmsr.registration.transforms import Size
 
 COUNT = 400
-"""About how many superpixels an image has, at least."""
+"""Approximate number of superpixels of an image, at least: 250 or 700 are no better
+(EXPERIMENTS.md, "Segments")."""
 
 AREA = 8
-"""About how many pixels of the target a superpixel covers where they are many."""
+"""Approximate pixels of the target per superpixel, where that gives more; by eye."""
 
 COMPACTNESS = 12.0
-"""Colour difference (CIELAB) that weighs as much as a superpixel's width."""
+"""Colour difference (CIELAB) that weighs as much as a superpixel's width; by eye."""
 
 LARGEST = 512
-"""Longer side at which superpixels are sought."""
+"""Longer side, in pixels, at which superpixels are computed."""
 
 
 def superpixels(guide: Tensor, count: int = COUNT) -> Tensor:
@@ -60,5 +61,5 @@ def at_size(labels: Tensor, size: Size) -> Tensor:
 
 def numbered(labels: Tensor) -> Tensor:
     """Renumber labels (h, w) of any integers from 0 on, without gaps."""
-    inverse = np.unique(labels.cpu().numpy(), return_inverse=True)[1]
-    return torch.from_numpy(inverse.reshape(labels.shape)).to(labels.device, torch.int64)
+    numbers: Tensor = torch.unique(labels, return_inverse=True)[1]
+    return numbers

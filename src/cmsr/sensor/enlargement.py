@@ -1,6 +1,6 @@
-"""Images that a camera enlarged before it stored them: noticing it, and undoing it.
+"""Detect images that a camera enlarged before it stored them, and reduce them again.
 
-An enlarged image lies, but for rounding, in the small space of what its native size can show.
+But for rounding, an enlarged image lies in the subspace that its native pixels span.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from cmsr.operators.resampling import weights
 
 FACTORS = (8.0, 6.0, 5.0, 4.0, 3.0, 2.5, 2.0, 1.5)
 KERNELS = ("nearest", "bilinear", "bicubic")
-"""Ways to enlarge; of two that explain an image alike, the later one sharpens less when undone."""
+"""Ways to enlarge; of two that explain an image alike, undoing the later one sharpens less."""
 
 LEAST_SIDE = 16
-"""Smallest native side believed, in pixels."""
+"""Smallest native side accepted, in pixels."""
 
 _CROP = 360
-"""Side of the part looked at, in pixels; it begins at a third of this or a multiple, where pixels
-of the native image begin too, whatever the factor."""
+"""Side of the part examined, in pixels; it begins at a multiple of a third of this, where pixels of
+the native image begin too, whatever the factor."""
 
 _MARGIN = 16
-"""Border of that part, in pixels, that an unseen surrounding may disturb."""
+"""Border of that part, in pixels, that its surroundings may disturb."""
 
 _ROUNDING = 0.33
 """Residual that rounding explains, in steps between neighbouring values (exactly, 0.29 RMS)."""
 
 _FLOAT_STEP = 1e-4
-"""What counts as a step where values are not whole numbers, in standard deviations."""
+"""Step assumed where values are not whole numbers, in standard deviations."""
 
 _FLAT = 20
-"""Standard deviation, in steps, below which nothing can be told."""
+"""Standard deviation, in steps, below which there is no evidence; by eye."""
 
 Array = npt.NDArray[np.float64]
 
@@ -45,9 +45,10 @@ Array = npt.NDArray[np.float64]
 def enlarged_from(target: Raster) -> tuple[int, int] | None:
     """Return the smallest height and width that hold all detail of a target, if below its own.
 
-    An untouched enlargement leaves nothing that a smaller image does not explain; one by another
-    kernel, cropped or compressed mildly is told by the traces of interpolation (`resampling`). It
-    errs to the safe side: one that was sharpened or made noisy is taken for native.
+    An untouched enlargement is the enlargement of a smaller image but for rounding; one by another
+    kernel, cropped or compressed mildly shows traces of interpolation
+    (`cmsr.io.grid_resampling.enlargement`). One that was sharpened or made noisy is taken for
+    native.
     """
     whole = _filled(target)[0]
     factor = max(_explained(whole, _step(target)), enlargement(whole) or 1.0)
@@ -56,7 +57,7 @@ def enlarged_from(target: Raster) -> tuple[int, int] | None:
 
 
 def _explained(whole: Array, step: float) -> float:
-    """Return by how much an image can be reduced so that rounding explains what is lost."""
+    """Return the largest factor by which an image can be reduced with an error of rounding only."""
     image = _middle(_middle(whole).T).T
     if min(image.shape) < 2 * LEAST_SIDE or image.std() < _FLAT * step:
         return 1.0
@@ -126,7 +127,7 @@ def _step(target: Raster) -> float:
 
 
 def _error(image: Array, shape: tuple[int, int], kernel: str, margin: int = _MARGIN) -> float:
-    """RMS, off the border, of what no image of a smaller shape explains."""
+    """RMS, off the border, of the difference to the nearest enlargement of a smaller shape."""
     rows, cols = _enlargers(image.shape, shape, kernel)
     rest = image - rows @ _least_squares(image, shape, kernel) @ cols.T
     margin = min(margin, min(image.shape) // 4)

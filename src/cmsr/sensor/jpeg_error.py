@@ -21,13 +21,14 @@ from cmsr.operators.cosine import cosines
 from cmsr.sensor.blocks import SIDE, blocks
 
 ENOUGH = 512
-"""Side of the part that is looked at, which bounds the work."""
+"""Side of the part that is examined, which bounds the work."""
 
 LEAST_STEP, MOST_STEP = 3, 255
-"""Steps that can be told from the rounding of pixels, and that a file can hold."""
+"""Smallest step that stands out from the rounding of pixels, and largest that a file can hold."""
 
 PIXEL_ROUNDING = 0.5
-"""Root mean square at most that rounded pixels leave a coefficient off its comb."""
+"""Largest root mean square distance from a comb that the rounding of pixels explains; exactly,
+0.29."""
 
 PRESENT = 1.5
 """Magnitude from which on a coefficient is not only the rounding of pixels."""

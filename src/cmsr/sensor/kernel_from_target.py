@@ -42,14 +42,14 @@ ACROSS = 64
 """Frequencies across a line over which its scene is integrated."""
 
 AROUND = 16
-"""Pixels of the target on both sides of the one whose weights stand for a kernel."""
+"""Pixels of the target on both sides of the one whose weights represent a kernel."""
 
 SIDE, MARGIN = 5, 3
 """Side of a patch of edges, and how far beyond it a step is drawn, in pixels of the target; 5 × 5
 as in `cmsr.priors.wedgelets`."""
 
 PATCHES = 400
-"""Patches of the largest contrast that are matched."""
+"""Patches of the largest contrast that are matched; this and the next by eye."""
 
 ANGLES, FARTHEST, PER_PIXEL = 16, 1.25, 6
 """Directions of the steps, their largest distance from a patch's centre, and how densely."""

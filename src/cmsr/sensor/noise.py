@@ -26,7 +26,7 @@ STEP = 4
 """Distance of two blocks, in pixels."""
 
 ENOUGH = 512
-"""Side of the middle part that is looked at, which bounds the work."""
+"""Side of the middle part that is examined, which bounds the work."""
 
 QUIET = 0.05
 """Share of the blocks that count as quiet; by eye."""

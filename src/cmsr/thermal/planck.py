@@ -80,13 +80,13 @@ def transmission(sensor: Sensor, conditions: Conditions) -> float:
     t = conditions.atmospheric
     saturated = np.exp(1.5587 + 0.06939 * t - 2.7816e-4 * t**2 + 6.8455e-7 * t**3)
     vapour = conditions.humidity * saturated
-    root, path = np.sqrt(vapour), np.sqrt(conditions.distance / 2)
-    near = sensor.x * np.exp(-path * (sensor.alpha1 + sensor.beta1 * root))
-    far = (1 - sensor.x) * np.exp(-path * (sensor.alpha2 + sensor.beta2 * root))
+    root, way = np.sqrt(vapour), np.sqrt(conditions.distance / 2)
+    near = sensor.x * np.exp(-way * (sensor.alpha1 + sensor.beta1 * root))
+    far = (1 - sensor.x) * np.exp(-way * (sensor.alpha2 + sensor.beta2 * root))
     return float(near + far)
 
 
-def _path(sensor: Sensor, conditions: Conditions) -> tuple[float, float]:
+def path(sensor: Sensor, conditions: Conditions) -> tuple[float, float]:
     """Return (gain, offset): what the sensor counts is gain · object + offset.
 
     The window stands in the middle of the way, half of the air on each side, as the usual readers
@@ -113,16 +113,10 @@ def celsius(
         If the constants let nothing through or are not finite.
     """
     with np.errstate(all="ignore"):
-        gain, offset = _path(sensor, conditions)
+        gain, offset = path(sensor, conditions)
         if not (np.isfinite([gain, offset]).all() and gain > 0):
             raise InputError("the calibration or the scene's values give no temperature")
         radiation = (raw.astype(np.float64) - offset) / gain + sensor.o
         kelvin = sensor.b / np.log(sensor.r1 / (sensor.r2 * radiation) + sensor.f)
         physical = np.isfinite(kelvin) & (kelvin > 0) & (radiation > 0)
     return np.where(physical, kelvin - KELVIN, np.nan).astype(np.float32)
-
-
-def observed(celsius: npt.ArrayLike, sensor: Sensor, conditions: Conditions) -> Array:
-    """Return the counts that a camera sees of objects at these temperatures."""
-    gain, offset = _path(sensor, conditions)
-    return gain * counts(sensor, celsius) + offset

@@ -27,7 +27,7 @@ class Example:
     Attributes
     ----------
     label : Tensor, shape (1, C, H, W)
-        What the network shall reconstruct.
+        Image that the network reconstructs.
     valid : Tensor, shape (1, 1, H, W)
         1 where the label was measured.
     guide : Tensor, shape (1, G, H, W), or None
@@ -116,7 +116,7 @@ def _affine_grid(shape: Shape, size: Shape, rng: np.random.Generator) -> Tensor:
 
     Scale is uniform in [0.5, 1], the difference of the two axes' scales has σ = 0.25, shear has
     σ = 0.1, the angle is any. A patch shows 1 / scale of the image; its centre is chosen so that
-    it leaves the image as little as possible, and what is outside is mirrored.
+    it leaves the image as little as possible, and the image is mirrored beyond its border.
     """
     scale, difference = rng.uniform(0.5, 1.0), rng.normal(0, 0.25)
     shear, angle = rng.normal(0, 0.1, 2), rng.uniform(-math.pi, math.pi)

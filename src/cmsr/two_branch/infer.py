@@ -1,4 +1,4 @@
-"""From a trained network and a pair to the image: ensemble, back-projection, units."""
+"""Inference: a trained network on the whole pair, self-ensemble and back-projection."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def infer(fit: Fit, pair: Pair, kernel: Kernel, config: Config) -> Tensor:
     Parameters
     ----------
     fit : Fit
-        What training left.
+        Result of training.
     pair : Pair
         The pair it was trained on.
     kernel : str or PointSpread

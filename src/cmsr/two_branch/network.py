@@ -1,4 +1,4 @@
-"""The networks, and nothing else."""
+"""The published network and its loss."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def solve(pair: Pair, kernel: Kernel, config: Config, progress: Progress | None 
     config : Config
         Options of training and inference.
     progress : callable, optional
-        Told of every training step.
+        Called after every training step.
     """
     alignment = _recognised(pair, config)
     if alignment and alignment.refused:
@@ -70,7 +70,7 @@ def solve(pair: Pair, kernel: Kernel, config: Config, progress: Progress | None 
 
 
 def _recognised(pair: Pair, config: Config) -> Alignment | None:
-    """Ask whether the guide shows the target's scene at all."""
+    """Check whether the guide shows the target's scene at all."""
     if pair.guide is None:
         return None
     if config.align == "off":

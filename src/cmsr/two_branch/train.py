@@ -1,4 +1,4 @@
-"""Training on the single pair: alternating scales, the learning-rate rule, the one loop."""
+"""Training on a single pair: alternating scales, and the learning-rate rule."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ Progress = Callable[[str, int, int, float], None]
 """Called with the stage's name, step, steps at most and loss."""
 
 MEASURE_EVERY = 10
-"""Iterations between two measurements of the reconstruction error."""
+"""Iterations between two measurements of the reconstruction error: every 60 are no better
+(EXPERIMENTS.md)."""
 CHECK_EVERY = 60
-"""Iterations between two looks at the learning rate."""
+"""Iterations between two checks of the learning rate; from the supplement, as the next two."""
 WINDOW = 256
 """Iterations over which the trend of the error is fitted."""
 LOWEST_RATE = 9e-6
@@ -32,14 +33,14 @@ LOWEST_RATE = 9e-6
 
 @dataclass
 class Fit:
-    """What training leaves.
+    """Result of training.
 
     Attributes
     ----------
     network : TwoBranch
         Weights learned from this pair.
     chain : WarpChain or None
-        How the guide is warped; None leaves it where it is.
+        Warps the guide; None leaves it where it is.
     history : dict of lists
         Loss and learning rate at each iteration.
     """
@@ -68,11 +69,11 @@ def train(
     config : Config
         ``p``, ``crop``, ``iterations``, ``learning_rate``, ``seed`` and their guide-free twins.
     fit : Fit, optional
-        Where to go on from (gradual increments); a new network otherwise.
+        Result to continue from (gradual increments); a new network otherwise.
     extra : tuple of Example
         Further labels for the downsampling-based scheme, such as results at smaller ratios.
     progress : callable, optional
-        Told of every step.
+        Called after every step.
     """
     guided = pair.guide is not None
     iterations = config.iterations if guided else config.iterations_guide_free
@@ -117,7 +118,7 @@ def new_fit(pair: Pair, config: Config) -> Fit:
 
 
 def _groups(fit: Fit, rate: float) -> list[dict[str, Any]]:
-    """Return everything that is trained, with its learning rates."""
+    """Return all parameters with their learning rates, as an optimiser takes them."""
     network = {"params": list(fit.network.parameters()), "lr": rate, "scale": 1.0}
     return [network, *(fit.chain.groups(rate) if fit.chain else [])]
 

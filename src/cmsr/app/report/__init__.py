@@ -1,1 +1,1 @@
-"""One self-contained page that shows a run: what went in, what came out, and why to believe it."""
+"""The report on a run: a self-contained page with input, result, and the evidence for it."""

@@ -112,7 +112,7 @@ class Arrows:
 
     @property
     def svg(self) -> Markup:
-        """The arrows as an SVG element; the longest is nearly as long as two are apart."""
+        """The arrows as an SVG element; the longest nearly spans the distance of two."""
         from cmsr import charts
 
         height, width = self.size

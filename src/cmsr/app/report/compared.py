@@ -1,4 +1,4 @@
-"""The target before and after, in the same colours."""
+"""The target and its result, in the same colours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a result to all that a page shows of it."""
+"""The contents of a report: pictures, charts and facts of a result."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cmsr.app.record import ratio_text
 from cmsr.app.report.chart import Arrows, Chart, arrows, histogram, kernel_chart, training_chart
 from cmsr.app.report.compared import Compared, compared
 from cmsr.app.report.image import Picture, painted, photo
@@ -19,23 +20,23 @@ from cmsr.result import Evidence, Result
 
 @dataclass(frozen=True)
 class Contents:
-    """What the page shows besides; None is left out.
+    """The parts of a page; those that are None are left out.
 
     Attributes
     ----------
     compared : Compared
     guide, moved, weight, residual : Picture or None
-        The guide as given and as used, how far it was trusted, input − reduced result.
+        The guide as given and as used, its weight, and the residual, input − reduced result.
     residual_facts : Residual
     residual_histogram, kernel : Chart
     training : list of Chart
-        Empty where nothing was trained.
+        Empty if nothing was trained.
     displacement : Arrows or None
-        How the guide was moved, where all of it was moved alike.
+        Displacement of the guide, if it has one transform.
     segments : Picture or None
-        How its segments were moved, where each was moved by itself.
+        Displacement of the guide's segments, if each has its own transform.
     facts : list of (name, value)
-        What was found and done, for people.
+        Summary of the run, in words and figures with units.
     warnings, notes : list of str
     """
 
@@ -56,7 +57,7 @@ class Contents:
 
 
 def contents_of(result: Result) -> Contents:
-    """Gather all that is worth showing of a run."""
+    """Return the contents of the report on a result."""
     evidence = evidence_of(result)
     target = evidence.target
     factor, _, unit = target.unit()
@@ -65,7 +66,7 @@ def contents_of(result: Result) -> Contents:
     rounding = 12**-0.5 * abs(factor) if np.issubdtype(target.data.dtype, np.integer) else 0.0
     title = f"input − reduced result, {unit or 'in the units of the file'}"
     alignment = evidence.alignment
-    torn = segmented(alignment) if alignment else None
+    segments = segmented(alignment) if alignment else None
     used = result.warped_guide is not None and bool(result.guide_weight.any())
     return Contents(
         compared=compared(target, result.image, result.valid),
@@ -81,8 +82,8 @@ def contents_of(result: Result) -> Contents:
             for key, name in (("loss", "loss (L1)"), ("rate", "learning rate"))
             if result.history.get(key)
         ],
-        displacement=arrows(alignment) if alignment and alignment.stages and not torn else None,
-        segments=torn,
+        displacement=arrows(alignment) if alignment and alignment.stages and not segments else None,
+        segments=segments,
         facts=facts(result.info, unit, abs(factor)),
         warnings=list(result.info["warnings"]),
         notes=list(result.info["notes"]),
@@ -90,9 +91,8 @@ def contents_of(result: Result) -> Contents:
 
 
 def facts(info: dict[str, Any], unit: str, factor: float) -> list[tuple[str, str]]:
-    """Say what was done and found, in words and figures with their units."""
-    vertical, horizontal = info["ratio"]
-    ratio = f"{vertical:.4g}" if vertical == horizontal else f"{vertical:.4g} × {horizontal:.4g}"
+    """Return the summary of a run, in words and figures with units."""
+    ratio = ratio_text(*info["ratio"])
     noise = ", ".join(f"{factor * level:.3g}" for level in info["noise"]) + f" {unit}"
     return [
         ("Size of the result", f"{info['size'][1]} × {info['size'][0]} pixels"),
@@ -107,15 +107,15 @@ def facts(info: dict[str, Any], unit: str, factor: float) -> list[tuple[str, str
 
 
 def evidence_of(result: Result) -> Evidence:
-    """Return what a result is judged by.
+    """Return a result's input and residual.
 
     Raises
     ------
     ValueError
-        If it has none, as one put together from windows.
+        If it has none.
     """
     if result.evidence is None:
-        raise ValueError("the result does not say what it was made from")
+        raise ValueError("the result carries no evidence")
     return result.evidence
 
 
@@ -129,9 +129,9 @@ def _alignment_in_words(found: dict[str, Any] | None) -> str:
     if found["refused"]:
         return "not used: it seems to show another scene"
     if not found["stages"]:
-        return "used where it lay"
+        return "used as it is"
     names = {"affine": "affine map", "cpab": "CPAB warp", "thinplate": "thin-plate spline",
-             "freeform": "free-form deformation", "segments": "a map a segment"}  # fmt: skip
+             "freeform": "free-form deformation", "segments": "a transform a segment"}  # fmt: skip
     warps = ", ".join(names.get(stage["warp"], stage["warp"]) for stage in found["stages"])
     return (
         f"moved by {found['median_displacement']:.2f} px in the median, "

@@ -1,4 +1,4 @@
-"""Pictures inside a page: arrays as data URIs."""
+"""Arrays as pictures inside a page."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _JPEG_QUALITY = 88
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture for the page.
+    """A picture of a page.
 
     Attributes
     ----------
     uri : str
-        The picture itself.
+        The picture as a data URI.
     scale : Scale or None
-        What its colours mean; None for a photo.
+        Values of its colours; None for a photo.
     """
 
     uri: str
@@ -36,7 +36,7 @@ class Picture:
 
 
 def painted(values: Values, scale: Scale) -> Picture:
-    """Show values (H, W) in the colours of a scale; what is not finite is transparent."""
+    """Paint values (H, W) in the colours of a scale; NaN and infinities are transparent."""
     picture = Image.fromarray(scale.levels(thinned(values, LARGEST)))
     picture.putpalette([*scale.palette.ravel().tolist(), 128, 128, 128])
     content = io.BytesIO()
@@ -45,7 +45,7 @@ def painted(values: Values, scale: Scale) -> Picture:
 
 
 def photo(values: npt.NDArray[np.floating]) -> Picture:
-    """Show a photo (H, W) or (H, W, 3) in [0, 1]."""
+    """Return a photo (H, W) or (H, W, 3) in [0, 1] as a picture."""
     pixels = np.rint(np.clip(thinned(values, LARGEST), 0, 1) * 255).astype(np.uint8)
     content = io.BytesIO()
     Image.fromarray(pixels).save(content, "JPEG", quality=_JPEG_QUALITY)

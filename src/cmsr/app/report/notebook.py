@@ -13,11 +13,11 @@ from cmsr.app.report.template import fill
 from cmsr.io.raster import Raster
 
 _CONTROLS = 130
-"""Height of what lies below the picture, in pixels."""
+"""Height of the controls below the picture, in pixels."""
 
 
 def framed_slider(target: Raster, image: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> str:
-    """Return a frame, as HTML, with the slider between a target and its result (H, W[, C])."""
+    """Return an HTML frame with a slider between a target and its result (H, W) or (H, W, C)."""
     height, width = valid.shape
     page = fill(title=target.name, compared=compared(target, image, valid), contents=None)
     return (

@@ -1,4 +1,4 @@
-"""The page itself: contents into a template, and into a file."""
+"""The report as an HTML document, and as a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cmsr.result import Result
 
 
 def check(path: Path) -> None:
-    """Find out before any work whether a report can have that name.
+    """Check before any work that a report can have this name.
 
     Raises
     ------
@@ -21,7 +21,7 @@ def check(path: Path) -> None:
         If it does not end in .html.
     """
     if path.suffix.lower() not in (".html", ".htm"):
-        raise OutputError(f"{path}: a report is a page; give a name that ends in .html")
+        raise OutputError(f"{path}: a report is an HTML page; use a name that ends in .html")
 
 
 def write(path: Path, result: Result, command: str = "") -> None:
@@ -32,9 +32,9 @@ def write(path: Path, result: Result, command: str = "") -> None:
     path : Path
         Ends in .html.
     result : Result
-        One with evidence: not put together from windows.
+        With evidence.
     command : str
-        What to type to repeat it.
+        The command that repeats the run.
 
     Raises
     ------

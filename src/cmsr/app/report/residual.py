@@ -1,4 +1,4 @@
-"""Whether what is left between input and result looks like noise."""
+"""Statistics of the residual: its size against noise, and its correlation."""
 
 from __future__ import annotations
 
@@ -10,28 +10,26 @@ import numpy.typing as npt
 Values = npt.NDArray[np.floating]
 
 _WITHIN = 1.5
-"""Residuals up to so many times what is expected count as expected."""
+"""Largest residual that noise and rounding explain, in multiples of their size."""
 
 
 @dataclass(frozen=True)
 class Residual:
-    """How a residual measures up; all values in the data's unit.
+    """Statistics of a residual, in the data's unit.
 
     Attributes
     ----------
     rms : float
         Its root mean square.
     expected : float
-        Noise found in the target and what rounding to whole numbers adds, root of the sum of
-        squares.
-    likeness : float
-        Correlation of horizontal and vertical neighbours: 0 for noise, towards 1 for what shows
-        the scene.
+        Root mean square expected from the target's noise and rounding to whole numbers.
+    correlation : float
+        Mean correlation of neighbouring pixels: 0 for noise, near 1 for structure of the scene.
     """
 
     rms: float
     expected: float
-    likeness: float
+    correlation: float
 
     @classmethod
     def of(cls, values: Values, noise: float, rounding: float) -> Residual:
@@ -41,20 +39,20 @@ class Residual:
         return cls(rms, float(np.hypot(noise, rounding)), neighbour_correlation(values))
 
     @property
-    def verdict(self) -> str:
-        """What that means, in a sentence."""
+    def conclusion(self) -> str:
+        """The interpretation, in a sentence."""
         if self.rms <= _WITHIN * self.expected:
-            return "The result, reduced again, is the input as closely as noise and rounding allow."
-        if abs(self.likeness) < 0.2:
-            return "What the result leaves unexplained of the input looks like noise."
+            return "The reduced result equals the input within noise and rounding."
+        if abs(self.correlation) < 0.2:
+            return "The residual is larger than the estimated noise, but looks like noise."
         return (
-            "What the result leaves unexplained is larger than the noise found, and shows the "
-            f"scene: neighbours correlate by {self.likeness:.2f}."
+            "The residual is larger than the estimated noise and shows the scene: neighbouring "
+            f"pixels correlate by {self.correlation:.2f}."
         )
 
 
 def neighbour_correlation(values: Values) -> float:
-    """Return the mean correlation of pixels (h, w) with those to the right and below."""
+    """Return the mean correlation of pixels (h, w) with their right and lower neighbours."""
     found = []
     for a, b in ((values[:, 1:], values[:, :-1]), (values[1:], values[:-1])):
         both = np.isfinite(a) & np.isfinite(b)

@@ -1,4 +1,4 @@
-"""From values to colours and back: the scale that stands beside every picture."""
+"""Colour scales: from values to colours and back."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy.typing as npt
 from cmsr.pictures import colour, round_ticks
 
 TARGET_COLOURS, WEIGHT_COLOURS, RESIDUAL_COLOURS = "inferno", "cividis", "PuOr"
-"""Readable to the colour-blind: brightness tells the value, or how far it is from zero."""
+"""Legible to the colour-blind: brightness shows the value, or its distance from zero."""
 
 LEVELS = 255
 """Colours of a scale; the 256th of a picture's palette marks holes."""
 
 _CLIP = 0.5
-"""Percent of the values at either end that may lie beyond the scale."""
+"""Share of the values at either end that may lie beyond the scale, in percent."""
 
 _FENCE = 4.0
 
@@ -32,7 +32,7 @@ class Scale:
     low, high : float
         Values of the first and the last colour; ``low < high``.
     unit : str
-        "" where nothing is known of it.
+        "" if unknown.
     colour_map : str
         One of matplotlib's.
     """
@@ -44,10 +44,10 @@ class Scale:
 
     @classmethod
     def of(cls, values: Values, unit: str, colour_map: str) -> Scale:
-        """Span what matters of values: without the last of either end, or what lies far out.
+        """Return the scale of values without their extremes and outliers.
 
-        Far out is what is further than `_FENCE` interquartile ranges from the middle half, as a
-        cold sky over a street: the street keeps the colours.
+        Outliers lie further than `_FENCE` interquartile ranges from the middle half, as a cold sky
+        over a street; the street keeps the colours.
         """
         seen = values[np.isfinite(values)]
         if not seen.size:
@@ -59,7 +59,7 @@ class Scale:
 
     @classmethod
     def around_zero(cls, values: Values, unit: str, colour_map: str) -> Scale:
-        """Span values evenly to both sides of zero."""
+        """Return the scale of values that is symmetric about zero."""
         seen = np.abs(values[np.isfinite(values)])
         high = float(np.percentile(seen, 100 - _CLIP)) if seen.size else 1.0
         high = high if high > 0 else 1.0
@@ -73,7 +73,7 @@ class Scale:
 
     @property
     def ticks(self) -> list[tuple[float, str]]:
-        """Round values: where on the scale they lie, 0 to 100 %, and how they are written."""
+        """Round values: position on the scale, 0 to 100 %, and text."""
         span = self.high - self.low
         return [
             (100 * (value - self.low) / span, text)
@@ -82,22 +82,22 @@ class Scale:
 
     @property
     def gradient(self) -> str:
-        """The colours, in CSS."""
+        """The colours as stops of a CSS gradient."""
         return ", ".join("rgb({} {} {})".format(*rgb) for rgb in self.palette[::14])
 
     @property
     def digits(self) -> int:
-        """Decimals that a value read off a picture is worth."""
+        """Significant decimals of a value read off a picture."""
         return max(0, int(np.ceil(-np.log10((self.high - self.low) / LEVELS))))
 
     def levels(self, values: Values) -> npt.NDArray[np.uint8]:
-        """Return the number of each value's colour; `LEVELS` where there is none."""
+        """Return the index of each value's colour; `LEVELS` for NaN and infinities."""
         share = (values - self.low) / (self.high - self.low)
         level = np.rint(np.clip(np.nan_to_num(share), 0, 1) * (LEVELS - 1))
         return np.asarray(np.where(np.isfinite(values), level, LEVELS), np.uint8)
 
 
 def _above(low: float, high: float) -> float:
-    """Keep the ends of a scale apart where all values are one."""
+    """Return the end of a scale, above its start even if all values are equal."""
     least = max(abs(low), 1.0) * 1e-6
     return high if high - low > least else low + max(1.0, abs(low) * 1e-3)

@@ -1,4 +1,4 @@
-"""The segments of a guide on a page: how far each was moved, in colours, and what is occluded."""
+"""The displacement of a guide's segments as a picture for a page."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from cmsr.registration.segment_map import draw_segments
 from cmsr.registration.transforms import displacement
 
 _SIDE = 900
-"""Longer side of the picture, so that its lines are fine; more than the guide has, if need be."""
+"""Longer side of the picture, in pixels, whatever the guide's: lines need a certain size."""
 
 
 def segmented(alignment: Alignment) -> Picture | None:
-    """Paint how far each place of the target's frame was moved; None where all was moved as one."""
+    """Paint the displacement of each place in the target's frame; None without segments."""
     scale = _SIDE / max(alignment.size)
     size = round(alignment.size[0] * scale), round(alignment.size[1] * scale)
     if alignment.owners((2, 2)) is None:

@@ -1,4 +1,4 @@
-"""The template of a page, filled."""
+"""The HTML template of a page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HERE = Path(__file__).parent
 
 
 def fill(**values: object) -> str:
-    """Return one HTML document that needs nothing else; all values are escaped."""
+    """Fill the template; the document is self-contained, and all values are escaped."""
     environment = Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,

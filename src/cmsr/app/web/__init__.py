@@ -1,1 +1,1 @@
-"""The page in a browser: files in, the report and the full-precision result out."""
+"""The web page: upload of a pair, report and full-precision result."""

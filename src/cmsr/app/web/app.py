@@ -1,4 +1,4 @@
-"""What happens on each click, for each visitor alone. The work itself is done elsewhere."""
+"""The actions of the page for each visitor; workers in other processes do the computing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cmsr.errors import CmsrError, InputError
 
 
 class Output(NamedTuple):
-    """What a run shows: status and report as HTML, and the two files to take away."""
+    """The outputs of a run: status and report as HTML, and two files to download."""
 
     status: str
     view: str
@@ -32,14 +32,14 @@ class Output(NamedTuple):
 
 
 class App:
-    """One server's workers, and what they do for each visitor.
+    """A server's workers, and the actions that visitors start.
 
     Parameters
     ----------
     folder : Path
-        Where each task has a folder of its own for as long as it takes.
+        Holds a temporary folder for each task.
     owners : Owners
-        Whose the files are that were uploaded and made.
+        The owners of uploaded and computed files.
     limits : dict
         The options of `cmsr.app.web.form.SERVER`.
     """
@@ -54,7 +54,7 @@ class App:
         self.reader.close()
         self.runner.close()
 
-    def understand(
+    def check(
         self,
         request: gr.Request,
         target: str | None,
@@ -62,9 +62,9 @@ class App:
         guide: str | None,
         *values: Any,
     ) -> tuple[str, int, Any]:
-        """Say what was understood of the files, and how many pixels the result will have.
+        """Return a description of the files, and the number of pixels of the result.
 
-        Where the target holds several images, they can be chosen from then.
+        Third comes the choice of images, if the target holds several.
         """
         if target is None:
             return "", 0, parts()
@@ -72,11 +72,11 @@ class App:
             with self._placed(request, target, part, guide) as place:
                 config = self._config(values)
                 given = (place.folder, place.target, place.guide, config)
-                *_, found = self.reader.run(str(request.session_hash), tasks.understand, *given)
+                *_, found = self.reader.run(str(request.session_hash), tasks.check, *given)
         except CmsrError as error:
             waiting = guide is None and "--ratio" in str(error)
-            told = "Now add a photo of the same scene." if waiting else _refused(error)
-            return told, 0, gr.skip()
+            answer = "Now add a photo of the same scene." if waiting else _refused(error)
+            return answer, 0, gr.skip()
         except StoppedError:
             return "", 0, gr.skip()
         return _facts(found), found.pixels, gr.skip() if part else parts(found.parts)
@@ -90,29 +90,27 @@ class App:
         pixels: int,
         *values: Any,
     ) -> Iterator[Output]:
-        """Upscale; tell how far it is, show the report, hand out the files."""
+        """Upscale: yield the progress, then the report and the files."""
         empty: dict[str, Any] = {"view": "", "result": _button(None), "report": _button(None)}
         started = time.monotonic()
         try:
             config = self._config(values)
             with self._placed(request, target, part, guide) as place:
-                for told in self.runner.run(
+                for news in self.runner.run(
                     str(request.session_hash), tasks.upscale, place.folder, place.job(config)
                 ):
                     elapsed = time.monotonic() - started
-                    if isinstance(told, dict):
-                        self.estimate.learn(config, told["size"][0] * told["size"][1], elapsed)
-                        yield self._output(request, place, told)
+                    if isinstance(news, dict):
+                        self.estimate.learn(config, news["size"][0] * news["size"][1], elapsed)
+                        yield self._output(request, place, news)
                     else:
-                        share = told[1] / told[2] if told else 0.0
+                        share = news[1] / news[2] if news else 0.0
                         left = self.estimate.left(config, pixels, elapsed, share)
                         yield Output(_working(elapsed, left), **empty)
-        except CmsrError as error:
+        except (CmsrError, RuntimeError) as error:
             yield Output(_refused(error), **empty)
         except StoppedError:
             yield Output("Cancelled.", **empty)
-        except RuntimeError as error:
-            yield Output(_refused(error), **empty)
 
     def upscale(
         self,
@@ -122,7 +120,7 @@ class App:
         options: dict[str, Any] | None,
         part: str | None,
     ) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        """Do the same for a script: hand out result, report and record of the run."""
+        """Upscale for a script: yield result, report and record of the run."""
         try:
             config = form.config_of(options or {}, **self.limits)
             with self._placed(request, target, part, guide) as place:
@@ -143,12 +141,12 @@ class App:
         return "Cancelled."
 
     def leave(self, request: gr.Request) -> None:
-        """Stop whatever is done for a visitor who has gone."""
+        """Stop the tasks of a visitor who has left the page."""
         for worker in (self.reader, self.runner):
             worker.stop(str(request.session_hash))
 
     def example(self, request: gr.Request) -> Iterator[tuple[str, ...]]:
-        """Render the example pair."""
+        """Provide the example pair."""
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             *_, (target, guide) = self.reader.run(
                 str(request.session_hash), tasks.example, Path(folder)
@@ -156,20 +154,20 @@ class App:
             yield tuple(self._hand_out(request, target, guide))
 
     def _output(self, request: gr.Request, place: _Place, facts: dict[str, Any]) -> Output:
-        """Show a run that is done."""
+        """Return the outputs of a finished run."""
         job = place.job(Config())
         made = place.folder / str(job.report)
         frame = (
             '<iframe title="report" sandbox="allow-scripts" allow="clipboard-write" '
             f'srcdoc="{html.escape(made.read_text("utf-8"))}"></iframe>'
         )
-        told = [summary(facts), *(f"Warning: {text}" for text in facts["warnings"])]
-        status = "".join(f"<p>{html.escape(text)}</p>" for text in told)
+        lines = [summary(facts), *(f"Warning: {text}" for text in facts["warnings"])]
+        status = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
         result, report = self._hand_out(request, place.folder / job.out, made)
         return Output(status, frame, _button(result), _button(report))
 
     def _hand_out(self, request: gr.Request, *files: Path) -> list[str]:
-        """Let the visitor, and nobody else, fetch these files."""
+        """Move files to where the visitor, and nobody else, can download them."""
         visitor = visitor_of(request.cookies)
         return [str(self.owners.hand_out(visitor, file)) for file in files]
 
@@ -177,16 +175,16 @@ class App:
     def _placed(
         self, request: gr.Request, target: str | None, part: str | None, guide: str | None
     ) -> Iterator[_Place]:
-        """Link the visitor's uploads into a folder that is removed afterwards.
+        """Link the visitor's uploads into a temporary folder.
 
-        ``part`` names what of the target.
+        ``part`` is the variable or page of the target.
         """
         if target is None:
-            raise InputError("no image was given; choose one, or try the example")
+            raise InputError("no image; choose one, or try the example")
         for file in filter(None, (target, guide)):
             if not self.owners.owns(visitor_of(request.cookies), Path(file)):
                 raise InputError(
-                    f"{Path(file).name}: not a file of yours; upload it, and send the cookie that "
+                    f"{Path(file).name}: not your file; upload it, and send the cookie that "
                     "comes with the answer"
                 )
         with tempfile.TemporaryDirectory(dir=self.folder, ignore_cleanup_errors=True) as folder:
@@ -213,7 +211,7 @@ class _Place(NamedTuple):
     guide: Path | None
 
     def job(self, config: Config) -> Job:
-        """Return what to do here, named as on a command line."""
+        """Return the job of upscaling here, with file names as on a command line."""
         stem = Path(str(self.target).partition(":")[0]).stem
         return Job(
             target=self.target,
@@ -229,7 +227,7 @@ class _Place(NamedTuple):
 
 
 def parts(names: tuple[str, ...] = ()) -> Any:
-    """Offer the images of a file that holds several."""
+    """Return the choice of images in a file that holds several."""
     return gr.Dropdown(list(names), value=None, visible=bool(names))
 
 
@@ -238,14 +236,14 @@ def _button(path: str | None) -> Any:
 
 
 def _working(elapsed: float, left: float) -> str:
-    """Show seconds gone and seconds left."""
+    """Return the seconds elapsed and left, as HTML."""
     total = elapsed + left
     bar = f'<progress max="{total:.1f}" value="{elapsed:.1f}"></progress>' if left else ""
     rest = f", about {left:.0f} s left" if left >= 1 else ""
     return f"{bar}<p>Working for {elapsed:.0f} s{rest}.</p>"
 
 
-def _facts(found: tasks.Understood) -> str:
+def _facts(found: tasks.Description) -> str:
     rows = "".join(
         f"<tr><th scope=row>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
         for name, value in found.facts
@@ -255,6 +253,6 @@ def _facts(found: tasks.Understood) -> str:
 
 
 def _refused(error: Exception) -> str:
-    """Say what is wrong as the command line does."""
+    """Return an error as the command line prints it, as HTML."""
     line = " ".join(str(error).split())
     return f'<p class="refused" role="alert">cmsr: {html.escape(line)}</p>'

@@ -1,4 +1,4 @@
-"""The form: one field for each option of `Config`, as the command line has one argument."""
+"""The form: one field for each option of `Config`, as one argument on the command line."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from cmsr.errors import OptionError
 from cmsr.sensor.kernel_file import is_kernel_file
 
 FIRST = ("preset", "seed", "kernel", "align", "ratio")
-"""Options shown at once; the others wait behind a heading."""
+"""Options that are always visible; the others are folded away."""
 
 SERVER = ("device", "max_pixels", "max_memory")
-"""Options that whoever runs the server decides."""
+"""Options that belong to the server."""
 
 FILES = ("segments",)
-"""Options that name a file: a visitor cannot name the server's files."""
+"""Options that name a file, which would be one of the server's."""
 
 
 def names() -> list[str]:
@@ -48,30 +48,31 @@ def field(name: str) -> Any:
     return gr.Textbox(**about)
 
 
-def ruled() -> list[str]:
-    """Return the options that choosing a preset sets."""
+def preset_names() -> list[str]:
+    """Return the options that presets set."""
     return [name for name in names() if any(name in preset for preset in PRESETS.values())]
 
 
 def preset_values(preset: str) -> list[Any]:
-    """Return what the form shows for a preset, in the order of `ruled`."""
+    """Return the values of a preset's fields, in the order of `preset_names`."""
     config = Config.of(preset)
-    return [_shown(name, config) for name in ruled()]
+    return [_shown(name, config) for name in preset_names()]
 
 
 def config_of(values: Mapping[str, Any], **limits: Any) -> Config:
-    """Return the options that a form, or a script, has filled in.
+    """Return the options of a form, or of a script; empty fields have the preset's values.
 
     Raises
     ------
     OptionError
-        If a value is wrong, the option is the server's, or it names a file there.
+        If a value is wrong, or the option is the server's or names a file there.
     """
     if forbidden := sorted(values.keys() - set(names())):
         raise OptionError(f"this page has no option called {', '.join(forbidden)}")
-    given = {name: options.parse(name, value) for name, value in values.items()}
+    filled = {name: value for name, value in values.items() if value is not None and value != ""}
+    given = {name: options.parse(name, value) for name, value in filled.items()}
     if is_kernel_file(str(given.get("kernel", "auto"))):
-        raise OptionError(f"kernel is {given['kernel']!r}; on this page it is a kernel's name")
+        raise OptionError(f"kernel is {given['kernel']!r}; this page takes a kernel's name only")
     return Config.of(given.pop("preset", "default"), **given, **limits)
 
 

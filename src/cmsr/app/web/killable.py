@@ -1,4 +1,4 @@
-"""A child process that works for one visitor at a time and can be stopped at any moment."""
+"""A child process that runs one task at a time and can be stopped at any moment."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import Any
 from cmsr.errors import CmsrError
 
 POLL = 0.5
-"""Seconds between two signs of life of a task that says nothing itself."""
+"""Seconds between two messages about a task that sends none itself."""
 
-Told = tuple[str, int, int, float] | None
-"""Stage, step, steps and loss; None where there is nothing new."""
+News = tuple[str, int, int, float] | None
+"""Stage, step, number of steps and loss; None if nothing has changed."""
 
 Task = Callable[..., Any]
 """A function of a module, called with its arguments and ``progress=``."""
 
 
 class StoppedError(Exception):
-    """The task was stopped before it was done."""
+    """The task was stopped before it finished."""
 
 
 class Worker:
-    """One process, started ahead of its first task so that nobody waits for imports."""
+    """A process, started before its first task so that nobody waits for imports."""
 
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("spawn")
@@ -35,16 +35,18 @@ class Worker:
         self._start()
 
     def run(self, owner: str, task: Task, *arguments: Any) -> Iterator[Any]:
-        """Do a task; yield `Told` every now and then, and last its result.
+        """Run a task; yield `News` at intervals, and its result in the end.
 
         Leaving the iterator early stops the task.
 
         Raises
         ------
         CmsrError
-            What the task raised, for the user to mend.
+            If the task raised it.
+        RuntimeError
+            If the task failed.
         StoppedError
-            If someone called `stop`, or the process died.
+            If the task was stopped, or the process died.
         """
         with self._lock:
             self._owner = owner
@@ -52,8 +54,8 @@ class Worker:
             try:
                 connection.send((task, arguments))
                 while not done:
-                    kind, value = connection.recv() if connection.poll(POLL) else ("told", None)
-                    done = kind != "told"
+                    kind, value = connection.recv() if connection.poll(POLL) else ("news", None)
+                    done = kind != "news"
                     if kind == "refused":
                         raise CmsrError(value)
                     if kind == "failed":
@@ -67,7 +69,7 @@ class Worker:
                     self._restart()
 
     def stop(self, owner: str) -> bool:
-        """Stop the owner's task, if it is the one under way; tell whether it was."""
+        """Stop the current task if it is the owner's; return whether it was."""
         if self._owner != owner:
             return False
         self._process.kill()
@@ -91,17 +93,17 @@ class Worker:
 
 
 def _serve(connection: Connection) -> None:
-    """Do tasks one after the other until the other side is gone."""
-    import cmsr.app.job  # noqa: F401 (imported before the first task, which then need not wait)
+    """Run tasks one after the other until the other end is closed."""
+    import cmsr.app.job  # noqa: F401 (imported before the first task, which need not wait then)
 
-    def tell(stage: str, step: int, steps: int, loss: float) -> None:
-        connection.send(("told", (stage, step, steps, loss)))
+    def report(stage: str, step: int, steps: int, loss: float) -> None:
+        connection.send(("news", (stage, step, steps, loss)))
 
     with contextlib.suppress(EOFError, OSError, KeyboardInterrupt):
         while True:
             task, arguments = connection.recv()
             try:
-                answer = ("done", task(*arguments, progress=tell))
+                answer = ("done", task(*arguments, progress=report))
             except CmsrError as error:
                 answer = ("refused", " ".join(str(error).split()))
             except Exception as error:

@@ -1,4 +1,4 @@
-"""The page: what it shows, where, and what each part of it calls."""
+"""The layout of the page, and the actions of its parts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cmsr.app.web import form
 from cmsr.app.web.app import App, parts
 
 KEPT = 3600
-"""Seconds after which uploads and results are removed."""
+"""Seconds until uploads and results are removed."""
 
 STYLE = """
 .gradio-container { max-width: 1180px !important; margin: 0 auto !important; }
@@ -26,13 +26,13 @@ STYLE = """
 """  # noqa: E501
 
 HEADER = """# cmsr
-A low-resolution image of any sensor and one photo of the same scene, or one radiometric JPEG that
-holds both: the image at the photo's resolution, with every value in its unit. Files stay on the
-machine that runs this page."""
+From a low-resolution image of any sensor and a photo of the same scene, or a radiometric JPEG that
+holds both, comes the image at the photo's resolution, with every value in its unit. Files stay on
+the machine that runs this page."""
 
 
 def page(app: App) -> Any:
-    """Lay out the page and say what each part of it does."""
+    """Return the page with the actions of an app."""
     with gr.Blocks(
         title="cmsr", analytics_enabled=False, delete_cache=(KEPT // 10, KEPT)
     ) as blocks:
@@ -43,7 +43,7 @@ def page(app: App) -> Any:
                 part = gr.Dropdown([], label="Variable or page", visible=False, elem_id="part")
                 guide = gr.File(label="Photo of the same scene", elem_id="guide", height=130)
                 example = gr.Button("Try the example", size="sm", elem_id="example")
-                understood = gr.HTML(elem_id="understood")
+                description = gr.HTML(elem_id="understood")
                 with gr.Row():
                     start = gr.Button("Sharpen", variant="primary", elem_id="start")
                     cancel = gr.Button("Cancel", elem_id="cancel")
@@ -69,21 +69,21 @@ def page(app: App) -> Any:
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         reading: dict[str, Any] = {**quiet, "concurrency_id": "reader", "concurrency_limit": 1}
         working: dict[str, Any] = {"concurrency_id": "runner", "concurrency_limit": 1}
-        understand: dict[str, Any] = {
-            "fn": app.understand,
+        check: dict[str, Any] = {
+            "fn": app.check,
             "inputs": [target, part, guide, *values],
-            "outputs": [understood, pixels, part],
+            "outputs": [description, pixels, part],
             "trigger_mode": "always_last",
             **reading,
         }
         gr.on(
             [part.input, guide.change, fields["ratio"].change, fields["kernel"].change],
-            **understand,
+            **check,
         )
-        target.change(parts, None, part, queue=False, **quiet).then(**understand)
-        # not on input, which a keyboard that only passes by causes, too
-        ruled = [fields[name] for name in form.ruled()]
-        fields["preset"].change(form.preset_values, fields["preset"], ruled, **quiet)
+        target.change(parts, None, part, queue=False, **quiet).then(**check)
+        # not on input, which moving the keyboard's focus also triggers
+        set_by_preset = [fields[name] for name in form.preset_names()]
+        fields["preset"].change(form.preset_values, fields["preset"], set_by_preset, **quiet)
         example.click(app.example, None, [target, guide], **reading)
         run = start.click(
             app.run,

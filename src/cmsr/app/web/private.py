@@ -1,4 +1,4 @@
-"""Whose a file is: every visitor is known by a cookie, and fetches and names only own files."""
+"""Ownership of files: a cookie identifies each visitor, who has access to own files only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "cmsr_visitor"
-"""Name of the cookie; what it holds is as hard to guess as a key."""
+"""Name of the cookie; its value is as hard to guess as a key."""
 
 _SECRET = re.compile(r"[\w-]{43}", re.ASCII)
 _FILE = re.compile(r"/gradio_api/file[=/](.*)", re.DOTALL)
@@ -25,12 +25,12 @@ _UPLOAD = re.compile(r"/gradio_api/upload/?")
 
 
 class Owners:
-    """Which files belong to which visitors; two who upload the same bytes share a file.
+    """The owners of files; visitors who upload the same bytes share a file.
 
     Parameters
     ----------
     folder : Path
-        Where files that are handed out lie.
+        Holds the files for download.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -39,13 +39,13 @@ class Owners:
         self._claiming = threading.Lock()
 
     def claim(self, visitor: str, file: Path) -> None:
-        """Note that ``file`` is the visitor's, and forget files that were removed."""
+        """Register ``file`` as the visitor's, and drop files that no longer exist."""
         with self._claiming:
             self._owners = {path: who for path, who in self._owners.items() if path.exists()}
             self._owners.setdefault(file, set()).add(visitor)
 
     def hand_out(self, visitor: str, file: Path) -> Path:
-        """Move ``file`` to a place that nobody can guess, where the visitor alone may fetch it."""
+        """Move ``file`` to a path that nobody can guess and only the visitor may download."""
         place = self._folder / secrets.token_hex(32)
         place.mkdir()
         moved = file.rename(place / file.name)
@@ -53,19 +53,19 @@ class Owners:
         return moved
 
     def owns(self, visitor: str, file: Path) -> bool:
-        """Tell whether the visitor uploaded or was handed out ``file``."""
+        """Return whether ``file`` was uploaded by the visitor or made for them."""
         return visitor in self._owners.get(file, ())
 
 
 class PrivateFiles:
-    """ASGI middleware that gives each visitor a cookie, and files to their owners alone.
+    """ASGI middleware that gives each visitor a cookie, and files to their owners only.
 
     Parameters
     ----------
     app : ASGI application
         The page.
     owners : Owners
-        Learns who uploads what.
+        Registry of uploads.
     """
 
     def __init__(self, app: ASGIApp, owners: Owners) -> None:
@@ -80,10 +80,10 @@ class PrivateFiles:
         if not visitor:
             visitor = secrets.token_urlsafe(32)
             scope["headers"] = [*scope["headers"], (b"cookie", f"{COOKIE}={visitor}".encode())]
-            send = _introducing(visitor, send)
+            send = _with_cookie(visitor, send)
         if asked := _FILE.fullmatch(scope["path"]):
             if not self._owners.owns(visitor, Path(asked[1])):
-                refusal = PlainTextResponse("not a file of yours", status_code=403)
+                refusal = PlainTextResponse("not your file", status_code=403)
                 await refusal(scope, receive, send)
                 return
         elif _UPLOAD.fullmatch(scope["path"]):
@@ -91,7 +91,7 @@ class PrivateFiles:
         await self._app(scope, receive, send)
 
     def _claiming(self, visitor: str, send: Send) -> Send:
-        """Read off an answer which files were uploaded."""
+        """Register the uploaded files that an answer lists."""
         body, taken = bytearray(), False
 
         async def claim(message: Message) -> None:
@@ -109,18 +109,18 @@ class PrivateFiles:
 
 
 def visitor_of(cookies: Mapping[str, str]) -> str:
-    """Return the secret that whoever sends ``cookies`` is known by, or nothing without one."""
+    """Return the secret that identifies a visitor; "" without the cookie."""
     secret = cookies.get(COOKIE, "")
     return secret if _SECRET.fullmatch(secret) else ""
 
 
-def _introducing(visitor: str, send: Send) -> Send:
-    """Give a new visitor the cookie with the answer."""
+def _with_cookie(visitor: str, send: Send) -> Send:
+    """Add the cookie of a new visitor to the answer."""
     cookie = f"{COOKIE}={visitor}; Path=/; HttpOnly; SameSite=Lax"
 
-    async def introduce(message: Message) -> None:
+    async def send_cookie(message: Message) -> None:
         if message["type"] == "http.response.start":
             message["headers"] = [*message["headers"], (b"set-cookie", cookie.encode())]
         await send(message)
 
-    return introduce
+    return send_cookie

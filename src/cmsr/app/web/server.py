@@ -1,4 +1,4 @@
-"""The server: a private temporary folder, nothing asked of other machines, and the page."""
+"""The server of the page: local, with a private temporary folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def serve(host: str, port: int, max_upload: int, **limits: Any) -> None:
     port : int
         Port to listen on.
     max_upload : int
-        Largest file that is taken, in MB.
+        Largest upload, in MB.
     **limits
         Options of `Config` that visitors cannot change.
 
@@ -87,11 +87,11 @@ def serve(host: str, port: int, max_upload: int, **limits: Any) -> None:
 
 
 def _fetch_nothing() -> None:
-    """Refuse files that a visitor names by a URL: gradio would fetch them, and ask for the host."""
+    """Refuse files that a visitor names by a URL; gradio would download them."""
     import safehttpx
 
     async def refuse(url: str, *_args: Any, **_options: Any) -> NoReturn:
-        raise ValueError(f"{url}: nothing is fetched from elsewhere")
+        raise ValueError(f"{url}: files from other machines are not downloaded")
 
     safehttpx.get = safehttpx.async_validate_url = refuse
 
@@ -106,6 +106,6 @@ def _check_port(host: str, port: int) -> None:
 
 
 def _wait() -> None:
-    """Wait until told to end, by Ctrl + C or a signal; also where a shell has SIGINT ignored."""
+    """Wait for Ctrl + C or a signal, even if the shell has SIGINT ignored."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     threading.Event().wait()

@@ -1,4 +1,4 @@
-"""What is done for a visitor, in the worker's process, in a folder of the visitor's own."""
+"""Tasks of a worker: check a pair, upscale it, provide the example."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from cmsr.app.demo.scene import street
 from cmsr.app.job import Job
-from cmsr.app.record import of_file
+from cmsr.app.record import of_file, ratio_text
 from cmsr.config import Config
 from cmsr.errors import CmsrError
 from cmsr.io import image_files, inputs
@@ -20,17 +20,17 @@ from cmsr.sensor.imaging import imaging_of, named_kernel
 from cmsr.two_branch.train import Progress
 
 
-class Understood(NamedTuple):
-    """What a pair is, before anything is computed.
+class Description(NamedTuple):
+    """A pair before the computation.
 
     Attributes
     ----------
     facts : list of (name, value)
         Sizes, types, ranges with units, ratio, kernel.
     notes : list of str
-        What the user should know.
+        Notes for the user.
     pixels : int
-        Of the result; 0 where there will be none yet.
+        Of the result; 0 if the pair is incomplete.
     parts : tuple of str
         Variables or pages of a target that holds several.
     """
@@ -41,38 +41,36 @@ class Understood(NamedTuple):
     parts: tuple[str, ...] = ()
 
 
-def understand(
+def check(
     folder: Path, target: Path, guide: Path | None, config: Config, *, progress: Progress
-) -> Understood:
-    """Read a pair, named relative to ``folder``, and say what was understood of it."""
+) -> Description:
+    """Read a pair, named relative to ``folder``, and describe it."""
     with _inside(folder):
         parts = image_files.parts(target)
         if parts:
-            return Understood([("Input", f"holds {len(parts)} images")], ["Choose one of them."],
+            return Description([("Input", f"holds {len(parts)} images")], ["Choose one of them."],
                               parts=parts)  # fmt: skip
-        return _understood(target, guide, config)
+        return _description(target, guide, config)
 
 
-def _understood(target: Path, guide: Path | None, config: Config) -> Understood:
+def _description(target: Path, guide: Path | None, config: Config) -> Description:
     raster, photo, notes = inputs.read_pair(target, guide, config)
     pair = Pair.of(raster, photo, config.ratio, fill=config.fill)
     inputs.check_size(raster, pair.shape, config)
     imaging = imaging_of(pair, named_kernel(config.kernel))
-    vertical, horizontal = pair.ratio
-    ratio = f"{vertical:.4g}" if vertical == horizontal else f"{vertical:.4g} × {horizontal:.4g}"
     facts = [("Input", _described(raster))]
     if photo is not None:
         facts.append(("Guide", f"{photo.shape[1]} × {photo.shape[0]} pixels"))
     facts += [
-        ("Result", f"{pair.shape[1]} × {pair.shape[0]} pixels, ratio {ratio}"),
+        ("Result", f"{pair.shape[1]} × {pair.shape[0]} pixels, ratio {ratio_text(*pair.ratio)}"),
         ("Kernel", f"{imaging.kernel}, confidence {imaging.confidence:.2f}"),
     ]
     every = [*notes, *pair.notes, *imaging.notes]
-    return Understood(facts, every, pair.shape[0] * pair.shape[1])
+    return Description(facts, every, pair.shape[0] * pair.shape[1])
 
 
 def upscale(folder: Path, job: Job, *, progress: Progress) -> dict[str, Any]:
-    """Do what the command line does in ``folder``; return what is to be told of it."""
+    """Run a job in ``folder``; return the record of the run."""
     with _inside(folder):
         return job.run(progress)[0]
 
@@ -91,7 +89,7 @@ def example(folder: Path, *, progress: Progress) -> tuple[Path, Path]:
 
 @contextmanager
 def _inside(folder: Path) -> Iterator[None]:
-    """Work in a folder; whatever goes wrong is told without naming it."""
+    """Work in a folder, whose path errors do not reveal."""
     os.chdir(folder)
     try:
         yield
@@ -103,7 +101,7 @@ def _inside(folder: Path) -> Iterator[None]:
 
 
 def _described(raster: Raster) -> str:
-    """Say size, type, range and share of measured pixels in one line."""
+    """Return size, type, range and share of valid pixels in one line."""
     about = of_file(raster)
     bands = f"{about['channels']} bands, " if about["channels"] > 1 else ""
     parts = [f"{about['size']} pixels", f"{bands}{about['type']}"]
@@ -112,5 +110,5 @@ def _described(raster: Raster) -> str:
         low, high = (scale * about[end] + offset for end in ("minimum", "maximum"))
         parts.append(f"{low:.4g} to {high:.4g} {unit}".rstrip())
     if not raster.valid.all():
-        parts.append(f"{about['valid']} measured")
+        parts.append(f"{about['valid']} valid")
     return ", ".join(parts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -60,27 +59,16 @@ class Bench:
     def run(self) -> None:
         """List, or compare and print the tables."""
         with needing("bench"):
-            from cmsr_bench import ablations, comparison, methods, tables
+            from cmsr_bench import methods, tables
+            from cmsr_bench.comparison import compare
 
         if self.list:
             for method in methods.METHODS.values():
                 print(f"{method.name:14} {method.summary}")
             return
-        if self.table is None:
-            raise OptionError("bench needs a table of pairs, or --list")
-        named = ablations.methods_of(self.ablation) if self.ablation else self.methods
-        work = comparison.Comparison(
-            table=self.table,
-            methods=named,
-            out=self.out,
-            datasets=self.dataset,
-            pairs=self.pairs,
-            seeds=self.seeds,
-            weights=self.weights,
-            report=self.report,
-            workers=self.workers or os.cpu_count() or 1,
-        )
-        records = work.run(None if self.quiet else _print_record)
+        if self.ablation and self.methods != Bench.methods:
+            raise OptionError("--methods cannot be combined with --ablation")
+        records = compare(self, None if self.quiet else _print_record)
         if not self.quiet:
             print(tables.report(records))
         failed = sum(record["error"] is not None for record in records)
@@ -122,17 +110,8 @@ class BenchTrain:
         with needing("bench"):
             from cmsr_bench import training
 
-        work = training.Training(
-            method=self.method,
-            table=self.table,
-            out=self.out,
-            datasets=self.dataset,
-            folds=self.folds,
-            steps=self.steps,
-            seed=self.seed,
-        )
         with progress_bar(self.quiet) as progress:
-            weights = work.run(progress)
+            weights = training.train(self, progress)
         if not self.quiet:
             print(training.report(weights))
 

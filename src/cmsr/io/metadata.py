@@ -1,0 +1,63 @@
+"""Metadata of a raster file: what a result inherits, read and written with rasterio."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+
+_INTERNAL_TAGS = {"AREA_OR_POINT", "TIFFTAG_XRESOLUTION", "TIFFTAG_YRESOLUTION"}
+"""Tags about the pixel grid, which a result does not share."""
+
+
+def read(dataset: Any, bands: list[int], window: Window | None) -> dict[str, Any]:
+    """Return the metadata of some bands, the first is 1, and of a window; see `Raster.profile`."""
+    here = [band - 1 for band in bands]
+    transform = dataset.transform
+    if window is not None and not transform.is_identity:
+        transform = dataset.window_transform(window)
+    return {
+        "crs": dataset.crs,
+        "transform": transform,
+        "nodata": dataset.nodata,
+        "descriptions": [dataset.descriptions[i] for i in here],
+        "scales": [dataset.scales[i] for i in here],
+        "offsets": [dataset.offsets[i] for i in here],
+        "units": [dataset.units[i] for i in here],
+        "colorinterp": [dataset.colorinterp[i] for i in here],
+        "tags": {k: v for k, v in tags(dataset).items() if k not in _INTERNAL_TAGS},
+        "band_tags": [_without_statistics(tags(dataset, band)) for band in bands],
+        "cog": dataset.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == "COG",
+    }
+
+
+def write(dataset: Any, profile: dict[str, Any]) -> None:
+    """Set band names, units, scales, colours and tags."""
+    dataset.update_tags(**profile.get("tags", {}))
+    for index, text in enumerate(profile.get("descriptions", ()), start=1):
+        dataset.set_band_description(index, text or "")
+    for index, of_band in enumerate(profile.get("band_tags", ()), start=1):
+        dataset.update_tags(index, **of_band)
+    for index, unit in enumerate(profile.get("units", ()), start=1):
+        dataset.set_band_unit(index, unit or "")
+    for name, usual in (("scales", 1.0), ("offsets", 0.0)):
+        values = profile.get(name, [])
+        if any(value != usual for value in values):
+            setattr(dataset, name, (*values, *[usual] * (dataset.count - len(values))))
+    if len(profile.get("colorinterp", ())) == dataset.count:
+        dataset.colorinterp = profile["colorinterp"]
+
+
+def tags(dataset: Any, band: int = 0) -> dict[str, str]:
+    """Return the tags of a file or band; none if they are broken."""
+    try:
+        return dict(dataset.tags(band))
+    except (RasterioError, CPLE_BaseError):
+        return {}
+
+
+def _without_statistics(found: dict[str, str]) -> dict[str, str]:
+    """Return the tags without statistics of the values, which a result does not share."""
+    return {name: text for name, text in found.items() if not name.startswith("STATISTICS_")}
