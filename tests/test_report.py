@@ -282,7 +282,7 @@ def test_a_report_that_cannot_be(
 def test_a_report_of_what_is_too_large_is_refused(
     files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    image_files.write(tmp_path / "large.png", np.zeros((400, 400, 3), np.uint8))
+    image_files.write(tmp_path / "large.png", np.zeros((1600, 1600, 3), np.uint8))
     arguments = [
         "upscale",
         files[0],

@@ -15,7 +15,7 @@ import cmsr
 from cmsr import tiling
 from cmsr.app import job
 from cmsr.config import Config
-from cmsr.errors import OptionError, OutputError
+from cmsr.errors import InputError, OutputError
 from cmsr.guided.calibrate import calibrate
 from cmsr.guided.calibration import Calibration
 from cmsr.guided.solve import rows
@@ -125,7 +125,7 @@ def test_moving_the_plan_makes_next_to_no_difference(
 
 
 def upscaled(folder: Path, out: Path, **options: object) -> bytes:
-    """Run a whole command; return the bytes of its file."""
+    """Run a whole command; return the bytes of its pixels."""
     job.Job(
         target=folder / "t.tif",
         guide=folder / "g.tif",
@@ -137,7 +137,7 @@ def upscaled(folder: Path, out: Path, **options: object) -> bytes:
         overwrite=True,
         config=Config.of(**options),
     ).run()
-    return out.read_bytes()
+    return image_files.read(out).data.tobytes()
 
 
 def test_memory_and_cores_make_no_difference_at_all(
@@ -186,7 +186,7 @@ def test_what_cannot_be_written_by_rows_is_refused(
     monkeypatch.setattr(job.inputs, "held_gigabytes", lambda *_: 0.06)
     with pytest.raises(OutputError, match=r"\.tif only"):
         upscaled(scene, tmp_path / "o.png", max_memory=0.1)
-    with pytest.raises(OptionError, match="works on whole images only"):
+    with pytest.raises(InputError, match="--max-memory is"):
         upscaled(scene, tmp_path / "o.tif", preset="paper", max_memory=0.1)
     assert not list(tmp_path.iterdir())
 

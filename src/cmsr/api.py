@@ -13,7 +13,6 @@ import numpy.typing as npt
 import torch
 
 from cmsr.config import Config
-from cmsr.errors import InputError
 from cmsr.guided.calibrate import find_alignment, find_imaging
 from cmsr.guided.solve import Progress
 from cmsr.io import image_files
@@ -120,21 +119,7 @@ def align(target: Source, guide: Source | None = None, **options: Any) -> Regist
     >>> cmsr.align(photo[::4, ::4, 0], photo, align="off").displacement.max()
     np.float32(0.0)
     """
-    return registered(opened_with_guide(target, guide, Config.of("default", **options)))
-
-
-def opened_with_guide(target: Source, guide: Source | None, config: Config) -> Opened:
-    """Read a pair that must have a guide.
-
-    Raises
-    ------
-    InputError
-        If an image cannot be used, or there is no guide.
-    """
-    pair = opened(target, guide, config)
-    if pair.guide is None:
-        raise InputError(f"{pair.target.name}: holds no photo; name one after it, as the guide")
-    return pair
+    return registered(opened(target, guide, Config.of("default", **options), guided=True))
 
 
 def registered(pair: Opened) -> Registered:

@@ -134,8 +134,8 @@ class Config:
     """Largest image, read or made, in pixels."""
 
     max_memory: float = _bounded(4.0, 0.1, 4096)
-    """Memory to plan for, in GB: how many tiles are worked on at once, and whether the result is kept
-    in memory or written row by row. It does not change the result."""
+    """Memory to plan for, in GB. It decides how many tiles are worked on at once, and whether the
+    result is kept in memory or written row by row; it does not change the result."""
 
     def __post_init__(self) -> None:
         """Check every value's range and choices, and that every option given has an effect."""

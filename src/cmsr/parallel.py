@@ -28,14 +28,10 @@ def together(*tasks: Callable[[], T]) -> list[T]:
     """
     if (shared := _pool_here()) is not None:
         return _shared(shared, tasks)
-    count = torch.get_num_threads()
-    if min(len(tasks), count) < 2:
+    if min(len(tasks), torch.get_num_threads()) < 2:
         return [task() for task in tasks]
-    pool: ThreadPoolExecutor = ThreadPoolExecutor(count, initializer=lambda: _start(pool, count))
-    try:
+    with _pool() as pool:
         return [future.result() for future in [pool.submit(task) for task in tasks]]
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _shared(pool: ThreadPoolExecutor, tasks: Sequence[Callable[[], T]]) -> list[T]:
@@ -63,46 +59,36 @@ def ahead(task: Callable[[], T]) -> Callable[[], T]:
     return lambda: task() if future.cancel() else future.result()
 
 
-def in_order(tasks: Sequence[Callable[[], T]], at_once: int | None = None) -> Iterator[T]:
-    """Run tasks at once and yield their results in order; at most ``at_once`` wait or run.
-
-    Called on a thread of a pool, the tasks are offered to the others, and done here otherwise.
-    """
-    pool = _pool_here()
-    if pool is None:
-        yield from (task() for task in tasks)
-        return
-    bound = at_once or 2 * torch_threads()
-    waiting: deque[tuple[Callable[[], T], Future[T]]] = deque()
-    ahead_of = iter(tasks)
-    while True:
-        for task in islice(ahead_of, bound - len(waiting)):
-            waiting.append((task, pool.submit(task)))
-        if not waiting:
-            return
-        task, future = waiting.popleft()
-        yield task() if future.cancel() else future.result()
+def in_order(tasks: Sequence[Callable[[], T]], at_once: int) -> Iterator[T]:
+    """Run tasks on a pool and yield their results in order; at most ``at_once`` wait or run."""
+    with _pool() as pool:
+        ahead_of, waiting = iter(tasks), deque[Future[T]]()
+        while True:
+            for task in islice(ahead_of, at_once - len(waiting)):
+                waiting.append(pool.submit(task))
+            if not waiting:
+                return
+            yield waiting.popleft().result()
 
 
 def pooled(task: Callable[[], T]) -> T:
     """Run a task on a pool of as many threads as torch may use, one of torch's each.
 
-    All that it runs by `together`, `both`, `ahead` and `in_order` is shared among them. As every
-    computation has one thread, the bytes of its outcome do not depend on how many there are.
+    All that it runs by `together`, `both` and `ahead` is shared among them. As every computation
+    has one thread, the bytes of its outcome do not depend on how many there are.
     """
-    if _pool_here() is not None:
-        return task()
-    count = torch.get_num_threads()
-    pool: ThreadPoolExecutor = ThreadPoolExecutor(count, initializer=lambda: _start(pool, count))
-    try:
+    with _pool() as pool:
         return pool.submit(task).result()
+
+
+@contextmanager
+def _pool() -> Iterator[ThreadPoolExecutor]:
+    count = torch.get_num_threads()
+    pool: ThreadPoolExecutor = ThreadPoolExecutor(count, initializer=lambda: _start(pool))
+    try:
+        yield pool
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def torch_threads() -> int:
-    """Return how many tasks may run at once."""
-    return getattr(_here, "count", 1)
 
 
 @contextmanager
@@ -119,7 +105,7 @@ def _pool_here() -> ThreadPoolExecutor | None:
     return getattr(_here, "pool", None)
 
 
-def _start(pool: ThreadPoolExecutor, count: int) -> None:
-    _here.pool, _here.count = pool, count
+def _start(pool: ThreadPoolExecutor) -> None:
+    _here.pool = pool
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)

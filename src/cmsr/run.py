@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from cmsr.config import Config
-from cmsr.errors import OptionError
+from cmsr.errors import InputError, OptionError
 from cmsr.guided import continuation
 from cmsr.guided.calibrate import Calibrated, calibrate
 from cmsr.guided.calibration import Calibration
@@ -81,7 +81,12 @@ class Opened:
 
 
 def opened(
-    target: inputs.Source, guide: inputs.Source | None, config: Config, *, lazily: bool = False
+    target: inputs.Source,
+    guide: inputs.Source | None,
+    config: Config,
+    *,
+    lazily: bool = False,
+    guided: bool = False,
 ) -> Opened:
     """Read and check a pair: the way in for everything that works on one.
 
@@ -93,17 +98,21 @@ def opened(
         The options.
     lazily : bool
         Whether a guide in a file stays there, to be read box by box.
+    guided : bool
+        Whether there must be a guide.
 
     Raises
     ------
     InputError
-        If an image cannot be used.
+        If an image cannot be used, or a guide is missing.
     OptionError
         If an option has no such value.
     """
     started = time.perf_counter()
     device, kernel = device_of(config.device), named_kernel(config.kernel)
     raster, photo, read_notes = _read(target, guide, config, lazily)
+    if guided and photo is None:
+        raise InputError(f"{raster.name}: holds no photo; name one after it, as the guide")
     labels = inputs.read_segments(photo, config)
     shape = output_shape(raster, photo, config.ratio)
     inputs.check_pixels(raster.name, shape, config)

@@ -120,13 +120,14 @@ class Align:
 
     def run(self) -> None:
         """Read, align, write."""
-        from cmsr import api
+        from cmsr import api, run
         from cmsr.app import record
         from cmsr.io import image_files
 
         self._check_outputs()
         options = {"align": self.how, "segments": self.segments and str(self.segments)}
-        pair = api.opened_with_guide(self.target, self.guide, Config.of("default", **options))
+        config = Config.of("default", **options)
+        pair = run.opened(self.target, self.guide, config, guided=True)
         guide = pair.photo
         image_files.check_output(self.out, like=guide, overwrite=True)
         found = api.registered(pair)

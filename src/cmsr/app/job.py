@@ -100,7 +100,9 @@ class Job:
             raise OptionError("a preview or a report goes with one page; name it as FILE:1")
 
     def _too_large(self) -> bool:
-        """Return whether the result is too large to be kept in memory."""
+        """Return whether the result is too large to be kept in memory, and can be made by rows."""
+        if self.config.method == "two-branch":
+            return False
         if self.guide is not None:
             if image_files.is_array(self.guide):
                 return False
@@ -143,11 +145,6 @@ class Job:
             raise OutputError(f"{self.out}: a result of this size is written as .tif only")
         if self.report:
             raise OptionError("a report needs the whole image in memory; raise --max-memory")
-        if self.config.method == "two-branch":
-            raise OptionError(
-                "preset paper works on whole images only; choose preset default, or raise "
-                "--max-memory"
-            )
         pair = opened(self.target, self.guide, self.config, lazily=True)
         image_files.check_output(self.out, like=pair.target, overwrite=True)
         run = Run(pair, self.previous, progress)

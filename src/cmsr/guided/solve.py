@@ -83,7 +83,7 @@ def rows(
     calibration: Calibration,
     samples: dict[Box, Sample] | None = None,
     progress: Progress | None = None,
-    tiles_at_once: int | None = None,
+    tiles_at_once: int = 1,
 ) -> Iterator[Rows]:
     """Make a result from top to bottom.
 

@@ -111,6 +111,8 @@ def read_pair(target: Source, guide: Source | None, config: Config) -> Inputs:
 
 def read_boxes(target: Source, guide: Source, config: Config) -> tuple[Raster, Photo, list[str]]:
     """Read a target whole, and of a guide that is in a file only its header; see `read_pair`."""
+    if not isinstance(target, Raster):
+        config.check_guided(True)
     notes: list[str] = []
     common = common_grid(target, guide)
     raster, _ = read_target(target, config, notes, common.window if common else None)
