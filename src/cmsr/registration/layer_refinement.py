@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.operators.resampling import shape_of
 from cmsr.registration.optimisation import climb
-from cmsr.registration.similarity import RADIUS
-from cmsr.registration.transforms import Affine, identity_grid
+from cmsr.registration.similarity import RADIUS, similarity
+from cmsr.registration.transforms import Affine, identity_grid, inside, sample
 from cmsr.registration.view import View
 
 LEAST_GAIN = 0.02, 8.0
@@ -45,18 +43,21 @@ def refine_layer(view: View, owner: Tensor, start: Tensor, simple: Tensor) -> Te
     weight = (owner & (view.valid > 0))[rows, cols].float()
     if min(weight.shape) < 2 * RADIUS + 1:
         return simple
-    part = replace(view, target=view.target[rows, cols], valid=weight)
     fine = (slice(span.start * view.finer, span.stop * view.finer) for span in (rows, cols))
     affine, grid = Affine(shape_of(view.guide)), view.grid[:, *fine]
     centre = (grid[0] * affine.extent.to(grid)).mean((0, 1))  # turns about it displace nothing
 
-    def similarity(local: Tensor) -> Tensor:
-        return part.similarity(affine(_about(centre, local), grid))
+    def score(theta: Tensor) -> Tensor:
+        moved = affine(theta, grid)
+        shown = inside(moved)
+        seen = F.avg_pool2d(sample(view.guide[None], moved)[0] * shown, view.finer)
+        known = F.avg_pool2d(shown.float(), view.finer)[0] > 0.99
+        return similarity(view.target[rows, cols], seen, weight * known)
 
     local = torch.cat((start[:2] + _linear(start) @ centre, start[2:]))
-    best, value = climb(lambda at: similarity(at[0]), local[None])
+    best, value = climb(lambda at: score(_about(centre, at[0]))[None], local[None])
     each, besides = LEAST_GAIN
-    least = part.similarity(affine(simple, grid)) + each + besides / float(owner.sum())
+    least = score(simple) + each + besides / float(owner.sum())
     return _about(centre, best[0]) if value > least else simple
 
 
