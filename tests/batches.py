@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from cmsr.app.batch.clusters import Workers
+from cmsr.app.batch.command import Batch
 from cmsr.app.batch.progress import Display, Tally
-from cmsr.app.batch.run import Batch
+from cmsr.app.batch.run import run_batch
 from cmsr.config import Config
 from cmsr.io import image_files
 from tests.conftest import render_pair
@@ -49,14 +49,8 @@ def batch(
 ) -> Tally:
     """Run a batch in this process, and return how it went."""
     config = Config.of("fast", **{"align": "off", "kernel": "bicubic", **options})
-    return Batch(
-        pairs=str(table),
-        out=str(out),
-        series=series,
-        report=report,
-        workers=Workers(in_process=True),
-        config=config,
-    ).run(display or Display())
+    options = Batch(pairs=str(table), out=str(out), series=series, report=report, config=config)
+    return run_batch(options, display or Display(), in_process=True)
 
 
 def command(*arguments: object) -> subprocess.Popen[str]:

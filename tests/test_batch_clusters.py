@@ -8,8 +8,9 @@ import pytest
 
 from cmsr.app.batch import clusters
 from cmsr.app.batch.clusters import Workers
+from cmsr.app.batch.command import Batch
 from cmsr.app.batch.progress import Display
-from cmsr.app.batch.run import Batch
+from cmsr.app.batch.run import run_batch
 from cmsr.config import Config
 from cmsr.errors import OptionError
 from tests.batches import all_recorded, events, make_table
@@ -58,12 +59,9 @@ def test_jobs_of_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "jobqueue.slurm.scheduler-options": {"host": "127.0.0.1"},
     }
     with dask.config.set(settings):
-        tally = Batch(
-            pairs=str(table),
-            out=str(out),
-            workers=Workers(cluster="slurm", count=1),
-            config=Config.of("fast", align="off", kernel="bicubic"),
-        ).run(Display())
+        where = {"pairs": str(table), "out": str(out), "cluster": "slurm", "workers": 1}
+        config = Config.of("fast", align="off", kernel="bicubic")
+        tally = run_batch(Batch(**where, config=config), Display())
     assert (tally.done, tally.failed) == (2, [])
     assert all_recorded(out)
     assert len(events(out, "pair")) == 2

@@ -13,9 +13,9 @@ import psutil
 import pytest
 from distributed import Client
 
-from cmsr.app.batch.clusters import Workers
+from cmsr.app.batch.command import Batch
 from cmsr.app.batch.progress import Display, Tally
-from cmsr.app.batch.run import Batch
+from cmsr.app.batch.run import run_batch
 from cmsr.app.cli import main
 from cmsr.config import Config
 from cmsr.errors import RunError
@@ -65,8 +65,8 @@ class Abroad:
     def batch(self, table: Path, out: Path) -> Tally:
         """Run a batch on these workers."""
         config = Config.of("fast", align="off", kernel="bicubic")
-        workers = Workers(scheduler=self.address)
-        return Batch(pairs=str(table), out=str(out), workers=workers, config=config).run(Display())
+        where = {"pairs": str(table), "out": str(out), "scheduler": self.address}
+        return run_batch(Batch(**where, config=config), Display())
 
     def close(self) -> None:
         """End all processes."""

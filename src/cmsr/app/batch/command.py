@@ -63,27 +63,11 @@ class Batch:
     def run(self) -> None:
         """Run the batch and print its summary."""
         with needing("batch"):
-            from cmsr.app.batch import clusters, progress, run
+            from cmsr.app.batch.progress import display
+            from cmsr.app.batch.run import run_batch
 
-        workers = clusters.Workers(
-            count=self.workers,
-            threads=self.threads,
-            scheduler=self.scheduler,
-            cluster=self.cluster,
-            retries=self.retries,
-        )
-        batch = run.Batch(
-            pairs=self.pairs,
-            out=self.out,
-            ending=self.format,
-            series=self.series,
-            report=self.report,
-            overwrite=self.overwrite,
-            workers=workers,
-            config=self.config,
-        )
-        with progress.display(quiet=self.quiet) as display:
-            tally = batch.run(display)
+        with display(quiet=self.quiet) as shown:
+            tally = run_batch(self, shown)
         if not self.quiet:
             print(tally.summary(self.out))
         if tally.failed:
