@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ class Opened:
             raise ValueError("the pair has no guide")
         return self.guide.photo.read((0, 0, *self.guide.shape))
 
-    @property
+    @cached_property
     def source(self) -> Source:
         """The pair, cut into tiles."""
         return Source.of(self.pair, self.guide, self.config)

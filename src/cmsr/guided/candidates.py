@@ -55,8 +55,6 @@ class View:
         self.guide, self.seen = guide, seen
         self.features = uncorrelated(detail_of(guide, ratio), mixing)
         self.filter = GuidedFilter(guide, max(1, round(ratio / 2)))
-        self.edges = EdgeVariation(guide)
-        self.wide_edges = EdgeVariation(guide, STEP_CONTRAST)
 
 
 class Gain(NamedTuple):
@@ -115,6 +113,7 @@ class Candidates:
         self.channel, self.straightness = channel, straightness
         self._partial = replace(channel, valid=kept, damping=Damping(dampings))
         self._hidden = channel.valid - kept
+        self._judged: Tensor | None = None
         self._free: Tensor | None = None
         self._start: list[Tensor] = []
         self._predicted: Tensor | None = None
@@ -143,7 +142,9 @@ class Candidates:
 
     def hidden(self, view: View) -> Tensor:
         """Return 1 where a pixel is held out and the guide reaches, (h, w)."""
-        return self._hidden * (self.channel.reduce(view.seen) > 0.99)
+        if self._judged is None:
+            self._judged = self._hidden * (self.channel.reduce(view.seen) > 0.99)
+        return self._judged
 
     def gain(self, view: View, control: bool = True) -> Gain:
         """Compare what the linear estimate predicts with the guide and without."""
@@ -231,9 +232,10 @@ class Candidates:
         found = []
         if self.straightness > 0:
             stepped = channel.stepped(estimate, view.guide, view.features)
+            wide = EdgeVariation(view.guide, STEP_CONTRAST)
             found += [
-                _sharpened(channel, filtered, view.edges),
-                _sharpened(channel, stepped, view.wide_edges, STEP_ITERATIONS),
+                _sharpened(channel, filtered, EdgeVariation(view.guide)),
+                _sharpened(channel, stepped, wide, STEP_ITERATIONS),
             ]
         if self.straightness < 1:
             found += [estimate, filtered]
