@@ -22,11 +22,10 @@ import numpy as np
 
 import cmsr
 from cmsr.config import Config
-from cmsr.io.inputs import read_pair
 from cmsr.io.raster import from_array
 from cmsr.metrics import evaluate
 from cmsr.operators.resampling import weights
-from cmsr.pair import Pair
+from cmsr.prologue import opened
 from cmsr.sensor.imaging import imaging_of
 from cmsr_bench.cases import read_cases
 
@@ -71,8 +70,7 @@ def truths(table: Path, datasets: list[str], each: int, guided: bool) -> list[Tr
         cases = read_cases(table, [dataset])
         for case in cases[:: max(1, len(cases) // each)][:each]:
             image = case.true_image()
-            guide = case.inputs(Config()).guide if guided else None
-            shown = None if guide is None else np.moveaxis(guide.data[:3], 0, -1)
+            shown = np.moveaxis(case.opened(Config()).photo.data[:3], 0, -1) if guided else None
             result.append(Truth(case.label, image.data[0], shown))
     return result
 
@@ -94,8 +92,7 @@ def agrees(found: str, kernel: str, ratio: int) -> bool:
 def search(target: np.ndarray, truth: Truth, ratio: int) -> tuple[str, float, str, float]:
     """Return the kernel, how sure it is, what is said of it, and the seconds that took."""
     options = Config() if truth.guide is not None else Config(ratio=float(ratio))
-    inputs = read_pair(target, truth.guide, options)
-    pair = Pair.of(inputs.target, inputs.guide, options.ratio)
+    pair = opened(target, truth.guide, options).whole
     started = time.perf_counter()
     imaging = imaging_of(pair, None)
     seconds = time.perf_counter() - started

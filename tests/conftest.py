@@ -17,8 +17,11 @@ import pytest
 import torch
 from hypothesis import settings
 
+from cmsr.config import Config
 from cmsr.io import image_files
 from cmsr.operators.resampling import resampler
+from cmsr.pair import Pair
+from cmsr.prologue import opened
 
 # The same cases at every run; `pytest --hypothesis-profile=explore` looks for new ones.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
@@ -60,6 +63,14 @@ def render_pair(
     reduce = resampler(shape, low)
     target = reduce(torch.from_numpy(truth).float()).numpy()
     return SyntheticPair(truth, np.clip(np.rint(guide), 0, 255).astype(np.uint8), target)
+
+
+def pair_of(
+    target: np.ndarray, guide: np.ndarray | None = None, ratio: float | None = None
+) -> Pair:
+    """A pair as it is computed on, from a target as its values are."""
+    raster = image_files.from_array(target, "target")
+    return opened(raster, guide, Config(ratio=ratio)).whole
 
 
 @pytest.fixture

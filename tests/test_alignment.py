@@ -14,7 +14,6 @@ import cmsr
 from cmsr.app.cli import main
 from cmsr.config import Config
 from cmsr.io import image_files
-from cmsr.pair import Pair
 from cmsr.registration.alignment import Alignment, recognised, trouble
 from cmsr.registration.chain import WarpChain
 from cmsr.registration.cpab import Cpab
@@ -22,6 +21,7 @@ from cmsr.registration.deformation import deform
 from cmsr.registration.free_form import FreeForm
 from cmsr.registration.transforms import Affine, compose, displacement, identity_grid, sample
 from cmsr.two_branch.train import train
+from tests.conftest import pair_of
 from tests.test_register import scene
 
 SIZE = (192, 256)
@@ -148,7 +148,7 @@ def test_the_chain_learns_from_the_reconstruction() -> None:
     truth = F.interpolate(field, (96, 128), mode="bicubic")[0]
     shifted = torch.roll(truth, 2, dims=-1).expand(3, -1, -1)
     target, guide = as_arrays(F.avg_pool2d(truth, 4)[0], shifted)
-    pair = Pair.of(image_files.from_array(target, "target"), image_files.from_array(guide, "guide"))
+    pair = pair_of(target, guide)
     config = Config.of("paper", iterations=250, learning_rate=1e-3, p=0.0, align="affine")
     fit = train(pair, "bicubic", config)
     assert fit.chain is not None

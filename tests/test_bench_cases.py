@@ -35,7 +35,7 @@ def test_a_missing_target_is_the_truth_reduced_and_rounded(folder: Path) -> None
     truth = image_files.read(folder / "truth.png").data
     reduced = resampler((96, 128), (24, 32))(torch.from_numpy(truth.astype(np.float32)))
     expected = np.clip(np.rint(reduced.numpy()), 0, 255)
-    np.testing.assert_array_equal(case.inputs(Config()).target.data, expected)
+    np.testing.assert_array_equal(case.opened(Config()).target.data, expected)
 
 
 def test_content_is_known_again_under_another_name(folder: Path) -> None:

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from cmsr.errors import InputError, OptionError
-from cmsr.io.inputs import Inputs
 from cmsr.io.raster import from_array
 from cmsr.operators.resampling import resampler
+from cmsr.prologue import opened
 from cmsr_bench.classic import bicubic
 from cmsr_bench.djf import Djf
 from cmsr_bench.learners import RECIPES, Learner
@@ -29,16 +29,12 @@ BRIEF = {
 SMALL = render_pair((48, 64), (12, 16))
 
 
-def inputs(pair: SyntheticPair) -> Inputs:
-    target = np.rint(pair.target * 1000).astype(np.uint16)
-    return Inputs(from_array(target, "target"), from_array(pair.guide, "guide"), ())
-
-
 def result(name: str, pair: SyntheticPair, seed: int = 0, **options: object) -> Image:
     method = METHODS[name]
     config = Variant(method, {**BRIEF.get(name, {}), **options}).config(seed)
     assert method.run is not None
-    return image_of(method.run(inputs(pair), config, seed))
+    target = np.rint(pair.target * 1000).astype(np.uint16)
+    return image_of(method.run(opened(target, pair.guide, config)))
 
 
 def error(image: Image, pair: SyntheticPair) -> float:
@@ -118,11 +114,11 @@ def test_learners_descend(name: str) -> None:
 
 
 def test_a_method_without_its_guide_says_so() -> None:
-    alone = Inputs(from_array(SMALL.target.astype(np.float32), "lonely"), None, ())
+    alone = from_array(SMALL.target.astype(np.float32), "lonely")
     run = METHODS["guided-filter"].run
     assert run is not None
     with pytest.raises(InputError, match="lonely: has no guide"):
-        run(alone, Variant(METHODS["guided-filter"], {"ratio": 4}).config(0), 0)
+        run(opened(alone, None, Variant(METHODS["guided-filter"], {"ratio": 4}).config(0)))
 
 
 def test_variants_read_what_they_write() -> None:

@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from cmsr.io import image_files
 from cmsr.operators.resampling import resampler
 from cmsr.pair import Pair
 from cmsr.two_branch.examples import Example, draw_patch, turn, unturn
-from tests.conftest import smooth_field
+from tests.conftest import pair_of, smooth_field
 
 SHAPE = (150, 210)
 
@@ -74,6 +73,6 @@ def test_turning_is_undone_exactly(quarter_turns: int, mirror: bool) -> None:
 def test_masked_pair_from_an_array() -> None:
     target = np.random.default_rng(0).random((20, 30)).astype(np.float32)
     target[5, 5] = np.nan
-    pair = Pair.of(image_files.from_array(target, "target"), None, 2)
+    pair = pair_of(target, ratio=2)
     assert not torch.isnan(pair.target).any()
     assert pair.valid.sum() == 20 * 30 - 1

@@ -4,18 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
 from cmsr.io import image_files
-from cmsr.pair import Pair
+from cmsr.prologue import opened
+from tests.conftest import pair_of
 
 RNG = np.random.default_rng(0)
-
-
-def pair_of(
-    target: np.ndarray, guide: np.ndarray | None = None, ratio: float | None = None
-) -> Pair:
-    raster = None if guide is None else image_files.from_array(guide, "guide")
-    return Pair.of(image_files.from_array(target, "target"), raster, ratio)
 
 
 @pytest.mark.parametrize("dtype", image_files.DTYPES)
@@ -67,9 +62,9 @@ def test_ratio_is_per_axis_and_real() -> None:
 
 def test_alpha_is_ignored_and_said_so() -> None:
     guide = RNG.integers(0, 255, (16, 16, 4)).astype(np.uint8)
-    pair = pair_of(np.eye(8), guide)
-    assert pair.guide.shape[1] == 3
-    assert "alpha" in pair.notes[0]
+    pair = opened(np.eye(8), guide, Config())
+    assert pair.whole.guide.shape[1] == 3
+    assert any("alpha" in note for note in pair.notes)
 
 
 @pytest.mark.parametrize(

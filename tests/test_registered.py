@@ -24,7 +24,7 @@ def test_a_radiometric_jpeg_is_a_pair(tmp_path: Path, capsys: pytest.CaptureFixt
     assert run(tmp_path / "a.jpg", "-o", tmp_path / "o.png") == 0
     assert "note: " in capsys.readouterr().err
     _, cut, _ = inputs.read_pair(tmp_path / "a.jpg", None, Config())
-    assert image_files.read(tmp_path / "o.png").data.shape == cut.data.shape == (3, 120, 160)
+    assert image_files.read(tmp_path / "o.png").data.shape == cut.whole.data.shape == (3, 120, 160)
 
 
 def test_without_a_photo_it_says_what_to_do(

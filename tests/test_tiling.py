@@ -22,7 +22,7 @@ from cmsr.guided.solve import rows
 from cmsr.guided.source import Source
 from cmsr.io import image_files
 from cmsr.operators.resampling import Window, resampler
-from cmsr.run import Opened, opened
+from cmsr.prologue import Opened, opened
 from cmsr.tiling import Plan, Strip
 from tests.conftest import render_pair
 
@@ -148,7 +148,7 @@ def test_memory_and_cores_make_no_difference_at_all(
     record = json.loads((tmp_path / "usual.json").read_text())
     assert record["windows"] > 4
     assert record["guide_weight"] > 0.5
-    monkeypatch.setattr(job.inputs, "held_gigabytes", lambda *_: 0.06)
+    monkeypatch.setattr(job, "held_gigabytes", lambda *_: 0.06)
     assert upscaled(scene, tmp_path / "rows.tif", max_memory=0.1) == usual
     threads = torch.get_num_threads()
     try:
@@ -183,7 +183,7 @@ def test_a_calibration_survives_a_file(scene: Path) -> None:
 def test_what_cannot_be_written_by_rows_is_refused(
     scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job.inputs, "held_gigabytes", lambda *_: 0.06)
+    monkeypatch.setattr(job, "held_gigabytes", lambda *_: 0.06)
     with pytest.raises(OutputError, match=r"\.tif only"):
         upscaled(scene, tmp_path / "o.png", max_memory=0.1)
     with pytest.raises(InputError, match="--max-memory is"):
@@ -194,7 +194,7 @@ def test_what_cannot_be_written_by_rows_is_refused(
 def test_holes_and_georeference_of_a_result_written_by_rows(
     scene: Path, tmp_path: Path, small_tiles: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job.inputs, "held_gigabytes", lambda *_: 0.06)
+    monkeypatch.setattr(job, "held_gigabytes", lambda *_: 0.06)
     upscaled(scene, tmp_path / "o.tif", max_memory=0.1, preset="fast")
     result = image_files.read(tmp_path / "o.tif")
     assert result.shape == HIGH

@@ -5,18 +5,15 @@ import pytest
 import torch
 
 from cmsr.config import Config
-from cmsr.io import image_files
 from cmsr.pair import Pair
 from cmsr.two_branch.examples import Example
 from cmsr.two_branch.network import TwoBranch, masked_l1
 from cmsr.two_branch.train import PlateauRate, new_fit, reconstruction_error, reenlarged, train
-from tests.conftest import SyntheticPair, render_pair
+from tests.conftest import SyntheticPair, pair_of, render_pair
 
 
 def as_pair(scene: SyntheticPair) -> Pair:
-    return Pair.of(
-        image_files.from_array(scene.target, "target"), image_files.from_array(scene.guide, "guide")
-    )
+    return pair_of(scene.target, scene.guide)
 
 
 def test_the_network_has_the_published_size_and_start() -> None:

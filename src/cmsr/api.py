@@ -20,11 +20,12 @@ from cmsr.io.inputs import Source
 from cmsr.io.raster import Raster, fitted
 from cmsr.parallel import pooled
 from cmsr.pictures import checkerboard
+from cmsr.prologue import Opened, opened
 from cmsr.registration.alignment import Alignment
 from cmsr.registration.segment_map import draw_segments
 from cmsr.registration.transforms import displacement, sample
 from cmsr.result import Registered, Result
-from cmsr.run import Opened, Run, opened
+from cmsr.run import Run
 
 
 def upscale(

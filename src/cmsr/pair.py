@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from cmsr.errors import InputError, OptionError
+from cmsr.io.guide_reader import as_tensor
 from cmsr.io.raster import Raster, fill_holes, fitted
 from cmsr.operators.resampling import resampler
 
@@ -76,32 +77,6 @@ class Pair:
     def of(
         cls,
         target: Raster,
-        guide: Raster | None,
-        ratio: float | None = None,
-        *,
-        fill: bool = False,
-        segments: npt.NDArray[np.int64] | None = None,
-    ) -> Self:
-        """Check and normalise a pair; with ``fill``, holes are not marked again.
-
-        Raises
-        ------
-        InputError
-            If an image is too small, or the guide smaller than the target or of odd channels.
-        OptionError
-            If there is neither a guide nor a ratio, or both.
-        """
-        shape = output_shape(target, guide, ratio)
-        pair = cls.of_target(target, shape, fill=fill, segments=segments)
-        if guide is None:
-            return pair
-        notes = list(pair.notes)
-        return replace(pair, guide=guide_tensor(guide, notes), notes=tuple(notes))
-
-    @classmethod
-    def of_target(
-        cls,
-        target: Raster,
         shape: tuple[int, int],
         *,
         fill: bool = False,
@@ -118,8 +93,8 @@ class Pair:
         _check_target(target, notes)
         data, offset, scale = _normalise(target)
         return cls(
-            target=_tensor(fill_holes(data, target.valid)),
-            valid=_tensor(target.valid[None]),
+            target=as_tensor(fill_holes(data, target.valid)),
+            valid=as_tensor(target.valid[None]),
             guide=None,
             shape=shape,
             offset=offset,
@@ -279,40 +254,3 @@ def _hole(target: Raster) -> float | None:
     if nodata is not None:
         return float(nodata)
     return float("nan") if np.issubdtype(target.data.dtype, np.floating) else None
-
-
-def guide_tensor(
-    guide: Raster, notes: list[str], span: tuple[float, float] | None = None
-) -> Tensor:
-    """Check a guide and bring it to (1, G, H, W), ``span`` or its own range to [0, 1]."""
-    data, alpha = guide.data, guide.alpha
-    if len(data) in (2, 4) and not guide.profile:
-        data, alpha = data[:-1], True
-    if alpha:
-        notes.append(f"{guide.name}: its alpha channel is ignored")
-    if len(data) not in (1, 3):
-        raise InputError(
-            f"{guide.name}: the guide has {len(data)} bands; expected 1 (grey) or 3 (RGB)"
-        )
-    valid = np.isfinite(data).all(axis=0) if alpha else guide.valid
-    low, high = span or guide_span(data, valid)
-    values = np.where(valid, (np.where(valid, data, 0) - low) / (high - low), 0.0)
-    return _tensor(fill_holes(values, valid))
-
-
-def guide_span(data: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """Return what counts as black and as white in a guide (C, H, W)."""
-    if data.dtype == np.uint8:
-        return 0.0, 255.0
-    seen = data[:, valid] if valid.any() else np.zeros(1)
-    low, high = float(seen.min()), float(seen.max())
-    return low, high if high > low else low + 1
-
-
-def _tensor(data: npt.NDArray[Any]) -> Tensor:
-    """Turn (C, H, W) into (1, C, H, W), float32.
-
-    It is a copy in memory of torch's own: products of what lies elsewhere in memory, aligned now so
-    and now otherwise, differ in their last bits from run to run.
-    """
-    return torch.tensor(np.ascontiguousarray(data, dtype=np.float32))[None]

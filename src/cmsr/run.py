@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,138 +11,19 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from cmsr.config import Config
-from cmsr.errors import InputError, OptionError
 from cmsr.guided import continuation
 from cmsr.guided.calibrate import Calibrated, calibrate
 from cmsr.guided.calibration import Calibration
 from cmsr.guided.solve import Progress, Rows, rows
 from cmsr.guided.source import Source
-from cmsr.io import inputs
-from cmsr.io.guide_reader import GuideReader
-from cmsr.io.raster import Raster
-from cmsr.operators.resampling import Kernel, resampler, shape_of
-from cmsr.pair import Pair, output_shape
+from cmsr.io.result_size import check_size, gigabytes
+from cmsr.operators.resampling import resampler, shape_of
 from cmsr.parallel import no_denormals, pooled
+from cmsr.prologue import Opened
 from cmsr.registration.alignment import Alignment
 from cmsr.result import Evidence, Result
-from cmsr.sensor.imaging import Imaging, imaging_of, named_kernel
+from cmsr.sensor.imaging import Imaging, imaging_of
 from cmsr.two_branch import solve as two_branch
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A pair that was read and checked.
-
-    Attributes
-    ----------
-    target : Raster
-        As it was read, holes marked.
-    guide : GuideReader or None
-        Where boxes of the guide come from.
-    pair : Pair
-        The target, normalised, without the guide.
-    kernel : str or PointSpread or None
-        The kernel that the options name; None where it is to be found.
-    config : Config
-        The options.
-    notes : tuple of str
-        What the user should know of the pair.
-    started : float
-        When work began, by `time.perf_counter`.
-    """
-
-    target: Raster
-    guide: GuideReader | None
-    pair: Pair
-    kernel: Kernel | None
-    config: Config
-    notes: tuple[str, ...]
-    started: float = field(default_factory=time.perf_counter)
-
-    @property
-    def photo(self) -> Raster:
-        """The whole guide as it is stored.
-
-        Raises
-        ------
-        ValueError
-            If there is none.
-        """
-        if self.guide is None:
-            raise ValueError("the pair has no guide")
-        return self.guide.photo.read((0, 0, *self.guide.shape))
-
-    @cached_property
-    def source(self) -> Source:
-        """The pair, cut into tiles."""
-        return Source.of(self.pair, self.guide, self.config)
-
-
-def opened(
-    target: inputs.Source,
-    guide: inputs.Source | None,
-    config: Config,
-    *,
-    lazily: bool = False,
-    guided: bool = False,
-) -> Opened:
-    """Read and check a pair: the way in for everything that works on one.
-
-    Parameters
-    ----------
-    target, guide : path, array or Raster
-        As for `cmsr.upscale`.
-    config : Config
-        The options.
-    lazily : bool
-        Whether a guide in a file stays there, to be read box by box.
-    guided : bool
-        Whether there must be a guide.
-
-    Raises
-    ------
-    InputError
-        If an image cannot be used, or a guide is missing.
-    OptionError
-        If an option has no such value.
-    """
-    started = time.perf_counter()
-    device, kernel = device_of(config.device), named_kernel(config.kernel)
-    raster, photo, read_notes = _read(target, guide, config, lazily)
-    if guided and photo is None:
-        raise InputError(f"{raster.name}: holds no photo; name one after it, as the guide")
-    labels = inputs.read_segments(photo, config)
-    shape = output_shape(raster, photo, config.ratio)
-    inputs.check_pixels(raster.name, shape, config)
-    pair = Pair.of_target(raster, shape, fill=config.fill, segments=labels).to(device)
-    reader = None if photo is None else GuideReader(photo, device)
-    notes = (*read_notes, *pair.notes, *(reader.notes if reader else ()))
-    return Opened(raster, reader, pair, kernel, config, notes, started)
-
-
-def _read(
-    target: inputs.Source, guide: inputs.Source | None, config: Config, lazily: bool
-) -> tuple[Raster, inputs.Photo | None, Sequence[str]]:
-    if lazily and guide is not None:
-        return inputs.read_boxes(target, guide, config)
-    found = inputs.read_pair(target, guide, config)
-    photo = None if found.guide is None else inputs.Photo.of(found.guide)
-    return found.target, photo, found.notes
-
-
-def device_of(name: str) -> str:
-    """Return where to compute.
-
-    Raises
-    ------
-    OptionError
-        If there is no such device.
-    """
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        raise OptionError("device is 'cuda', but no CUDA GPU is available; choose cpu or auto")
-    return "cuda" if available and name != "cpu" else "cpu"
 
 
 class Run:
@@ -201,8 +80,7 @@ class Run:
 
     def _by_network(self) -> Rows:
         """Train and apply the published network."""
-        source = self.opened.source
-        whole = source.part(source.whole)
+        whole = self.opened.whole
         self.imaging = imaging_of(whole, self.opened.kernel)
         with no_denormals():
             solution = two_branch.solve(
@@ -271,7 +149,7 @@ class Run:
             If it takes more than ``max_memory``.
         """
         made, pair = self.opened, self.opened.pair
-        inputs.check_size(made.target, pair.shape, made.config)
+        check_size(made.target, pair.shape, made.config)
         parts = list(self.rows())
         image = torch.cat([part.image for part in parts], 1)
         stored = pair.denormalise(image)
@@ -312,7 +190,7 @@ def tiles_at_once(source: Source) -> int:
     tiles = (tile for band in source.plan.bands() for tile in band)
     largest = max((source.plan.fine(tile.outer) for tile in tiles), key=_area)
     shape = largest[2] - largest[0], largest[3] - largest[1]
-    each = inputs.gigabytes(shape, source.pair.target.shape[1])
+    each = gigabytes(shape, source.pair.target.shape[1])
     return max(1, min(2 * torch.get_num_threads(), int(source.config.max_memory / each)))
 
 

@@ -16,10 +16,11 @@ from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
 from cmsr.io import image_files
 from cmsr.io.digest import digest
-from cmsr.io.inputs import Inputs, prepared, read_guide, read_pair
+from cmsr.io.inputs import prepared
 from cmsr.io.pair_table import read_rows
 from cmsr.io.raster import Raster, fitted, from_array
 from cmsr.operators.resampling import resampler
+from cmsr.prologue import Opened, opened
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Case:
             return config
         return replace(config, ratio=self.scale)
 
-    def inputs(self, config: Config) -> Inputs:
+    def opened(self, config: Config) -> Opened:
         """Read target and guide, as `cmsr.upscale` would.
 
         Raises
@@ -78,13 +79,12 @@ class Case:
         """
         config = self.adapted(config)
         if self.target is not None:
-            return read_pair(self.target, self.guide, config)
+            return opened(self.target, self.guide, config)
         truth = self.true_image()
         if truth is None or self.scale is None:
             raise InputError(f"{self.label}: has neither a target nor a truth with a scale")
         target = prepared(reduced(truth, self.scale, self.label), config, [])
-        guide = None if self.guide is None else read_guide(self.guide, config)
-        return Inputs(target, guide, ())
+        return opened(target, self.guide, config)
 
     def true_image(self) -> Raster | None:
         """Read the truth; None if there is none."""

@@ -36,12 +36,12 @@ def bicubic(target: Raster, shape: tuple[int, int]) -> np.ndarray[tuple[int, int
     return fitted(large.numpy(), target.data.dtype).astype(target.data.dtype)
 
 
-def bicubic_projected(pair: Pair, config: Config, _seed: int) -> Tensor:
+def bicubic_projected(pair: Pair, config: Config) -> Tensor:
     """Bicubic interpolation, then back-projection (Irani & Peleg, 1991)."""
     return _projected(_enlarged(pair), pair, _operator(pair, config), BACK_PROJECTIONS)
 
 
-def tv(pair: Pair, config: Config, _seed: int) -> Tensor:
+def tv(pair: Pair, config: Config) -> Tensor:
     """Total variation (Chambolle, 2004) alternated with back-projection; no guide."""
     x, reduce = _enlarged(pair), _operator(pair, config)
     for weight in np.geomspace(*TV_WEIGHTS, TV_ROUNDS):
@@ -49,7 +49,7 @@ def tv(pair: Pair, config: Config, _seed: int) -> Tensor:
     return x
 
 
-def guided_filter(pair: Pair, config: Config, _seed: int) -> Tensor:
+def guided_filter(pair: Pair, config: Config) -> Tensor:
     """Colour guided filter with coefficients at low resolution, then back-projection.
 
     K. He, J. Sun, "Fast Guided Filter", arXiv 1505.00996: the coefficients are found between the

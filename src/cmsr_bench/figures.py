@@ -9,7 +9,6 @@ from pathlib import Path
 from cmsr.config import Config
 from cmsr.errors import CmsrError
 from cmsr.io.atomic import replacing
-from cmsr.pair import Pair
 from cmsr_bench import crops, plots, schemes, tables
 from cmsr_bench.cases import Case
 from cmsr_bench.classic import bicubic, kernel_of
@@ -74,13 +73,11 @@ def _sweep(out: Path, dataset: str, records: Sequence[Record]) -> None:
 
 
 def _schemes(out: Path, case: Case) -> None:
-    config = case.adapted(Config())
     try:
-        inputs = case.inputs(config)
-        pair = Pair.of(inputs.target, inputs.guide, config.ratio)
+        pair = case.opened(Config()).whole.to("cpu")
     except CmsrError:
         return
-    kernel = kernel_of(pair, config)
+    kernel = kernel_of(pair, Config())
     schemes.draw(out / PICTURES / _name("schemes", case.name, ".png"), pair, kernel)
     write_text(out / _name("schemes", case.name, ".md"), schemes.scales(pair, kernel))
 
@@ -96,7 +93,7 @@ def _strip(case: Case, runs: Sequence[Run], store: Store) -> crops.Strip | None:
         if run.case is case and store.done(run.key):
             shown.setdefault(run.variant.label, run)
     try:
-        inputs, truth = case.inputs(Config()), case.true_image()
+        target, truth = case.opened(Config()).target, case.true_image()
     except CmsrError:
         return None
     images = []
@@ -107,9 +104,9 @@ def _strip(case: Case, runs: Sequence[Run], store: Store) -> crops.Strip | None:
     if not images:
         return None
     if "bicubic" not in shown:
-        images.insert(0, ("bicubic", bicubic(inputs.target, images[0][1].shape)[0], None))
+        images.insert(0, ("bicubic", bicubic(target, images[0][1].shape)[0], None))
     true = None if truth is None else truth.data[0]
-    return crops.Strip(case.name, inputs.target.data[0], true, images)
+    return crops.Strip(case.name, target.data[0], true, images)
 
 
 def _name(kind: str, dataset: str, ending: str) -> str:

@@ -61,7 +61,7 @@ def upscaler(method: str, path: Path, digests: Sequence[str]) -> Upscaler:
         raise InputError(f"{path}: does not fit this version's network; train again") from error
 
     @torch.no_grad()
-    def run(pair: Pair, _config: Config, _seed: int) -> Tensor:
+    def run(pair: Pair, _config: Config) -> Tensor:
         if any(abs(ratio / weights.scale - 1) > 0.05 for ratio in pair.ratio):
             raise InputError(
                 f"{path}: was trained for a factor of {weights.scale}, the pair has "

@@ -13,13 +13,11 @@ import torch
 
 from cmsr.app.record import peak_memory_mb
 from cmsr.app.report.page import render
-from cmsr.config import Config
 from cmsr.errors import CmsrError, InputError
-from cmsr.io.inputs import Inputs
 from cmsr.io.raster import Raster, from_array
 from cmsr.metrics import evaluate
 from cmsr.operators.resampling import resampler
-from cmsr.pair import Pair
+from cmsr.prologue import Opened
 from cmsr.result import Result
 from cmsr_bench.classic import bicubic, kernel_of
 from cmsr_bench.learned import upscaler
@@ -67,17 +65,17 @@ def measure(run: Run, origin: dict[str, Any]) -> Measured:
     record = blank_record(run, origin)
     try:
         config = run.case.adapted(run.variant.config(run.seed))
-        inputs = run.case.inputs(config)
+        pair = run.case.opened(config)
         truth = run.case.true_image()
         started = time.perf_counter()
-        made = _output(run, inputs, config)
+        made = _output(run, pair)
         record["seconds"] = time.perf_counter() - started
         record["peak_memory_mb"] = round(peak_memory_mb())
         image = image_of(made)
-        record |= _facts(image, inputs, config)
+        record |= _facts(image, pair)
         page = render(made, run.report) if run.report and isinstance(made, Result) else None
         if truth is not None:
-            record |= _scores(image, inputs, truth)
+            record |= _scores(image, pair.target, truth)
     except CmsrError as error:
         return Measured({**record, "error": str(error)})
     except Exception as error:
@@ -87,7 +85,7 @@ def measure(run: Run, origin: dict[str, Any]) -> Measured:
     return Measured(record, image, page)
 
 
-def _output(run: Run, inputs: Inputs, config: Config) -> Image | Result:
+def _output(run: Run, pair: Opened) -> Image | Result:
     torch.set_flush_denormal(True)
     method = run.variant.method
     work = method.run
@@ -95,36 +93,36 @@ def _output(run: Run, inputs: Inputs, config: Config) -> Image | Result:
         if run.weights is None:
             raise InputError(f"{method.name}: must be trained first; give its weights")
         work = upscaler(method.name, run.weights, run.case.image_digests)
-    return work(inputs, config, run.seed)
+    return work(pair)
 
 
-def _facts(image: Image, inputs: Inputs, config: Config) -> dict[str, Any]:
+def _facts(image: Image, opened: Opened) -> dict[str, Any]:
     """Return ratio, kernel, and the RMS difference of the reduced image from the target."""
-    pair = Pair.of(inputs.target, inputs.guide, config.ratio)
+    pair = opened.whole.to("cpu")
     if pair.blank:
         return {"ratio": list(pair.ratio)}
-    kernel = kernel_of(pair, config)
-    reduce = resampler(pair.shape, inputs.target.shape, kernel)
+    kernel = kernel_of(pair, opened.config)
+    reduce = resampler(pair.shape, opened.target.shape, kernel)
     known = np.broadcast_to(pair.valid_at_output(), image.shape)
     scale = np.where(pair.scale > 0, pair.scale, 1)
     solid = np.where(known, (image.astype(np.float64) - pair.offset) / scale, 0)
     weight = torch.from_numpy(known.astype(np.float32))
-    seen = inputs.target.valid & (reduce(weight).numpy() > 0.999).all(axis=0)
+    seen = opened.target.valid & (reduce(weight).numpy() > 0.999).all(axis=0)
     again = reduce(torch.from_numpy(solid.astype(np.float32)))
     off = (again - pair.target[0]).numpy() * scale
     consistency = float(np.sqrt(np.mean(off[:, seen] ** 2))) if seen.any() else None
     return {"ratio": list(pair.ratio), "kernel": str(kernel), "consistency": consistency}
 
 
-def _scores(image: Image, inputs: Inputs, truth: Raster) -> dict[str, Any]:
+def _scores(image: Image, target: Raster, truth: Raster) -> dict[str, Any]:
     """Compare with the truth, and with bicubic interpolation."""
-    figures = evaluate(_raster(image, inputs), truth)
-    plain = evaluate(_raster(bicubic(inputs.target, truth.shape), inputs), truth)
+    figures = evaluate(_raster(image, target), truth)
+    plain = evaluate(_raster(bicubic(target, truth.shape), target), truth)
     gain = figures["psnr"] - plain["psnr"]
     finite = {name: value if math.isfinite(value) else None for name, value in figures.items()}
     return {**finite, "gain": gain if math.isfinite(gain) else None, "scored": True}
 
 
-def _raster(image: Image, inputs: Inputs) -> Raster:
+def _raster(image: Image, target: Raster) -> Raster:
     """Return an image as its file would be read."""
-    return from_array(np.moveaxis(image, 0, -1), inputs.target.name)
+    return from_array(np.moveaxis(image, 0, -1), target.name)

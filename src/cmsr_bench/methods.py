@@ -1,8 +1,7 @@
-"""The methods behind one signature: inputs, options and a seed to an image."""
+"""The methods behind one signature: a pair, read with its options, to an image."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,12 +11,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from cmsr.api import upscale
 from cmsr.config import RADIOMETRIC, Config
 from cmsr.errors import InputError
-from cmsr.io.inputs import Inputs
 from cmsr.pair import Pair
+from cmsr.prologue import Opened
 from cmsr.result import Result
+from cmsr.run import Run
 from cmsr.two_branch import solve
 from cmsr_bench import classic
 from cmsr_bench.pixtransform import ITERATIONS, pixtransform
@@ -25,7 +24,7 @@ from cmsr_bench.pixtransform import ITERATIONS, pixtransform
 Image = npt.NDArray[Any]
 """(C, H, W) in the target's type and units."""
 
-Upscaler = Callable[[Inputs, Config, int], Image | Result]
+Upscaler = Callable[[Opened], Image | Result]
 """Methods of this package return a `Result`, which a report can show; the others an image."""
 
 
@@ -77,14 +76,13 @@ class Method:
         return self.run is _upscaled
 
 
-def _interpolated(inputs: Inputs, config: Config, _seed: int) -> Image:
-    pair = Pair.of(inputs.target, inputs.guide, config.ratio)
-    return classic.bicubic(inputs.target, pair.shape)
+def _interpolated(pair: Opened) -> Image:
+    return classic.bicubic(pair.target, pair.pair.shape)
 
 
-def _upscaled(inputs: Inputs, config: Config, seed: int) -> Result:
-    """Run `cmsr.upscale`."""
-    return upscale(inputs.target, inputs.guide, **{**dataclasses.asdict(config), "seed": seed})
+def _upscaled(pair: Opened) -> Result:
+    """Do what `cmsr.upscale` does."""
+    return Run(pair).result()
 
 
 def image_of(made: Image | Result) -> Image:
@@ -94,29 +92,28 @@ def image_of(made: Image | Result) -> Image:
     return made.image[None] if made.image.ndim == 2 else np.moveaxis(made.image, -1, 0)
 
 
-def _zssr(pair: Pair, config: Config, seed: int) -> Tensor:
+def _zssr(pair: Pair, config: Config) -> Tensor:
     """Run the published training without its guide."""
     alone = replace(pair, guide=None)
-    kernel = classic.kernel_of(pair, config)
-    return solve.solve(alone, kernel, replace(config, seed=seed)).image
+    return solve.solve(alone, classic.kernel_of(pair, config), config).image
 
 
-def on_pair(function: Callable[[Pair, Config, int], Tensor], *, guided: bool) -> Upscaler:
+def on_pair(function: Callable[[Pair, Config], Tensor], *, guided: bool) -> Upscaler:
     """Wrap a method of normalised pairs; a constant target is returned as it is."""
 
-    def run(inputs: Inputs, config: Config, seed: int) -> Image:
-        if guided and inputs.guide is None:
-            raise InputError(f"{inputs.target.name}: has no guide, which the method needs")
-        pair = Pair.of(inputs.target, inputs.guide, config.ratio)
+    def run(opened: Opened) -> Image:
+        if guided and opened.guide is None:
+            raise InputError(f"{opened.target.name}: has no guide, which the method needs")
+        pair = opened.whole.to("cpu")
         if pair.blank:
             return pair.denormalise(torch.zeros(1, pair.target.shape[1], *pair.shape))
-        return pair.denormalise(function(pair, config, seed))
+        return pair.denormalise(function(pair, opened.config))
 
     return run
 
 
 def _simple(
-    name: str, summary: str, function: Callable[[Pair, Config, int], Tensor], *, guided: bool
+    name: str, summary: str, function: Callable[[Pair, Config], Tensor], *, guided: bool
 ) -> Method:
     run = on_pair(function, guided=guided)
     takes = READING | {"kernel"}

@@ -55,23 +55,23 @@ class PixelMap(nn.Module):
         return torch.as_tensor(self.head(self.colour(colour) + self.place(place)))
 
 
-def pixtransform(pair: Pair, config: Config, seed: int) -> Tensor:
+def pixtransform(pair: Pair, config: Config) -> Tensor:
     """Fit the map to a pair by the mean absolute error and read it at every guide pixel.
 
     ``config.iterations`` is the number of steps. A ratio that is no whole number is rounded for the
     fit alone, on a resampled guide: the map itself knows no grid. Results are not back-projected,
     as in the paper.
     """
-    torch.manual_seed(seed)
+    torch.manual_seed(config.seed)
     mean, spread = pair.photo.mean((1, 2), keepdim=True), pair.photo.std((1, 2), keepdim=True)
     guide = coloured((pair.photo - mean) / spread.clamp(min=1e-6))
     level, contrast = pair.target.mean(), pair.target.std()
     network = PixelMap(guide.shape[0], pair.target.shape[1])
-    _fit(network, replace(pair, target=(pair.target - level) / contrast), guide, config, seed)
+    _fit(network, replace(pair, target=(pair.target - level) / contrast), guide, config)
     return _read(network, guide) * contrast + level
 
 
-def _fit(network: PixelMap, pair: Pair, guide: Tensor, config: Config, seed: int) -> None:
+def _fit(network: PixelMap, pair: Pair, guide: Tensor, config: Config) -> None:
     """Descend the mean absolute error of the means over random target pixels."""
     low = shape_of(pair.target)
     rows, cols = (n * max(1, round(r)) for n, r in zip(low, pair.ratio, strict=True))
@@ -86,7 +86,7 @@ def _fit(network: PixelMap, pair: Pair, guide: Tensor, config: Config, seed: int
         lr=RATE,
         fused=True,
     )
-    batches = _batches(np.flatnonzero(pair.valid[0, 0].numpy()), np.random.default_rng(seed))
+    batches = _batches(np.flatnonzero(pair.valid[0, 0].numpy()), np.random.default_rng(config.seed))
     for cells in islice(batches, config.iterations):
         colour, place = colours[cells], places[cells]
         mapped = network(colour.flatten(0, 1), place.flatten(0, 1)).view(*colour.shape[:2], -1)

@@ -13,7 +13,6 @@ from torch import Tensor
 from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
 from cmsr.operators.resampling import resampler, shape_of
-from cmsr.pair import Pair
 from cmsr.two_branch.examples import turn
 from cmsr_bench.cases import Case
 
@@ -52,12 +51,12 @@ class TrainingPair:
             If truth or guide is missing, the truth has holes, the target is constant or has several
             channels, or the ratio is another.
         """
-        inputs, truth = case.inputs(Config()), case.true_image()
-        if truth is None or inputs.guide is None:
+        opened, truth = case.opened(Config()), case.true_image()
+        if truth is None or opened.guide is None:
             raise InputError(f"{case.label}: training needs a guide and a truth")
         if not truth.valid.all():
             raise InputError(f"{case.label}: training needs a truth without holes")
-        pair = Pair.of(inputs.target, inputs.guide)
+        pair = opened.whole.to("cpu")
         if len(truth.data) != 1 or pair.target.shape[1] != 1 or pair.blank:
             raise InputError(f"{case.label}: training needs a target of one channel, not constant")
         if truth.shape != pair.shape or any(abs(r / scale - 1) > 0.05 for r in pair.ratio):

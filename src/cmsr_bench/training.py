@@ -136,10 +136,10 @@ def _scale_of(cases: Sequence[Case]) -> int:
     if first.scale is not None:
         ratio = first.scale
     else:
-        inputs = first.inputs(Config())
-        if inputs.guide is None:
+        pair = first.opened(Config())
+        if pair.guide is None:
             raise InputError(f"{first.label}: training needs a guide and a truth")
-        ratio = inputs.guide.shape[1] / inputs.target.shape[1]
+        ratio = pair.pair.ratio[1]
     scale = round(ratio)
     if scale < 2 or abs(ratio / scale - 1) > 0.05:
         raise InputError(f"{first.label}: its factor is {ratio:.3g}; training needs a whole one")

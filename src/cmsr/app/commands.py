@@ -120,14 +120,15 @@ class Align:
 
     def run(self) -> None:
         """Read, align, write."""
-        from cmsr import api, run
+        from cmsr import api
         from cmsr.app import record
         from cmsr.io import image_files
+        from cmsr.prologue import opened
 
         self._check_outputs()
         options = {"align": self.how, "segments": self.segments and str(self.segments)}
         config = Config.of("default", **options)
-        pair = run.opened(self.target, self.guide, config, guided=True)
+        pair = opened(self.target, self.guide, config, guided=True)
         guide = pair.photo
         image_files.check_output(self.out, like=guide, overwrite=True)
         found = api.registered(pair)

@@ -17,8 +17,10 @@ from cmsr.errors import OptionError, OutputError
 from cmsr.guided.solve import Progress
 from cmsr.io import image_files, inputs, raster_io, raster_output
 from cmsr.io.atomic import replacing
+from cmsr.io.result_size import held_gigabytes
+from cmsr.prologue import Opened, opened
 from cmsr.result import Result
-from cmsr.run import Opened, Run, opened
+from cmsr.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +114,7 @@ class Job:
         else:
             low = image_files.describe(self.target).grid.shape
             shape = round(low[0] * self.config.ratio), round(low[1] * self.config.ratio)
-        return inputs.held_gigabytes(shape, 1) > self.config.max_memory / 2
+        return held_gigabytes(shape, 1) > self.config.max_memory / 2
 
     def _at_once(
         self, pages: list[inputs.Source], progress: Progress | None

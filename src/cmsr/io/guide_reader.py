@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from cmsr.errors import InputError
 from cmsr.io.inputs import Photo
+from cmsr.io.raster import Raster, fill_holes
 from cmsr.operators.resampling import Box, Shape, resampler
-from cmsr.pair import guide_span, guide_tensor
 
 BAND = 512
 """Rows read at a time where all of a guide is looked through."""
@@ -43,14 +46,12 @@ class GuideReader:
         spans, notes, (height, width) = [], list[str](), self.shape
         for top in range(0, height, BAND):
             part = self.photo.read((top, 0, min(top + BAND, height), width))
-            if top == 0:
-                guide_tensor(replace(part, data=part.data[:, :1], valid=part.valid[:1]), notes)
-            spans.append(guide_span(part.data, part.valid))
+            spans.append(_span(*_values(part, notes)))
             if part.data.dtype == np.uint8:
                 break
         span = min(low for low, _ in spans), max(high for _, high in spans)
         object.__setattr__(self, "span", span)
-        object.__setattr__(self, "notes", tuple(notes))
+        object.__setattr__(self, "notes", tuple(dict.fromkeys(notes)))
 
     @property
     def shape(self) -> Shape:
@@ -65,7 +66,10 @@ class GuideReader:
         InputError
             If the guide is neither grey nor RGB.
         """
-        return guide_tensor(self.photo.read(box), [], self.span)[0].to(self.device)
+        data, valid = _values(self.photo.read(box), [])
+        low, high = self.span
+        values = np.where(valid, (np.where(valid, data, 0) - low) / (high - low), 0.0)
+        return as_tensor(fill_holes(values, valid))[0].to(self.device)
 
     def reduced(self, size: Shape) -> Tensor:
         """Return the whole guide at another size, (G, H, W), antialiased."""
@@ -82,3 +86,35 @@ class GuideReader:
             used = rows.any(1).nonzero()[:, 0]
             total[:, used] += rows[used] @ part
         return total.to(self.device)
+
+
+def _values(guide: Raster, notes: list[str]) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    """Return a guide's grey or RGB values (G, H, W), and where they are valid (H, W)."""
+    data, alpha = guide.data, guide.alpha
+    if len(data) in (2, 4) and not guide.profile:
+        data, alpha = data[:-1], True
+    if alpha:
+        notes.append(f"{guide.name}: its alpha channel is ignored")
+    if len(data) not in (1, 3):
+        raise InputError(
+            f"{guide.name}: the guide has {len(data)} bands; expected 1 (grey) or 3 (RGB)"
+        )
+    return data, np.isfinite(data).all(axis=0) if alpha else guide.valid
+
+
+def _span(data: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """Return what counts as black and as white in a guide (C, H, W)."""
+    if data.dtype == np.uint8:
+        return 0.0, 255.0
+    seen = data[:, valid] if valid.any() else np.zeros(1)
+    low, high = float(seen.min()), float(seen.max())
+    return low, high if high > low else low + 1
+
+
+def as_tensor(data: npt.NDArray[Any]) -> Tensor:
+    """Turn (C, H, W) into (1, C, H, W), float32.
+
+    It is a copy in memory of torch's own: products of what lies elsewhere in memory, aligned now so
+    and now otherwise, differ in their last bits from run to run.
+    """
+    return torch.tensor(np.ascontiguousarray(data, dtype=np.float32))[None]

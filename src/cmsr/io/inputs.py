@@ -28,21 +28,7 @@ from cmsr.thermal import radiometric
 Box = tuple[int, int, int, int]
 Source = str | os.PathLike[str] | npt.NDArray[Any] | Raster
 
-WORK, RESULT = 900, 16
-"""Bytes that a run takes for each pixel of a tile or of a network's result, and for each value."""
-
-HELD = 24
-"""Bytes that a result kept in memory takes for each pixel, its guide included, beside `RESULT`."""
-
 _COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-
-
-class Inputs(NamedTuple):
-    """A target, its guide, and notes on them for the user."""
-
-    target: Raster
-    guide: Raster | None
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -68,6 +54,19 @@ class Photo:
         """Read from memory."""
         return cls(raster.name, raster.shape, lambda box: cut(raster, box))
 
+    @property
+    def whole(self) -> Raster:
+        """All of it."""
+        return self.read((0, 0, *self.shape))
+
+
+class Inputs(NamedTuple):
+    """A target, its guide, and notes on them for the user."""
+
+    target: Raster
+    guide: Photo | None
+    notes: tuple[str, ...]
+
 
 def cut(raster: Raster, box: Box) -> Raster:
     """Cut a box out of a raster, its georeference aside."""
@@ -75,12 +74,15 @@ def cut(raster: Raster, box: Box) -> Raster:
     return replace(raster, data=raster.data[:, *inside], valid=raster.valid[inside])
 
 
-def read_pair(target: Source, guide: Source | None, config: Config) -> Inputs:
+def read_pair(
+    target: Source, guide: Source | None, config: Config, *, lazily: bool = False
+) -> Inputs:
     """Read a pair as the options say; a `Raster` is taken as it is.
 
     A radiometric JPEG by FLIR without a guide gives both, temperatures and the photo in it.
     Georeferenced images of different extent, grid or coordinate system are put on one grid:
-    the target is cropped, the guide is resampled.
+    the target is cropped, the guide is resampled. Of a guide that is in a file, ``lazily`` reads
+    the header alone.
 
     Raises
     ------
@@ -96,36 +98,22 @@ def read_pair(target: Source, guide: Source | None, config: Config) -> Inputs:
     raster, photo = read_target(target, config, notes, common.window if common else None)
     if common is not None:
         notes.append(_cropped(raster))
-    other = photo if config.ratio is None else None
+    other = Photo.of(photo) if photo is not None and config.ratio is None else None
     if guide is None and other is None and config.ratio is None and "camera" in raster.profile:
         raise InputError(
             f"{raster.name}: holds no photo; name one after it, as the guide, or give the "
             "enlargement without one (--ratio 4)"
         )
     if guide is not None:
-        other = read_guide(guide, config, grid=common.grid if common else None)
+        other = _photo_in(guide, config, common.grid if common else None, lazily)
     if not isinstance(target, Raster):
         raster = prepared(raster, config, notes)
     return Inputs(raster, other, tuple(notes))
 
 
-def read_boxes(target: Source, guide: Source, config: Config) -> tuple[Raster, Photo, list[str]]:
-    """Read a target whole, and of a guide that is in a file only its header; see `read_pair`."""
-    if not isinstance(target, Raster):
-        config.check_guided(True)
-    notes: list[str] = []
-    common = common_grid(target, guide)
-    raster, _ = read_target(target, config, notes, common.window if common else None)
-    if common is not None:
-        notes.append(_cropped(raster))
-    if not isinstance(target, Raster):
-        raster = prepared(raster, config, notes)
-    return raster, _photo_in(guide, config, common.grid if common else None), notes
-
-
-def _photo_in(guide: Source, config: Config, grid: Grid | None) -> Photo:
-    """Return what reads boxes of a guide: from its file where that can be, else from memory."""
-    if isinstance(guide, str | os.PathLike) and not image_files.is_array(guide):
+def _photo_in(guide: Source, config: Config, grid: Grid | None, lazily: bool) -> Photo:
+    """Return what reads boxes of a guide: ``lazily`` from its file where that can be."""
+    if lazily and isinstance(guide, str | os.PathLike) and not image_files.is_array(guide):
         header = image_files.describe(str(guide))
         if grid is not None or not header.oriented:
             shape = grid.shape if grid else header.grid.shape
@@ -238,7 +226,7 @@ def read_guide(
     return raster
 
 
-def read_segments(guide: Raster | Photo | None, config: Config) -> npt.NDArray[np.int64] | None:
+def read_segments(guide: Photo | None, config: Config) -> npt.NDArray[np.int64] | None:
     """Read the label image (H, W) that the options name, relabelled 0, 1, 2, ….
 
     Raises
@@ -264,43 +252,6 @@ def read_segments(guide: Raster | Photo | None, config: Config) -> npt.NDArray[n
     if not np.isfinite(labels).all() or not (labels == np.rint(labels)).all():
         raise InputError(f"{raster.name}: labels must be whole numbers")
     return np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int64)
-
-
-def gigabytes(shape: tuple[int, int], channels: int) -> float:
-    """Estimate the memory of a run with a result of this shape, in GB."""
-    return shape[0] * shape[1] * (WORK + RESULT * channels) / 2**30
-
-
-def check_pixels(name: str, shape: tuple[int, int], config: Config) -> None:
-    """Raise InputError if a result of this shape has more than ``max_pixels``."""
-    if shape[0] * shape[1] > config.max_pixels:
-        raise InputError(
-            f"{name}: {shape[1]} × {shape[0]} pixels of the result are too many; "
-            f"--max-pixels is {config.max_pixels}"
-        )
-
-
-def held_gigabytes(shape: tuple[int, int], channels: int) -> float:
-    """Estimate what a finished result of this shape takes in memory."""
-    return shape[0] * shape[1] * (HELD + RESULT * channels) / 2**30
-
-
-def check_size(target: Raster, shape: tuple[int, int], config: Config) -> None:
-    """Check that the options allow a result of this shape.
-
-    Raises
-    ------
-    InputError
-        If it has more than ``max_pixels``, or needs more than ``max_memory``.
-    """
-    check_pixels(target.name, shape, config)
-    estimate = gigabytes if config.method == "two-branch" else held_gigabytes
-    needed = estimate(shape, len(target.data))
-    if needed > config.max_memory:
-        raise InputError(
-            f"{target.name}: the result of {shape[1]} × {shape[0]} pixels takes about "
-            f"{needed:.1f} GB; --max-memory is {config.max_memory}"
-        )
 
 
 def prepared(target: Raster, config: Config, notes: list[str]) -> Raster:

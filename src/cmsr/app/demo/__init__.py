@@ -11,12 +11,13 @@ from PIL import Image
 from cmsr.api import upscale
 from cmsr.app.demo import scene
 from cmsr.app.demo.scene import Scene
+from cmsr.config import Config
 from cmsr.errors import OutputError
 from cmsr.io import image_files
 from cmsr.metrics import evaluate
 from cmsr.operators.resampling import resampler
-from cmsr.pair import Pair
 from cmsr.pictures import Box, Panel, colour, enlarge, side_by_side, window_of_most
+from cmsr.prologue import opened
 from cmsr.result import Result
 from cmsr.two_branch.train import Progress
 
@@ -76,9 +77,7 @@ def _prepare(folder: Path, overwrite: bool) -> dict[str, Path]:
 
 
 def _bicubic(scene: Scene) -> npt.NDArray[np.uint16]:
-    pair = Pair.of(
-        image_files.from_array(scene.target, "target"), image_files.from_array(scene.guide, "guide")
-    )
+    pair = opened(image_files.from_array(scene.target, "target"), scene.guide, Config()).pair
     low = scene.target.shape[0], scene.target.shape[1]
     return np.asarray(pair.denormalise(resampler(low, pair.shape)(pair.target))[0])
 

@@ -13,10 +13,11 @@ from cmsr.app.job import Job
 from cmsr.app.record import of_file, ratio_text
 from cmsr.config import Config
 from cmsr.errors import CmsrError
-from cmsr.io import image_files, inputs
+from cmsr.guided.calibrate import find_imaging
+from cmsr.io import image_files
 from cmsr.io.raster import Raster
-from cmsr.pair import Pair
-from cmsr.sensor.imaging import imaging_of, named_kernel
+from cmsr.io.result_size import check_size
+from cmsr.prologue import opened
 from cmsr.two_branch.train import Progress
 
 
@@ -54,18 +55,18 @@ def check(
 
 
 def _description(target: Path, guide: Path | None, config: Config) -> Description:
-    raster, photo, notes = inputs.read_pair(target, guide, config)
-    pair = Pair.of(raster, photo, config.ratio, fill=config.fill)
-    inputs.check_size(raster, pair.shape, config)
-    imaging = imaging_of(pair, named_kernel(config.kernel))
-    facts = [("Input", _described(raster))]
-    if photo is not None:
-        facts.append(("Guide", f"{photo.shape[1]} × {photo.shape[0]} pixels"))
+    made = opened(target, guide, config)
+    pair = made.pair
+    check_size(made.target, pair.shape, config)
+    imaging = find_imaging(made.source, made.kernel)
+    facts = [("Input", _described(made.target))]
+    if made.guide is not None:
+        facts.append(("Guide", f"{pair.shape[1]} × {pair.shape[0]} pixels"))
     facts += [
         ("Result", f"{pair.shape[1]} × {pair.shape[0]} pixels, ratio {ratio_text(*pair.ratio)}"),
         ("Kernel", f"{imaging.kernel}, confidence {imaging.confidence:.2f}"),
     ]
-    every = [*notes, *pair.notes, *imaging.notes]
+    every = [*made.notes, *imaging.notes]
     return Description(facts, every, pair.shape[0] * pair.shape[1])
 
 

@@ -1,0 +1,130 @@
+"""The way in for everything that works on a pair: read, checked, normalised."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+
+from cmsr.config import Config
+from cmsr.errors import InputError, OptionError
+from cmsr.guided.source import Source
+from cmsr.io import inputs
+from cmsr.io.guide_reader import GuideReader
+from cmsr.io.raster import Raster
+from cmsr.io.result_size import check_pixels
+from cmsr.operators.resampling import Kernel
+from cmsr.pair import Pair, output_shape
+from cmsr.sensor.imaging import named_kernel
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A pair that was read and checked.
+
+    Attributes
+    ----------
+    target : Raster
+        As it was read, holes marked.
+    guide : GuideReader or None
+        Where boxes of the guide come from.
+    pair : Pair
+        The target, normalised, without the guide.
+    kernel : str or PointSpread or None
+        The kernel that the options name; None where it is to be found.
+    config : Config
+        The options.
+    notes : tuple of str
+        What the user should know of the pair.
+    started : float
+        When work began, by `time.perf_counter`.
+    """
+
+    target: Raster
+    guide: GuideReader | None
+    pair: Pair
+    kernel: Kernel | None
+    config: Config
+    notes: tuple[str, ...]
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def photo(self) -> Raster:
+        """The whole guide as it is stored.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        if self.guide is None:
+            raise ValueError("the pair has no guide")
+        return self.guide.photo.whole
+
+    @cached_property
+    def source(self) -> Source:
+        """The pair, cut into tiles."""
+        return Source.of(self.pair, self.guide, self.config)
+
+    @property
+    def whole(self) -> Pair:
+        """The pair with all of its guide."""
+        return self.source.part(self.source.whole)
+
+
+def opened(
+    target: inputs.Source,
+    guide: inputs.Source | None,
+    config: Config,
+    *,
+    lazily: bool = False,
+    guided: bool = False,
+) -> Opened:
+    """Read and check a pair: the way in for everything that works on one.
+
+    Parameters
+    ----------
+    target, guide : path, array or Raster
+        As for `cmsr.upscale`.
+    config : Config
+        The options.
+    lazily : bool
+        Whether a guide in a file stays there, to be read box by box.
+    guided : bool
+        Whether there must be a guide.
+
+    Raises
+    ------
+    InputError
+        If an image cannot be used, or a guide is missing.
+    OptionError
+        If an option has no such value.
+    """
+    started = time.perf_counter()
+    device, kernel = device_of(config.device), named_kernel(config.kernel)
+    raster, photo, read_notes = inputs.read_pair(target, guide, config, lazily=lazily)
+    if guided and photo is None:
+        raise InputError(f"{raster.name}: holds no photo; name one after it, as the guide")
+    labels = inputs.read_segments(photo, config)
+    shape = output_shape(raster, photo, config.ratio)
+    check_pixels(raster.name, shape, config)
+    pair = Pair.of(raster, shape, fill=config.fill, segments=labels).to(device)
+    reader = None if photo is None else GuideReader(photo, device)
+    notes = (*read_notes, *pair.notes, *(reader.notes if reader else ()))
+    return Opened(raster, reader, pair, kernel, config, notes, started)
+
+
+def device_of(name: str) -> str:
+    """Return where to compute.
+
+    Raises
+    ------
+    OptionError
+        If there is no such device.
+    """
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise OptionError("device is 'cuda', but no CUDA GPU is available; choose cpu or auto")
+    return "cuda" if available and name != "cpu" else "cpu"
