@@ -24,7 +24,7 @@ import cmsr
 from cmsr.config import Config
 from cmsr.io.raster import from_array
 from cmsr.metrics import evaluate
-from cmsr.operators.resampling import weights
+from cmsr.operators.kernels import weights
 from cmsr.prologue import opened
 from cmsr.sensor.imaging import imaging_of
 from cmsr_bench.cases import read_cases

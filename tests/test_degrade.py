@@ -7,14 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmsr.errors import OptionError
-from cmsr.operators.resampling import (
-    Resampler,
-    back_project,
-    check_kernel,
-    project,
-    resampler,
-    weights,
-)
+from cmsr.operators.kernels import check_kernel, weights
+from cmsr.operators.resampling import Resampler, back_project, project, resampler
 from tests.conftest import smooth_field
 
 KERNELS = [

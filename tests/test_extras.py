@@ -34,6 +34,17 @@ def test_a_missing_extra_is_one_line(tmp_path: Path) -> None:
     assert ended.stderr.splitlines() == [f"cmsr: {line}" for line in commands.values()]
 
 
+def test_a_plain_image_is_described_without_torch(tmp_path: Path) -> None:
+    code = """
+import numpy as np
+from pathlib import Path
+from cmsr.io import image_files
+image_files.write(Path("a.png"), np.random.default_rng(0).integers(0, 256, (99, 120, 3), np.uint8))
+print(main(["info", "a.png"]), "torch" in sys.modules)
+"""
+    assert run(code, tmp_path).stdout.splitlines()[-1] == "0 False"
+
+
 def test_all_else_runs_without_extras(tmp_path: Path) -> None:
     code = """
 from pathlib import Path

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cmsr.operators.resampling import weights
+from cmsr.operators.kernels import weights
 from cmsr.sensor.kernel_from_guide import Blocks, standard_errors
 from cmsr.sensor.kernel_from_target import Edges, Spectra, transfer
 

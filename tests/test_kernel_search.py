@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cmsr.io import image_files
-from cmsr.operators.resampling import weights
+from cmsr.operators.kernels import weights
 from cmsr.sensor.kernel_search import STANDARD, find_kernel
 
 HIGH, LOW, RATIO = (256, 320), (64, 80), (4.0, 4.0)

@@ -9,7 +9,7 @@ from PIL import Image
 from cmsr.config import Config
 from cmsr.errors import InputError
 from cmsr.io import image_files, inputs
-from cmsr.operators.resampling import weights
+from cmsr.operators.kernels import weights
 from cmsr.sensor.enlargement import enlarged_from, reduced
 from tests.conftest import smooth_field
 

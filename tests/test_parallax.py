@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cmsr.operators.resampling import weights
+from cmsr.operators.kernels import weights
 from cmsr.thermal.parallax import displacement
 from tests.conftest import render_pair, smooth_field
 

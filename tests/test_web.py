@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cmsr.app.cli import main
 from cmsr.config import PRESETS, Config
 from cmsr.errors import CmsrError, OptionError
-from cmsr.two_branch.train import Progress
+from cmsr.progress import Progress
 from tests.browser import clean_page
 
 pytest.importorskip("gradio", reason="no gradio: pip install 'cmsr[web]'")

@@ -14,12 +14,12 @@ import torch
 
 from cmsr.config import Config
 from cmsr.guided.calibrate import find_alignment, find_imaging
-from cmsr.guided.solve import Progress
 from cmsr.io import image_files
 from cmsr.io.inputs import Source
 from cmsr.io.raster import Raster, fitted
 from cmsr.parallel import pooled
 from cmsr.pictures import checkerboard
+from cmsr.progress import Progress
 from cmsr.prologue import Opened, opened
 from cmsr.registration.alignment import Alignment
 from cmsr.registration.segment_map import draw_segments

@@ -14,11 +14,12 @@ from torch import Tensor
 from cmsr.guided import continuation
 from cmsr.guided.calibrate import Calibrated, calibrate
 from cmsr.guided.calibration import Calibration
-from cmsr.guided.solve import Progress, Rows, rows
+from cmsr.guided.solve import Rows, rows
 from cmsr.guided.source import Source
 from cmsr.io.result_size import check_size, gigabytes
 from cmsr.operators.resampling import resampler, shape_of
 from cmsr.parallel import no_denormals, pooled
+from cmsr.progress import Progress
 from cmsr.prologue import Opened
 from cmsr.registration.alignment import Alignment
 from cmsr.result import Evidence, Result

@@ -14,7 +14,7 @@ from cmsr.errors import InputError, OptionError, OutputError
 from cmsr.io import image_files
 from cmsr.metrics import psnr
 from cmsr.operators.resampling import resampler, shape_of
-from cmsr.two_branch.train import Progress
+from cmsr.progress import Progress
 from cmsr_bench import plots
 from cmsr_bench.cases import Case, read_cases
 from cmsr_bench.learners import RECIPES, Learner

@@ -14,10 +14,10 @@ from cmsr.app import record
 from cmsr.app.options import upscale_command
 from cmsr.config import Config
 from cmsr.errors import OptionError, OutputError
-from cmsr.guided.solve import Progress
 from cmsr.io import image_files, inputs, raster_io, raster_output
 from cmsr.io.atomic import replacing
 from cmsr.io.result_size import held_gigabytes
+from cmsr.progress import Progress
 from cmsr.prologue import Opened, opened
 from cmsr.result import Result
 from cmsr.run import Run

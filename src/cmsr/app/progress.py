@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cmsr.two_branch.train import Progress
+    from cmsr.progress import Progress
 
 
 @contextlib.contextmanager

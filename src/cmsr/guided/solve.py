@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -13,10 +13,8 @@ from cmsr.guided.calibration import Calibration
 from cmsr.guided.source import Sample, Source
 from cmsr.operators.resampling import Box
 from cmsr.parallel import in_order
+from cmsr.progress import Progress
 from cmsr.tiling import Strip, Tile
-
-Progress = Callable[[str, int, int, float], None]
-"""Told the stage, the step, the number of steps and the loss."""
 
 
 class Rows(NamedTuple):

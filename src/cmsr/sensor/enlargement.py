@@ -14,7 +14,7 @@ import numpy.typing as npt
 from cmsr.errors import InputError
 from cmsr.io.grid_resampling import enlargement
 from cmsr.io.raster import Raster, fill_holes, fitted
-from cmsr.operators.resampling import weights
+from cmsr.operators.kernels import weights
 
 FACTORS = (8.0, 6.0, 5.0, 4.0, 3.0, 2.5, 2.0, 1.5)
 KERNELS = ("nearest", "bilinear", "bicubic")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cmsr.operators.resampling import Kernel, check_kernel, resampler, shape_of
+from cmsr.operators.kernels import check_kernel
+from cmsr.operators.resampling import Kernel, resampler, shape_of
 from cmsr.pair import Pair
 from cmsr.sensor.jpeg_error import compression_error
 from cmsr.sensor.kernel_file import is_kernel_file, read_kernel

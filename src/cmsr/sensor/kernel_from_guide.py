@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cmsr.operators.resampling import PHASES, weights
+from cmsr.operators.kernels import PHASES, weights
 from cmsr.sensor.blocks import blocks, regress
 
 Array = npt.NDArray[np.float64]

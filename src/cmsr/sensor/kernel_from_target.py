@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cmsr.operators.resampling import weights
+from cmsr.operators.kernels import weights
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

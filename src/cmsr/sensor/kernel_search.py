@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cmsr.operators.resampling import PHASES, weights
+from cmsr.operators.kernels import PHASES, weights
 from cmsr.sensor.kernel_from_guide import (
     TOP_LEFT,
     UNEVEN,

@@ -14,9 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from cmsr.operators.resampling import resampler
 from cmsr.thermal.crop import crop
 
 REACH = 0.15
@@ -121,6 +119,10 @@ def _edges(image: Array) -> Array:
 
 
 def _resized(image: npt.NDArray[Any], shape: tuple[int, int]) -> Array:
+    import torch
+
+    from cmsr.operators.resampling import resampler
+
     source = (image.shape[0], image.shape[1])
     resized = resampler(source, shape, "bilinear")(torch.from_numpy(np.float32(image)))
     return resized.double().numpy()

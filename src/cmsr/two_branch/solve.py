@@ -9,10 +9,11 @@ from torch import Tensor
 from cmsr.config import Config
 from cmsr.operators.resampling import Kernel
 from cmsr.pair import Pair
+from cmsr.progress import Progress
 from cmsr.registration.alignment import Alignment, recognise
 from cmsr.two_branch.examples import Example
 from cmsr.two_branch.infer import infer
-from cmsr.two_branch.train import Progress, new_fit, train
+from cmsr.two_branch.train import new_fit, train
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,12 +12,10 @@ from torch import Tensor
 from cmsr.config import Config
 from cmsr.operators.resampling import Kernel, resampler
 from cmsr.pair import Pair
+from cmsr.progress import Progress
 from cmsr.registration.chain import WarpChain
 from cmsr.two_branch.examples import Example, draw_patch
 from cmsr.two_branch.network import TwoBranch, masked_l1
-
-Progress = Callable[[str, int, int, float], None]
-"""Called with the stage's name, step, steps at most and loss."""
 
 MEASURE_EVERY = 10
 """Iterations between two measurements of the reconstruction error: every 60 are no better

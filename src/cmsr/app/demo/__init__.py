@@ -17,9 +17,9 @@ from cmsr.io import image_files
 from cmsr.metrics import evaluate
 from cmsr.operators.resampling import resampler
 from cmsr.pictures import Box, Panel, colour, enlarge, side_by_side, window_of_most
+from cmsr.progress import Progress
 from cmsr.prologue import opened
 from cmsr.result import Result
-from cmsr.two_branch.train import Progress
 
 FILES = (*scene.FILES, "upscaled.tif", "before_after.png")
 

@@ -17,8 +17,8 @@ from cmsr.guided.calibrate import find_imaging
 from cmsr.io import image_files
 from cmsr.io.raster import Raster
 from cmsr.io.result_size import check_size
+from cmsr.progress import Progress
 from cmsr.prologue import opened
-from cmsr.two_branch.train import Progress
 
 
 class Description(NamedTuple):
