@@ -2,10 +2,16 @@
 
     python benchmarks/frozen.py PAIRS.csv                     # measure and print what differs
     python benchmarks/frozen.py PAIRS.csv --write             # measure and replace the table
+    python benchmarks/frozen.py PAIRS.csv --align [--write]   # the same of `cmsr.align`
 
 The table lies beside this file, `frozen.csv`. Each pair with a truth is upscaled by one thread;
 PSNR is taken on the 8-bit scale over all pixels. Exit status 1 if a pair has lost more than
 ``--tolerance`` dB or a mean has fallen.
+
+`frozen_align.csv` holds how far from its place `cmsr.align` leaves a guide that a known warp has
+moved (`known_warps.py`): the median over the image in pixels of the guide, at commit 24109fe and
+when the table was written last. Exit status 1 if, of any kind of warp, the median over all rows is
+larger than either by more than `DRIFT`, or more guides than then lie further off than `MISSED`.
 """
 
 from __future__ import annotations
@@ -24,6 +30,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import rasterio
 import torch
+from known_warps import MOTIONS, moved_guide, pairs, residual
 
 import cmsr
 from cmsr.metrics import psnr
@@ -32,6 +39,9 @@ from cmsr_bench.cases import Case, read_cases
 
 TABLE = Path(__file__).with_suffix(".csv")
 FIELDS = ("preset", "dataset", "name", "psnr", "kernel", "guide_weight", "seconds")
+
+ALIGN_TABLE = TABLE.with_name("frozen_align.csv")
+DRIFT, MISSED = 0.05, 3.0  # pixels of the guide
 
 
 def read(path: Path) -> np.ndarray:
@@ -100,6 +110,35 @@ def differences(old: list[dict[str, str]], new: list[dict[str, str]], tolerance:
     return fallen
 
 
+def align_differences(table: Path, write: bool) -> int:
+    """Align the guides of the table again; print what differs, return how much has worsened."""
+    rows = list(csv.DictReader(ALIGN_TABLE.open(newline="")))
+    scenes = {name: images for name, *images in pairs(table, "epfl_nir")}
+    errors: dict[str, list[tuple[float, ...]]] = defaultdict(list)
+    for row in rows:
+        target, guide, _ = scenes[row["name"]]
+        motion = MOTIONS[row["kind"]](int(row["seed"]), guide.shape[:2])
+        now = residual(cmsr.align(target, moved_guide(guide, motion)), motion)
+        before = float(row["pixels_24109fe"]), float(row["pixels"])
+        errors[row["kind"]].append((now, *before))
+        if abs(round(now, 2) - before[1]) > DRIFT:
+            name = f"{row['kind']} {row['seed']} {row['name']}"
+            print(f"{name}: {before[0]:.2f}, {before[1]:.2f} -> {now:.2f} px")
+        row["pixels"] = f"{now:.2f}"
+    worsened = 0
+    for kind, found in errors.items():
+        (now, *before), missed = np.median(found, 0), (np.array(found) > MISSED).sum(0)
+        print(f"{kind:10s} median {before[0]:.2f}, {before[1]:.2f} -> {now:.2f} px  "
+              f"missed {missed[1]}, {missed[2]} -> {missed[0]} of {len(found)}")  # fmt: skip
+        worsened += bool(now > min(before) + DRIFT or missed[0] > min(missed[1:]))
+    if write:
+        with ALIGN_TABLE.open("w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+    return worsened
+
+
 def main() -> int:
     """Measure, compare, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -110,7 +149,10 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--tolerance", type=float, default=0.05)
     parser.add_argument("--write", action="store_true", help="replace the rows measured")
+    parser.add_argument("--align", action="store_true", help="known warps instead of presets")
     options = parser.parse_args()
+    if options.align:
+        return 1 if align_differences(options.pairs, options.write) else 0
     cases = [case for case in read_cases(options.pairs, options.dataset) if case.truth]
     tasks = [(preset, case) for preset in options.presets for case in cases[:: options.every]]
     old = list(csv.DictReader(TABLE.open(newline=""))) if TABLE.exists() else []

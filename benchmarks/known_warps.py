@@ -62,7 +62,7 @@ def smooth_motion(warp: Warp, seed: int, size: Size) -> Motion:
 MOTIONS = {
     "affine": affine_motion,
     "cpab": lambda seed, size: smooth_motion(Cpab(size), seed, size),
-    "thin-plate": lambda seed, size: smooth_motion(ThinPlate(size, (4, 4)), seed, size),
+    "thin-plate": lambda seed, size: smooth_motion(ThinPlate(size), seed, size),
 }
 
 

@@ -1,12 +1,14 @@
 """Commands do what they say; wrong input gives one line, exit code 2, and no file."""
 
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cmsr.app.cli import main
+from cmsr.app.commands import Info
 from cmsr.io import image_files
 from tests.conftest import SyntheticPair
 
@@ -169,3 +171,19 @@ def test_real_pairs_run(data: Path, real_pairs, tmp_path: Path, dataset: str) ->
     out = tmp_path / "out.png"
     assert run("upscale", data / row["target"], data / row["guide"], "-o", out, *QUICK) == 0
     assert image_files.read(out).shape == image_files.read(data / row["guide"]).shape
+
+
+def test_a_terminated_command_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written(_: object) -> None:
+        with image_files.replacing(tmp_path / "o.tif") as temporary:
+            temporary.touch()
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Info, "run", written)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit, match="143"):
+        main(["info", "a.png"])
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert not list(tmp_path.iterdir())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from cmsr.errors import OptionError
 
@@ -222,10 +222,9 @@ class Config:
 
 
 _CHOICES: dict[str, tuple[str, ...]] = {
-    "preset": get_args(Preset),
-    "align": get_args(Align),
-    "device": ("auto", "cpu", "cuda"),
-    "method": ("two-branch", "closed-form"),
+    name: get_args(kind)
+    for name, kind in get_type_hints(Config).items()
+    if get_origin(kind) is Literal
 }
 
 PRESETS: dict[str, dict[str, Any]] = {

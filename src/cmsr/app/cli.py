@@ -9,8 +9,10 @@ import argparse
 import contextlib
 import io
 import re
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -41,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(__version__)
         return 0
     try:
-        _parse(arguments).run()
+        with _terminable():
+            _parse(arguments).run()
     except CmsrError as error:
         print(f"cmsr: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -52,6 +55,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("cmsr: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end a command as Ctrl + C does, through every clean-up, with code 143."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _parse(arguments: list[str]) -> Command:

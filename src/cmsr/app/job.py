@@ -46,13 +46,13 @@ class Job:
     """
 
     target: Path
-    guide: Path | None
+    guide: Path | None = None
     out: Path
-    json: Path | None
-    preview: Path | None
-    report: Path | None
-    colour_map: str
-    overwrite: bool
+    json: Path | None = None
+    preview: Path | None = None
+    report: Path | None = None
+    colour_map: str = "inferno"
+    overwrite: bool = False
     config: Config
     previous: Mapping[str, Any] | None = None
     again: str | None = None

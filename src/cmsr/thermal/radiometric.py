@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rasterio.enums import ColorInterp
 
 from cmsr.config import RADIOMETRIC, Config
 from cmsr.errors import InputError
@@ -53,7 +51,8 @@ def _flir(
         )
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
-    target = from_array(celsius, name, camera="FLIR", **_profile_of("temperature", "°C"))
+    profile = {"camera": "FLIR", "descriptions": ["temperature"], "units": ["°C"]}
+    target = from_array(celsius, name, **profile)
     if image.photo is None:
         return target, None
     notes.append(f"{name}: temperatures in °C, and the photo in the same file")
@@ -80,18 +79,6 @@ def _photo(
         )
     part, valid = flir.cut(photo, image.box() + np.array([down, right, down, right]))
     return replace(from_array(part, f"{name} (its photo)"), valid=valid)
-
-
-def _profile_of(description: str, unit: str) -> dict[str, Any]:
-    """Return the metadata of one band."""
-    return {
-        "descriptions": [description],
-        "units": [unit],
-        "scales": [1.0],
-        "offsets": [0.0],
-        "band_tags": [{}],
-        "colorinterp": [ColorInterp.gray],
-    }
 
 
 def refuse(config: Config, name: str) -> None:

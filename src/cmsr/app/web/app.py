@@ -217,11 +217,7 @@ class _Place(NamedTuple):
             target=self.target,
             guide=self.guide,
             out=Path(f"{stem}_sharp.tif"),
-            json=None,
-            preview=None,
             report=Path(f"{stem}_report.html"),
-            colour_map="inferno",
-            overwrite=False,
             config=config,
         )
 

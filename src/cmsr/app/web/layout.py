@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,18 +13,7 @@ from cmsr.app.web.app import App, parts
 KEPT = 3600
 """Seconds until uploads and results are removed."""
 
-STYLE = """
-.gradio-container { max-width: 1180px !important; margin: 0 auto !important; }
-.view iframe { width: 100%; height: 92vh; border: 0; border-radius: 10px; }
-.facts th { text-align: left; font-weight: 400; padding-right: 14px; opacity: .7; white-space: nowrap; vertical-align: top; }
-.facts, .facts tr, .facts th, .facts td { border: 0 !important; padding: 2px 14px 2px 0 !important; }
-.facts td { overflow-wrap: anywhere; }
-.status progress { height: 10px; appearance: none; border: 0; border-radius: 5px; overflow: hidden; background: #8884; width: 100%; }
-.status progress::-webkit-progress-bar { background: #8884; }
-.status progress::-webkit-progress-value { background: #ea580c; }
-.status progress::-moz-progress-bar { background: #ea580c; }
-.refused { padding: 10px 14px; border-left: 4px solid #b4480f; overflow-wrap: anywhere; }
-"""  # noqa: E501
+STYLE = Path(__file__).with_name("page.css").read_text("utf-8")
 
 HEADER = """# cmsr
 From a low-resolution image of any sensor and a photo of the same scene, or a radiometric JPEG that
