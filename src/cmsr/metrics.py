@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmsr.errors import InputError
-from cmsr.io.image_files import Raster
+from cmsr.io.raster import Raster
 
 _RADIUS = 5
 """Radius of SSIM's window, in pixels."""

@@ -61,14 +61,14 @@ class Strip:
         )  # fmt: skip
 
 
-def draw(path: Path, strips: Sequence[Strip], colour_map: str = "gray") -> None:
+def draw(path: Path, strips: Sequence[Strip]) -> None:
     """Draw a row for each strip: input, methods, truth, all in the row's own range of values."""
-    picture = sheet([_panels(strip, colour_map) for strip in strips])
+    picture = sheet([_panels(strip) for strip in strips])
     with replacing(path) as temporary:
         picture.save(temporary, "PNG")
 
 
-def _panels(strip: Strip, colour_map: str) -> list[Panel]:
+def _panels(strip: Strip) -> list[Panel]:
     box = _slices(strip.box)
     shown = strip.truth if strip.truth is not None else strip.images[-1][1]
     low, high = range_of(shown[box])
@@ -80,8 +80,7 @@ def _panels(strip: Strip, colour_map: str) -> list[Panel]:
     left, top, right, bottom = strip.box
     shape = round(WIDTH * (bottom - top) / (right - left)), WIDTH
     return [
-        Panel(caption, enlarge(colour(crop, low, high, colour_map), shape))
-        for caption, crop in crops
+        Panel(caption, enlarge(colour(crop, low, high, "gray"), shape)) for caption, crop in crops
     ]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cmsr.config import Config
 from cmsr.errors import CmsrError
-from cmsr.io.atomic import replacing
+from cmsr.io.atomic import write_text
 from cmsr_bench import crops, plots, schemes, tables
 from cmsr_bench.cases import Case
 from cmsr_bench.classic import bicubic, kernel_of
@@ -48,12 +48,6 @@ def write_all(out: Path, runs: Sequence[Run], store: Store, *, sweeps_p: bool) -
         strips = [strip for case in _first(here) if (strip := _strip(case, here, store))]
         if strips:
             crops.draw(out / PICTURES / _name("crops", dataset, ".png"), strips)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def _page(folder: Path, run: Run, store: Store) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmsr.errors import OutputError
-from cmsr.io.atomic import replacing
+from cmsr.io.atomic import replacing, write_text
 from cmsr.io.digest import digest
 from cmsr_bench.cases import Case
 from cmsr_bench.provenance import code_version
@@ -129,7 +129,5 @@ class Store:
             with replacing(self.folder / f"{key}.npz") as temporary:
                 np.savez_compressed(temporary, image=image)
         if page is not None:
-            with replacing(self.page(key)) as temporary:
-                temporary.write_text(page, encoding="utf-8")
-        with replacing(self.folder / f"{key}.json") as temporary:
-            temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+            write_text(self.page(key), page)
+        write_text(self.folder / f"{key}.json", json.dumps(record, indent=1) + "\n")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cmsr.io.atomic import replacing
+from cmsr.io.atomic import write_text
 from cmsr_bench.records import Record
 
 FORMAT = "cmsr-bench/1"
@@ -18,6 +18,4 @@ SCHEMA = Path(__file__).with_name("results.schema.json")
 def write_results(path: Path, records: Sequence[Record]) -> None:
     """Write records as one file, whole or not at all."""
     content: dict[str, Any] = {"format": FORMAT, "records": list(records)}
-    with replacing(path) as temporary:
-        text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_text(path, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")

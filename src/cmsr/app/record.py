@@ -15,7 +15,8 @@ import psutil
 import rasterio
 
 from cmsr import __version__
-from cmsr.io.image_files import Raster, replacing
+from cmsr.io.atomic import write_text
+from cmsr.io.raster import Raster
 
 
 def of_run(info: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,9 +106,8 @@ def write_json(path: Path, facts: Mapping[str, Any]) -> None:
     OutputError
         If the file cannot be written.
     """
-    with replacing(path) as temporary:
-        text = json.dumps({name: _finite(value) for name, value in facts.items()}, indent=2)
-        temporary.write_text(text + "\n", encoding="utf-8")
+    text = json.dumps({name: _finite(value) for name, value in facts.items()}, indent=2)
+    write_text(path, text + "\n")
 
 
 def _finite(value: Any) -> Any:

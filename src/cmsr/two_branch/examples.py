@@ -8,6 +8,7 @@ enlarged back.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -71,15 +72,16 @@ class Example:
     def window(self, top: int, left: int, size: Shape) -> Self:
         """Cut a rectangle out of everything."""
         rows, cols = slice(top, top + size[0]), slice(left, left + size[1])
-        guide = None if self.guide is None else self.guide[..., rows, cols]
-        return type(self)(self.label[..., rows, cols], self.valid[..., rows, cols], guide)
+        return self._each(lambda x: x[..., rows, cols])
 
     def turned(self, quarter_turns: int, mirror: bool) -> Self:
         """Turn by right angles, then mirror, without interpolation."""
-        guide = None if self.guide is None else turn(self.guide, quarter_turns, mirror)
-        return type(self)(
-            turn(self.label, quarter_turns, mirror), turn(self.valid, quarter_turns, mirror), guide
-        )
+        return self._each(lambda x: turn(x, quarter_turns, mirror))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """Change label, valid pixels and guide alike."""
+        guide = None if self.guide is None else change(self.guide)
+        return type(self)(change(self.label), change(self.valid), guide)
 
 
 def turn(x: Tensor, quarter_turns: int, mirror: bool) -> Tensor:

@@ -8,7 +8,7 @@ from cmsr.app.record import of_run
 from cmsr.app.report.contents import contents_of, evidence_of
 from cmsr.app.report.template import fill
 from cmsr.errors import OutputError
-from cmsr.io.atomic import replacing
+from cmsr.io.atomic import write_text
 from cmsr.result import Result
 
 
@@ -41,9 +41,7 @@ def write(path: Path, result: Result, command: str = "") -> None:
     OutputError
         If the file cannot be written.
     """
-    text = render(result, command)
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, render(result, command))
 
 
 def render(result: Result, command: str = "") -> str:
