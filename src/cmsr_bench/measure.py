@@ -17,6 +17,7 @@ from cmsr.errors import CmsrError, InputError
 from cmsr.io.raster import Raster, from_array
 from cmsr.metrics import evaluate
 from cmsr.operators.resampling import resampler
+from cmsr.parallel import no_denormals
 from cmsr.prologue import Opened
 from cmsr.result import Result
 from cmsr_bench.classic import bicubic, kernel_of
@@ -86,14 +87,14 @@ def measure(run: Run, origin: dict[str, Any]) -> Measured:
 
 
 def _output(run: Run, pair: Opened) -> Image | Result:
-    torch.set_flush_denormal(True)
     method = run.variant.method
     work = method.run
     if work is None:
         if run.weights is None:
             raise InputError(f"{method.name}: must be trained first; give its weights")
         work = upscaler(method.name, run.weights, run.case.image_digests)
-    return work(pair)
+    with no_denormals():
+        return work(pair)
 
 
 def _facts(image: Image, opened: Opened) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from cmsr.errors import InputError, OptionError, OutputError
 from cmsr.io import image_files
 from cmsr.metrics import psnr
 from cmsr.operators.resampling import resampler, shape_of
+from cmsr.parallel import no_denormals
 from cmsr.progress import Progress
 from cmsr_bench import plots
 from cmsr_bench.cases import Case, read_cases
@@ -61,14 +62,14 @@ def train(options: BenchTrain, progress: Progress | None = None) -> Weights:
     scale = _scale_of(cases)
     pairs = [TrainingPair.of(case, scale) for case in cases]
     weights = _initial(options, pairs, scale)
-    torch.set_flush_denormal(True)
-    for fold in range(options.folds):
-        for step in _fold_trained(fold, pairs, weights):
-            if progress:
-                progress(f"{weights.method}, fold {fold + 1}", *step)
-            if weights.done[fold] == step[0]:
-                weights.write(options.out)
-                plots.curves(plot, weights.curves)
+    with no_denormals():
+        for fold in range(options.folds):
+            for step in _fold_trained(fold, pairs, weights):
+                if progress:
+                    progress(f"{weights.method}, fold {fold + 1}", *step)
+                if weights.done[fold] == step[0]:
+                    weights.write(options.out)
+                    plots.curves(plot, weights.curves)
     return weights
 
 
