@@ -35,10 +35,18 @@ def together(*tasks: Callable[[], T]) -> list[T]:
 
 
 def _shared(pool: ThreadPoolExecutor, tasks: Sequence[Callable[[], T]]) -> list[T]:
-    """Run tasks here, but for those that another thread of the pool has begun by then."""
-    futures = [pool.submit(task) for task in tasks]
-    own = {future: task() for future, task in zip(futures, tasks, strict=True) if future.cancel()}
-    return [own[future] if future in own else future.result() for future in futures]
+    """Run tasks here, but for those that another thread of the pool has begun by then.
+
+    The first, best the longest, stays here: whoever waits for another thread does no work.
+    """
+    if not tasks:
+        return []
+    futures = [pool.submit(task) for task in tasks[1:]]
+    first = tasks[0]()
+    own = {
+        future: task() for future, task in zip(futures, tasks[1:], strict=True) if future.cancel()
+    }
+    return [first, *(own[each] if each in own else each.result() for each in futures)]
 
 
 def both(first: Callable[[], T], second: Callable[[], U]) -> tuple[T, U]:

@@ -11,7 +11,6 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from cmsr.config import Config
 from cmsr.guided.calibration import Calibration, ChannelCalibration
@@ -69,10 +68,8 @@ def calibrate(source: Source, kernel: Kernel | None) -> Calibrated:
     """
     imaging = find_imaging(source, kernel)
     channels, samples = measured(source, imaging)
-    whole = samples.get(source.whole)
     alignment, _ = both(
-        lambda: find_alignment(source, imaging),
-        lambda: _free(whole, channels) if whole else [],
+        lambda: find_alignment(source, imaging), lambda: _begin(source, samples, channels)
     )
     found = Calibration(imaging, channels, (), alignment, overview(source.pair))
     return with_dampings(source, weighed(source, Calibrated(found, samples)))
@@ -92,14 +89,19 @@ def with_dampings(source: Source, found: Calibrated) -> Calibrated:
     return Calibrated(replace(found.calibration, channels=tuple(channels)), {})
 
 
-def _free(sample: Sample, channels: tuple[ChannelCalibration, ...]) -> list[Tensor]:
-    """Make the images of a sample without a guide."""
-    return together(
-        *(
-            lambda made=made, rounds=channel.rounds: made.free(rounds)
-            for made, channel in zip(sample.candidates, channels, strict=True)
-        )
-    )
+def _begin(
+    source: Source, samples: dict[Box, Sample], channels: tuple[ChannelCalibration, ...]
+) -> None:
+    """Make the images that need no guide: those of a single tile, else those to compare with."""
+    each = [
+        (made, channel)
+        for sample in samples.values()
+        for made, channel in zip(sample.candidates, channels, strict=True)
+    ]
+    if source.whole in samples:
+        together(*(partial(made.free, channel.rounds) for made, channel in each))
+    elif source.guide is not None:
+        together(*(partial(made.free_held_out, channel.held_out_rounds) for made, channel in each))
 
 
 def find_imaging(source: Source, kernel: Kernel | None) -> Imaging:
@@ -244,9 +246,8 @@ def with_views(source: Source, found: Calibrated) -> Calibrated:
 
 def gain_of(samples: list[Sample], number: int, control: bool) -> Gain:
     """Compare, for one channel, what is predicted with the guide and without, over all samples."""
-    return Gain.pooled(
-        [each.candidates[number].gain(each.view, control) for each in samples if each.view]
-    )
+    pairs = [(each.candidates[number], each.view) for each in samples if each.view]
+    return Gain.pooled(together(*(partial(made.gain, view, control) for made, view in pairs)))
 
 
 def _weighed(
@@ -263,8 +264,8 @@ def _weighed(
     if len(pairs) == 1:
         pairs[0][0].begin(pairs[0][1], min(TRUSTED_ROUNDS, channel.rounds))
     rounds = channel.held_out_rounds
-    each_one = zip(*(made.errors(view, rounds) for made, view in pairs), strict=True)
-    pooled = [Error.pooled(list(errors)) for errors in each_one]
+    found = together(*(partial(made.errors, view, rounds) for made, view in pairs))
+    pooled = [Error.pooled(list(errors)) for errors in zip(*found, strict=True)]
     means = torch.tensor([error.mean for error in pooled])
     mixture = Error.pooled([made.mixture_error(view, rounds, means) for made, view in pairs])
     proven = max(channel.straightness, mixture_weight(pooled[0].db - mixture.db))

@@ -115,6 +115,8 @@ class Candidates:
         self._hidden = channel.valid - kept
         self._judged: Tensor | None = None
         self._free: Tensor | None = None
+        self._free_start: Tensor | None = None
+        self._free_held_out: Tensor | None = None
         self._start: list[Tensor] = []
         self._predicted: Tensor | None = None
         self._begun: Callable[[], tuple[Tensor, list[Tensor]]] | None = None
@@ -133,8 +135,10 @@ class Candidates:
 
     def free_held_out(self, rounds: int) -> Tensor:
         """Return the image (H, W) without a guide, pixels held out."""
-        estimate = self._partial.estimate(None)
-        return guide_free(self._partial, estimate, self.straightness, rounds)
+        if self._free_held_out is None:
+            start = self._free_started()
+            self._free_held_out = guide_free(self._partial, start, self.straightness, rounds)
+        return self._free_held_out
 
     def begin(self, view: View, rounds: int) -> None:
         """Let a thread with nothing else to do make what `mixed` needs next."""
@@ -161,7 +165,7 @@ class Candidates:
         if self._predicted is None:
             free, guided = self._started(view)
             found = [
-                guide_free(self._partial, free, self.straightness, rounds),
+                self.free_held_out(rounds),
                 *self._guided(self._partial, free, guided, view),
             ]
             self._predicted = torch.stack([self.channel.reduce(x) for x in found])
@@ -212,10 +216,15 @@ class Candidates:
         """Return the linear estimates without and with the guide, pixels held out."""
         if not self._start:
             self._start = together(
-                lambda: self._partial.estimate(None),
-                lambda: self._partial.estimate(view.features),
-            )
+                lambda: self._partial.estimate(view.features), self._free_started
+            )[::-1]
         return self._start
+
+    def _free_started(self) -> Tensor:
+        """Return the linear estimate without the guide, pixels held out."""
+        if self._free_start is None:
+            self._free_start = self._partial.estimate(None)
+        return self._free_start
 
     def _controlled(self, view: View) -> list[Error]:
         """Return a coarser estimate's errors without a guide, and with the better control."""
