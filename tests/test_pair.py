@@ -1,9 +1,13 @@
 """A pair is checked and normalised, and what goes in comes back."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+import cmsr
+from cmsr.app.cli import main
 from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
 from cmsr.io import image_files
@@ -86,3 +90,44 @@ def test_what_cannot_be_used_is_refused(target, guide, ratio, error, message) ->
 def test_notes_on_empty_and_constant_targets() -> None:
     assert "no valid pixel" in pair_of(np.full((8, 8), np.nan), ratio=2).notes[0]
     assert "constant" in pair_of(np.full((8, 8), 3.0), ratio=2).notes[0]
+
+
+FLOATS = np.array([-1.0, 1.0, 0.0, 0.25, 0.5])
+EXTREMES = {
+    **{
+        name: np.resize([np.iinfo(name).min, np.iinfo(name).max, 0, 1], (16, 20)).astype(name)
+        for name in ("uint8", "int8", "uint16", "int16", "uint32", "int32")
+    },
+    "float32 whole range": np.resize(np.finfo(np.float32).max * FLOATS, (16, 20)),
+    "float64 half range": np.resize(np.finfo(np.float64).max / 4 * FLOATS, (16, 20)),
+    "subnormal": np.resize(np.finfo(np.float64).smallest_subnormal * 99 * FLOATS, (16, 20)),
+    "1e300": np.resize(1e300 + 1e285 * FLOATS, (16, 20)),
+    "1e-300": np.resize(1e-300 * FLOATS, (16, 20)),
+}
+
+
+@pytest.mark.parametrize("name", EXTREMES)
+def test_no_range_of_values_overflows(name: str, tmp_path: Path) -> None:
+    values = EXTREMES[name]
+    path, out = tmp_path / "in.tif", tmp_path / "out.tif"
+    image_files.write(path, values)
+    options = ["--ratio", "2", "--preset", "fast", "--report", str(tmp_path / "r.html")]
+    assert main(["upscale", str(path), "-o", str(out), *options]) == 0
+    image = image_files.read(out).data[0]
+    assert image.dtype == values.dtype
+    assert np.isfinite(image).all()
+    assert image.min() < image.max()
+
+
+def test_a_range_beyond_64_bits_is_refused(tmp_path: Path) -> None:
+    values = np.resize(np.finfo(np.float64).max * np.array([-1.0, 1.0, 0.0]), (16, 20))
+    with pytest.raises(InputError, match="span more than a 64-bit float can hold"):
+        cmsr.upscale(values, ratio=2)
+
+
+def test_a_guide_of_any_range_is_scaled_to_its_own() -> None:
+    low = np.resize(np.arange(7.0), (16, 20))
+    guides = [scale * np.resize(np.arange(11.0), (32, 40)) for scale in (1e-300, 1.0, 1e300)]
+    found = [cmsr.upscale(low, guide, preset="fast", align="off").image for guide in guides]
+    for other in (found[0], found[2]):
+        np.testing.assert_allclose(other, found[1], atol=1e-3)

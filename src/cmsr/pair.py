@@ -87,7 +87,7 @@ class Pair:
         Raises
         ------
         InputError
-            If it is too small.
+            If it is too small, or spans more than a 64-bit float can hold.
         """
         notes: list[str] = []
         _check_target(target, notes)
@@ -207,7 +207,7 @@ def _check_target(target: Raster, notes: list[str]) -> None:
         )
     if not target.valid.any():
         notes.append(f"{target.name}: holds no valid pixel; the result holds none either")
-    elif all(np.ptp(channel[target.valid]) == 0 for channel in target.data):
+    elif all(seen.min() == seen.max() for seen in target.data[:, target.valid]):
         notes.append(f"{target.name}: is constant; so is the result")
 
 
@@ -244,7 +244,13 @@ def _normalise(
     """Map the measured range of each channel to [0, 1]; a constant channel to 0."""
     data = np.where(target.valid, target.data, 0).astype(np.float64)
     seen = data[:, target.valid] if target.valid.any() else np.zeros((len(data), 1))
-    offset, scale = seen.min(axis=1)[:, None, None], np.ptp(seen, axis=1)[:, None, None]
+    with np.errstate(over="ignore"):
+        offset, scale = seen.min(axis=1)[:, None, None], np.ptp(seen, axis=1)[:, None, None]
+    if not np.isfinite(scale).all():
+        raise InputError(
+            f"{target.name}: its values span more than a 64-bit float can hold, "
+            f"{seen.min():.3g} to {seen.max():.3g}; rescale them"
+        )
     return np.where(target.valid, data - offset, 0) / np.where(scale > 0, scale, 1), offset, scale
 
 

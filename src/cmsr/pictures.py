@@ -71,7 +71,8 @@ def round_ticks(low: float, high: float, most: int = 6) -> list[tuple[float, str
     from matplotlib.ticker import MaxNLocator
 
     locator = MaxNLocator(most, steps=[1, 2, 5, 10], min_n_ticks=4)
-    ticks = [float(tick) for tick in locator.tick_values(low, high) if low <= tick <= high]
+    with np.errstate(over="ignore"):
+        ticks = [float(tick) for tick in locator.tick_values(low, high) if low <= tick <= high]
     step = ticks[1] - ticks[0] if len(ticks) > 1 else high - low
     digits = max(0, -int(np.floor(np.log10(step))))
     return [(tick, f"{tick:.{digits}f}") for tick in ticks]

@@ -24,7 +24,7 @@ class Evidence:
         The target as it was read, (C, h, w), with its unit.
     guide : array of float32, shape (H, W) or (H, W, 3), or None
         The guide as it was given, before it was moved, in [0, 1].
-    residual : array of float32, shape (C, h, w)
+    residual : array of float64, shape (C, h, w)
         Target minus the result reduced by the kernel, before the result was rounded to its type;
         in the target's stored units, NaN in its holes.
     kernel : str or PointSpread
@@ -35,7 +35,7 @@ class Evidence:
 
     target: Raster
     guide: npt.NDArray[np.float32] | None
-    residual: npt.NDArray[np.float32]
+    residual: npt.NDArray[np.float64]
     kernel: Kernel
     alignment: Alignment | None
 

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from cmsr.guided import continuation
 from cmsr.guided.calibrate import Calibrated, calibrate
-from cmsr.guided.calibration import Calibration
+from cmsr.guided.calibration import Calibration, ChannelCalibration
 from cmsr.guided.solve import Rows, rows
 from cmsr.guided.source import Source
+from cmsr.guided.usage import GuideUsage
 from cmsr.io.result_size import check_size, gigabytes
 from cmsr.operators.resampling import resampler, shape_of
 from cmsr.parallel import no_denormals, pooled
@@ -51,7 +52,8 @@ class Run:
         self.alignment: Alignment | None = None
         self.imaging = Imaging("bicubic", (0.0,) * pair.pair.target.shape[1])
         self._series: dict[str, Any] = {}
-        self._weights: list[tuple[int, float]] = []
+        self._channels: tuple[ChannelCalibration, ...] = ()
+        self._usage = GuideUsage()
 
     def rows(self) -> Iterator[Rows]:
         """Make the result from top to bottom.
@@ -68,7 +70,7 @@ class Run:
         else:
             made = self._by_tiles()
         for some in made:
-            self._weights.append((some.weight.numel(), float(some.weight.double().sum())))
+            self._usage = self._usage.adding(some.weight)
             yield some
 
     def _blank(self) -> Rows:
@@ -95,6 +97,7 @@ class Run:
         found = pooled(lambda: self._calibrated(source))
         calibration = found.calibration
         self.imaging, self.alignment = calibration.imaging, calibration.alignment
+        self._channels = calibration.channels
         if self._previous is not None:
             self._series = {
                 "afresh": not calibration.continued,
@@ -121,7 +124,6 @@ class Run:
     def info(self) -> dict[str, Any]:
         """Return what `Result.info` holds, once all rows are made."""
         made, config, pair = self.opened, self.opened.config, self.opened.pair
-        count = sum(number for number, _ in self._weights)
         tiles = len(self.opened.source.plan) if config.method == "closed-form" else 1
         return {
             "preset": config.preset,
@@ -135,11 +137,24 @@ class Run:
             "seconds": time.perf_counter() - made.started,
             "notes": [*made.notes, *self.imaging.notes],
             "size": list(pair.shape),
-            "guide_weight": sum(total for _, total in self._weights) / max(1, count),
-            "warnings": list(self.alignment.warnings) if self.alignment else [],
+            "guide_weight": self._usage.mean,
+            "guide_used": self._guide_used(),
+            "warnings": self._warnings(),
             **({"windows": tiles} if tiles > 1 else {}),
             **({"series": self._series} if self._series else {}),
         }
+
+    def _guide_used(self) -> dict[str, Any] | None:
+        if self.opened.guide is None:
+            return None
+        return self._usage.facts(self.alignment, self._channels)
+
+    def _warnings(self) -> list[str]:
+        found = list(self.alignment.warnings) if self.alignment else []
+        if self.opened.guide is not None and not self.opened.pair.blank:
+            hardly = self._usage.warning(self.alignment, self._channels)
+            found += [hardly] if hardly else []
+        return found
 
     def result(self) -> Result:
         """Make the whole result in memory.
@@ -181,7 +196,7 @@ class Run:
         reduce = resampler(pair.shape, shape_of(pair.target), self.imaging.kernel)
         misfit = (pair.target[0].cpu() - reduce(image.cpu())).numpy()
         holes = ~pair.valid[0, 0].bool().cpu().numpy()
-        misfit = np.where(holes, np.float32("nan"), misfit * pair.scale.astype(np.float32))
+        misfit = np.where(holes, np.nan, misfit * pair.scale)
         given = None if guide is None else picture(guide.read((0, 0, *guide.shape)).cpu())
         return Evidence(self.opened.target, given, misfit, self.imaging.kernel, self.alignment)
 

@@ -51,6 +51,7 @@ def enlargement(image: Array) -> float | None:
         return None
     first = [max(0, side - _LONGEST_SIDE) // 2 for side in image.shape]
     image = image[first[0] :, first[1] :][:_LONGEST_SIDE, :_LONGEST_SIDE]
+    image = image / max(float(np.abs(image).max()), float(np.finfo(float).tiny))
     lines = {factor: _line(image, factor) for factor in FACTORS}
     best = max(FACTORS, key=lambda factor: lines[factor])
     if lines[best] < _LEAST_LINE:

@@ -67,8 +67,10 @@ class GuideReader:
             If the guide is neither grey nor RGB.
         """
         data, valid = _values(self.photo.read(box), [])
-        low, high = self.span
-        values = np.where(valid, (np.where(valid, data, 0) - low) / (high - low), 0.0)
+        unit = max(map(abs, self.span)) or 1.0  # in units of it, no range overflows
+        low, high = (bound / unit for bound in self.span)
+        values = np.where(valid, data, 0).astype(np.float64) / unit
+        values = np.where(valid, (values - low) / ((high - low) or 1.0), 0.0)
         return as_tensor(fill_holes(values, valid))[0].to(self.device)
 
     def reduced(self, size: Shape) -> Tensor:
@@ -108,7 +110,7 @@ def _span(data: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> tuple[float, 
         return 0.0, 255.0
     seen = data[:, valid] if valid.any() else np.zeros(1)
     low, high = float(seen.min()), float(seen.max())
-    return low, high if high > low else low + 1
+    return low, high if high > low else low + max(1.0, abs(low))
 
 
 def as_tensor(data: npt.NDArray[Any]) -> Tensor:

@@ -148,13 +148,14 @@ def check_dtype(name: str, dtype: np.dtype[Any]) -> None:
 
 
 def fitted(values: npt.NDArray[np.float64], dtype: np.dtype[Any]) -> npt.NDArray[np.float64]:
-    """Round and clip values to the integers that a type can hold; floats stay as they are.
+    """Clip values to what a type can hold; for integers, round them.
 
     >>> fitted(np.array([-3.0, 7.5, 300.0]), np.dtype("uint8")).tolist()
     [0.0, 8.0, 255.0]
     """
     if not np.issubdtype(dtype, np.integer):
-        return values
+        most = float(np.finfo(dtype).max)
+        return np.clip(values, -most, most)
     limits = np.iinfo(dtype)
     return np.clip(np.rint(values), limits.min, limits.max)
 

@@ -39,6 +39,9 @@ _FLOAT_STEP = 1e-4
 _FLAT = 20
 """Standard deviation, in steps, below which there is no evidence; by eye."""
 
+_LEAST_STEP = float(np.finfo(np.float32).tiny)
+"""Distance below which values count as equal, in units of the largest."""
+
 Array = npt.NDArray[np.float64]
 
 
@@ -50,8 +53,8 @@ def enlarged_from(target: Raster) -> tuple[int, int] | None:
     (`cmsr.io.grid_resampling.enlargement`). One that was sharpened or made noisy is taken for
     native.
     """
-    whole = _filled(target)[0]
-    factor = max(_explained(whole, _step(target)), enlargement(whole) or 1.0)
+    images, unit = _filled(target)
+    factor = max(_explained(images[0], _step(target, unit)), enlargement(images[0]) or 1.0)
     height, width = target.shape
     return (round(height / factor), round(width / factor)) if factor > 1 else None
 
@@ -90,11 +93,11 @@ def reduced(target: Raster, shape: tuple[int, int]) -> Raster:
             f"{target.name}: is {width} × {height} pixels; "
             f"its native size cannot be {shape[1]} × {shape[0]}"
         )
-    images = _filled(target)
+    images, unit = _filled(target)
     errors = {kernel: _error(images[0], shape, kernel, margin=0) for kernel in KERNELS}
-    enough = 1.01 * min(errors.values()) + 1e-9
+    enough = 1.01 * min(errors.values()) + 1e-12
     kernel = [kernel for kernel in KERNELS if errors[kernel] <= enough][-1]
-    data = np.stack([_least_squares(image, shape, kernel) for image in images])
+    data = unit * np.stack([_least_squares(image, shape, kernel) for image in images])
     rows, cols = (
         ((np.arange(n) + 0.5) * m / n).astype(int) for n, m in zip(shape, target.shape, strict=True)
     )
@@ -111,19 +114,21 @@ def reduced(target: Raster, shape: tuple[int, int]) -> Raster:
     )
 
 
-def _filled(target: Raster) -> Array:
+def _filled(target: Raster) -> tuple[Array, float]:
+    """Return a target without holes, and the unit, its largest value, that it is in."""
     data = np.where(target.valid, target.data, 0).astype(np.float64)
-    return fill_holes(data, target.valid)
+    unit = float(np.abs(data).max()) or 1.0
+    return fill_holes(data / unit, target.valid), unit
 
 
-def _step(target: Raster) -> float:
+def _step(target: Raster, unit: float) -> float:
     """Return the distance of neighbouring values: of whole numbers, their common divisor."""
     seen = target.data[0][target.valid]
     if not seen.size:
         return 1.0
     if np.issubdtype(seen.dtype, np.integer):
-        return max(1.0, float(np.gcd.reduce(seen.astype(np.int64) - int(seen.flat[0]))))
-    return max(_FLOAT_STEP * float(seen.std(dtype=np.float64)), float(np.finfo(np.float32).tiny))
+        return max(1.0, float(np.gcd.reduce(seen.astype(np.int64) - int(seen.flat[0])))) / unit
+    return max(_FLOAT_STEP * float((seen / np.float64(unit)).std()), _LEAST_STEP)
 
 
 def _error(image: Array, shape: tuple[int, int], kernel: str, margin: int = _MARGIN) -> float:

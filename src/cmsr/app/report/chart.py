@@ -137,16 +137,16 @@ def training_chart(title: str, history: Sequence[float]) -> Chart:
 
 
 def histogram(values: Numbers, high: float, title: str) -> Chart:
-    """Return the density of values from −high to high, and a Gaussian of the same width."""
-    seen = values[np.isfinite(values)]
-    share, edges = np.histogram(seen, 60, (-high, high))
-    density = share / max(1, len(seen)) / (edges[1] - edges[0])
+    """Return how many values lie where from −high to high, and a Gaussian of the same width."""
+    seen = values[np.isfinite(values)] / high
+    count, edges = np.histogram(seen, 60, (-1, 1))
+    share = count / max(1, len(seen))
     outline = np.repeat(edges, 2)[1:-1]
-    sigma = max(float(np.std(seen)) if seen.size else 0.0, 1e-3 * high)
-    x = np.linspace(-high, high, 121)
-    gauss = np.exp(-0.5 * (x / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
-    curves = [("measured", outline, np.repeat(density, 2)), ("Gaussian of this width", x, gauss)]
-    return Chart(title, "density", curves)
+    sigma = max(float(np.std(seen)) if seen.size else 0.0, 1e-3)
+    x = np.linspace(-1, 1, 121)
+    gauss = np.exp(-0.5 * (x / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi)) * (edges[1] - edges[0])
+    measured = "measured", high * outline, np.repeat(share, 2)
+    return Chart(title, "share of pixels", [measured, ("Gaussian of this width", high * x, gauss)])
 
 
 def kernel_chart(kernel: Kernel, ratio: tuple[float, float]) -> Chart:

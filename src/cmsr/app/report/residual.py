@@ -34,9 +34,11 @@ class Residual:
     @classmethod
     def of(cls, values: Values, noise: float, rounding: float) -> Residual:
         """Measure a residual (h, w); NaN marks holes."""
+        values = values.astype(np.float64)
         seen = values[np.isfinite(values)]
-        rms = float(np.sqrt(np.mean(seen**2))) if seen.size else 0.0
-        return cls(rms, float(np.hypot(noise, rounding)), neighbour_correlation(values))
+        unit = max(float(np.abs(seen).max(initial=0)), float(np.finfo(float).tiny))
+        rms = unit * float(np.sqrt(np.mean((seen / unit) ** 2))) if seen.size else 0.0
+        return cls(rms, float(np.hypot(noise, rounding)), neighbour_correlation(values / unit))
 
     @property
     def conclusion(self) -> str:

@@ -53,8 +53,9 @@ class Scale:
         if not seen.size:
             return cls(0.0, 1.0, unit, colour_map)
         low, first, third, high = np.percentile(seen, [_CLIP, 25, 75, 100 - _CLIP])
-        fence = _FENCE * (third - first) if third > first else np.inf
-        low, high = float(max(low, first - fence)), float(min(high, third + fence))
+        with np.errstate(over="ignore"):
+            fence = _FENCE * (third - first) if third > first else np.inf
+            low, high = float(max(low, first - fence)), float(min(high, third + fence))
         return cls(low, _above(low, high), unit, colour_map)
 
     @classmethod
