@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -89,11 +90,24 @@ def _opened(name: str, source: str) -> Iterator[Any]:
     try:
         with warnings.catch_warnings(), rasterio.Env(**QUIET, **_STRICT):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with DatasetReader(source, driver=list(READABLE)) as dataset:
+            with _undecodable_dropped():
+                dataset = DatasetReader(source, driver=list(READABLE))
+            with dataset:
                 yield dataset
     except (RasterioError, CPLE_BaseError, OSError, MemoryError, ValueError) as error:
         hint = f" ({reason_of(error)})" if isinstance(error, RasterioIOError) else ""
         raise InputError(f"{name}: not an image that can be read{hint}") from error
+
+
+@contextmanager
+def _undecodable_dropped() -> Iterator[None]:
+    """Drop GDAL's messages that are not UTF-8: rasterio cannot log them, and prints why."""
+    usual, unraisable = sys.excepthook, sys.unraisablehook
+    sys.excepthook, sys.unraisablehook = (lambda *_: None), (lambda _: None)
+    try:
+        yield
+    finally:
+        sys.excepthook, sys.unraisablehook = usual, unraisable
 
 
 def reason_of(error: Exception) -> str:
