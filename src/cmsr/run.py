@@ -14,7 +14,7 @@ from torch import Tensor
 from cmsr.guided import continuation
 from cmsr.guided.calibrate import Calibrated, calibrate
 from cmsr.guided.calibration import Calibration, ChannelCalibration
-from cmsr.guided.solve import Rows, rows
+from cmsr.guided.solve import Rows, TileMaker, rows
 from cmsr.guided.source import Source
 from cmsr.guided.usage import GuideUsage
 from cmsr.io.result_size import check_size, gigabytes
@@ -39,6 +39,8 @@ class Run:
         `Result.info` of the frame before, in a series, or an empty one for the first.
     progress : callable, optional
         Told the stage, step, number of steps and loss.
+    maker : callable, optional
+        Makes the tiles elsewhere.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class Run:
         pair: Opened,
         previous: Mapping[str, Any] | None = None,
         progress: Progress | None = None,
+        maker: TileMaker | None = None,
     ) -> None:
         self.opened, self._previous, self._progress = pair, previous, progress
+        self._maker = maker
         self.history: dict[str, list[float]] = {}
         self.alignment: Alignment | None = None
         self.imaging = Imaging("bicubic", (0.0,) * pair.pair.target.shape[1])
@@ -104,7 +108,7 @@ class Run:
                 "calibration": calibration.to_json(),
             }
         at_once = tiles_at_once(source)
-        yield from rows(source, calibration, found.samples, self._progress, at_once)
+        yield from rows(source, calibration, found.samples, self._progress, at_once, self._maker)
 
     def _calibrated(self, source: Source) -> Calibrated:
         """Go on from the frame before where that holds, else begin afresh."""

@@ -8,14 +8,19 @@ from __future__ import annotations
 import dataclasses
 import json as json_text
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
+from cmsr.app.extras import needing
 from cmsr.app.progress import progress_bar
 from cmsr.config import Config
 from cmsr.errors import OptionError
+
+if TYPE_CHECKING:
+    from cmsr.app.job import Cluster
 
 Out = Annotated[Path, arg(aliases=["-o"])]
 
@@ -61,6 +66,15 @@ class Upscale:
     colour_map: str = "inferno"
     """Colour map of the preview: any of matplotlib's."""
 
+    workers: int | None = None
+    """Make the tiles of a huge image by so many processes; what a killed run made is used again."""
+
+    scheduler: str | None = None
+    """Make them by the workers of a Dask scheduler, for example tcp://10.0.0.1:8786."""
+
+    cluster: Literal["slurm", "kubernetes"] | None = None
+    """Make them by jobs or pods, as Dask's own configuration describes them."""
+
     def run(self) -> None:
         """Read, upscale, write."""
         from cmsr.app import job, record
@@ -68,7 +82,7 @@ class Upscale:
         if self.preview is None and self.colour_map != Upscale.colour_map:
             raise OptionError("--colour-map requires --preview")
         asked = vars(self).keys() & {field.name for field in dataclasses.fields(job.Job)}
-        options = {name: getattr(self, name) for name in asked}
+        options = {name: getattr(self, name) for name in asked} | {"cluster": self._cluster()}
         with progress_bar(self.quiet) as progress:
             facts = job.Job(**options).run(progress)
         for page in facts:
@@ -78,6 +92,21 @@ class Upscale:
                 print(f"note: {note}", file=sys.stderr)
             print(f"{self.out}: {record.summary(facts[0])}", end="")
             print(f", {len(facts)} pages" if len(facts) > 1 else "")
+
+    def _cluster(self) -> Cluster | None:
+        """Return where to make tiles, if not in this process."""
+        if (self.workers, self.scheduler, self.cluster) == (None, None, None):
+            return None
+        with needing("batch"):
+            from cmsr.app.batch import clusters, tiles
+
+        workers = clusters.Workers(
+            count=self.workers,
+            scheduler=self.scheduler,
+            cluster=self.cluster,
+            retries=tiles.RETRIES,
+        )
+        return partial(tiles.on_workers, workers)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,8 @@ Plotting is imported late: most runs draw nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from cmsr.app import record
 from cmsr.app.options import upscale_command
 from cmsr.config import Config
 from cmsr.errors import OptionError, OutputError
+from cmsr.guided.solve import TileMaker
 from cmsr.io import image_files, inputs, raster_io, raster_output
 from cmsr.io.atomic import replacing
 from cmsr.io.result_size import held_gigabytes
@@ -21,6 +23,11 @@ from cmsr.progress import Progress
 from cmsr.prologue import Opened, opened
 from cmsr.result import Result
 from cmsr.run import Run
+
+TIFF = (".tif", ".tiff")
+
+Cluster = Callable[[Opened, Path, Path | None, Path], AbstractContextManager[TileMaker]]
+"""Provides what makes the tiles of a pair, from the pair, its files and that of the result."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +50,8 @@ class Job:
         `Result.info` of the frame before, see `cmsr.upscale`.
     again : str or None
         What to type to do it again, for the report; `cmsr upscale` with these files if None.
+    cluster : callable or None
+        Where tiles are made, if not in this process.
     """
 
     target: Path
@@ -56,6 +65,7 @@ class Job:
     config: Config
     previous: Mapping[str, Any] | None = None
     again: str | None = None
+    cluster: Cluster | None = None
 
     def run(self, progress: Progress | None = None) -> list[dict[str, Any]]:
         """Do it; return the facts of each page.
@@ -67,7 +77,7 @@ class Job:
         """
         pages = inputs.pages(self.target)
         self._check_outputs(len(pages))
-        if len(pages) == 1 and self._too_large():
+        if self.cluster is not None or (len(pages) == 1 and self._too_large()):
             facts = [self._by_rows(progress)]
         else:
             facts = self._at_once(pages, progress)
@@ -100,6 +110,18 @@ class Job:
             page.check(self.report)
         if pages > 1 and (self.preview or self.report):
             raise OptionError("a preview or a report goes with one page; name it as FILE:1")
+        if self.cluster is not None:
+            self._check_cluster(pages)
+
+    def _check_cluster(self, pages: int) -> None:
+        if pages > 1:
+            raise OptionError("workers make one page; name it as FILE:1")
+        if self.config.method == "two-branch":
+            raise OptionError(f"workers cannot make tiles with preset {self.config.preset}")
+        if self.report:
+            raise OptionError("a report needs the whole image in memory; leave the workers out")
+        if self.out.suffix.lower() not in TIFF:
+            raise OutputError(f"{self.out}: workers make .tif only")
 
     def _too_large(self) -> bool:
         """Return whether the result is too large to be kept in memory, and can be made by rows."""
@@ -143,17 +165,18 @@ class Job:
 
     def _by_rows(self, progress: Progress | None) -> dict[str, Any]:
         """Make the result row by row into a GeoTIFF, whole or not at all."""
-        if self.out.suffix.lower() not in (".tif", ".tiff"):
+        if self.out.suffix.lower() not in TIFF:
             raise OutputError(f"{self.out}: a result of this size is written as .tif only")
         if self.report:
             raise OptionError("a report needs the whole image in memory; raise --max-memory")
         pair = opened(self.target, self.guide, self.config, lazily=True)
         image_files.check_output(self.out, like=pair.target, overwrite=True)
-        run = Run(pair, self.previous, progress)
         with (
-            replacing(self.out) as temporary,
+            self._maker(pair) as maker,
+            replacing(self.out, fixed=self.cluster is not None) as temporary,
             raster_output.by_rows(temporary, pair.target, pair.pair.shape) as write,
         ):
+            run = Run(pair, self.previous, progress, maker)
             for rows in run.rows():
                 write(rows.first, *run.stored(rows))
         if self.preview:
@@ -162,3 +185,9 @@ class Job:
             shown = raster_io.thinned(str(self.out), preview.LARGEST)
             preview.write(self.preview, shown.data[0], shown.valid, pair.target, self.colour_map)
         return record.of_run(run.info())
+
+    def _maker(self, pair: Opened) -> AbstractContextManager[TileMaker | None]:
+        """Provide what makes tiles: None for this process."""
+        if self.cluster is None:
+            return nullcontext()
+        return self.cluster(pair, self.target, self.guide, self.out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -15,6 +15,9 @@ from cmsr.operators.resampling import Box
 from cmsr.parallel import in_order
 from cmsr.progress import Progress
 from cmsr.tiling import Strip, Tile
+
+TileMaker = Callable[[Source, Calibration], Iterator[Tensor]]
+"""Yields the `layers` of each tile of a source's plan, in order."""
 
 
 class Rows(NamedTuple):
@@ -76,32 +79,44 @@ def solve(
     return torch.stack(images), torch.stack(weights).mean(0)
 
 
+def layers(
+    source: Source, box: Box, calibration: Calibration, sample: Sample | None = None
+) -> Tensor:
+    """Make one tile as `solve` does; return image and weight as one tensor, (C + 1, H, W)."""
+    image, weight = solve(source, box, calibration, sample)
+    return torch.cat([image, weight[None]])
+
+
 def rows(
     source: Source,
     calibration: Calibration,
     samples: dict[Box, Sample] | None = None,
     progress: Progress | None = None,
     tiles_at_once: int = 1,
+    maker: TileMaker | None = None,
 ) -> Iterator[Rows]:
     """Make a result from top to bottom.
 
-    The bytes of it do not depend on how many tiles are under way, nor where they are made.
+    The bytes of it do not depend on how many tiles are under way, nor where they are made: by
+    threads of this process unless there is a ``maker``.
     """
     known, done = dict(samples or {}), 0
 
-    def layers(tile: Tile) -> Tensor:
-        image, weight = solve(source, tile.outer, calibration, known.pop(tile.outer, None))
-        return torch.cat([image, weight[None]])
+    def made(tile: Tile) -> Tensor:
+        return layers(source, tile.outer, calibration, known.pop(tile.outer, None))
 
     bands = list(source.plan.bands())
-    tasks = [partial(layers, tile) for band in bands for tile in band]
-    results = in_order(tasks, tiles_at_once)
+    if maker is None:
+        tasks = [partial(made, tile) for band in bands for tile in band]
+        results = in_order(tasks, tiles_at_once)
+    else:
+        results = maker(source, calibration)
     strip = Strip(source.plan, len(calibration.channels) + 1)
     for band in bands:
         for tile in band:
             strip.add(tile, next(results))
             done += 1
-            if progress and len(tasks) > 1:
-                progress("tiles", done, len(tasks), 0.0)
+            if progress and len(source.plan) > 1:
+                progress("tiles", done, len(source.plan), 0.0)
         first, finished = strip.finished(band)
         yield Rows(first, finished[:-1], finished[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,15 +12,23 @@ from cmsr.errors import OutputError
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, fixed: bool = False) -> Iterator[Path]:
     """Provide a name beside ``path`` whose file replaces ``path`` if nothing is raised.
+
+    Parameters
+    ----------
+    path : Path
+        The final name.
+    fixed : bool
+        Whether the other name is the same each time, so that what a killed run left is replaced.
 
     Raises
     ------
     OutputError
         If the system refuses to write; nothing is left behind, and an old file is unchanged.
     """
-    temporary = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(4)}{path.suffix}")
+    token = hashlib.sha256(path.name.encode()).hexdigest()[:8] if fixed else secrets.token_hex(4)
+    temporary = path.with_name(f".{path.stem[:40]}.{token}{path.suffix}")
     try:
         yield temporary
         temporary.replace(path)

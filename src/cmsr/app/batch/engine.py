@@ -1,4 +1,4 @@
-"""Pairs to workers, outcomes back: the only module that submits work to Dask."""
+"""Pairs to workers, outcomes back."""
 
 from __future__ import annotations
 
@@ -69,19 +69,19 @@ def work(
     RunError
         If the scheduler is lost, or a pair failed in a way that all others would.
     """
-    with _not_lost(client):
+    with not_lost(client, "pairs"):
         yield from _worked(client, queues, settings, retries)
 
 
 @contextmanager
-def _not_lost(client: Client) -> Iterator[None]:
-    """Turn a broken connection to the scheduler into a `RunError`."""
+def not_lost(client: Client, kept: str) -> Iterator[None]:
+    """Turn a broken connection to the scheduler into a `RunError`, which says what is kept."""
     address = client.scheduler.address if client.scheduler else ""
     try:
         yield
     except (OSError, CancelledError) as error:
         raise RunError(
-            f"the scheduler {address} is lost; finished pairs are kept, and the same command "
+            f"the scheduler {address} is lost; finished {kept} are kept, and the same command "
             "continues from there"
         ) from error
 
@@ -99,7 +99,7 @@ def _worked(
         finished.add(future)
 
     while True:
-        workers = _workers(client)
+        workers = at_once(client)
         while waiting and len(turns) < max(1, AHEAD * workers):
             submit(waiting.popleft())
         if not turns:
@@ -118,8 +118,8 @@ def _worked(
             submit(turn)
 
 
-def _workers(client: Client) -> int:
-    """Return the number of pairs that can run at once."""
+def at_once(client: Client) -> int:
+    """Return the number of tasks that the workers can run at once."""
     known = client.scheduler_info(n_workers=-1)["workers"].values()
     return sum(worker["nthreads"] for worker in known)
 
