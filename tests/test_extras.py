@@ -25,7 +25,7 @@ def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
 def test_a_missing_extra_is_one_line(tmp_path: Path) -> None:
     commands = {
         "batch pairs.csv -o out": "distributed is missing: pip install 'cmsr[batch]'",
-        "upscale t g -o o.tif --workers 2": "distributed is missing: pip install 'cmsr[batch]'",
+        "upscale t g -o o.tif --workers 2": "dask is missing: pip install 'cmsr[batch]'",
         "bench --list": "safetensors is missing: pip install 'cmsr[bench]'",
         "bench train djf pairs.csv -o out": "safetensors is missing: pip install 'cmsr[bench]'",
         "web --port 0": "gradio is missing: pip install 'cmsr[web]'",
