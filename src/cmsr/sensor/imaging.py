@@ -12,8 +12,9 @@ from cmsr.operators.kernels import check_kernel
 from cmsr.operators.resampling import Kernel, resampler, shape_of
 from cmsr.pair import Pair
 from cmsr.sensor.jpeg_error import compression_error
+from cmsr.sensor.kernel_choice import STANDARD
 from cmsr.sensor.kernel_file import is_kernel_file, read_kernel
-from cmsr.sensor.kernel_search import STANDARD, KernelEstimate, find_kernel
+from cmsr.sensor.kernel_search import UNKNOWN, KernelEstimate, find_kernel
 from cmsr.sensor.noise import noise_level
 
 WHITE_SHARE = 0.7
@@ -89,6 +90,8 @@ def imaging_of(pair: Pair, kernel: Kernel | None) -> Imaging:
 def _notes(finding: KernelEstimate) -> list[str]:
     """Say what was found, where it is not the standard kernel or not the only one that may be."""
     notes = []
+    if finding is UNKNOWN:
+        notes.append(f"the target shows nothing of its kernel; the standard {STANDARD} is assumed")
     if finding.kernel != STANDARD:
         notes.append(
             f"the target seems made by the kernel {finding.kernel}, not by the standard {STANDARD} "

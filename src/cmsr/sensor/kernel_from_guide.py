@@ -165,10 +165,10 @@ class Blocks:
         rivals = []
         for phase in phases:
             there = self.log_likelihoods(kernel + phase)
-            if standard_errors(there, here) > LEAST_PHASE:
+            if telling and standard_errors(there, here) > LEAST_PHASE:
                 if standard_errors(moved, there) < NEAR_PHASE:
                     return GridPhase(phase, (0.0, 0.0))
-                if phase == TOP_LEFT and near and telling:
+                if phase == TOP_LEFT and near:
                     return GridPhase(phase, (offset[0] - by[0], offset[1] - by[1]))
             if standard_errors(there, here) > RIVAL_PHASE and telling:
                 rivals.append(phase)

@@ -1,0 +1,143 @@
+"""Choose the kernel that gains most in expectation, by the target alone.
+
+The line spectra's log-likelihoods of a few kernels, per pixel, relative to the standard one, give a
+calibrated posterior over kinds of kernels (multinomial logistic regression). What each assumed
+kernel gains over the standard one, in dB, was measured for every true kind. The choice has the
+largest expected gain, where losses count `CAUTION` times: a kernel too wide costs several dB, one
+too narrow tenths, so where kinds cannot be told apart it is the standard one or a narrow one.
+
+All is fitted by `benchmarks/fit_kernel_choice.py`, which leaves data sets and ratios out in turn.
+
+References
+----------
+J. O. Berger, "Statistical Decision Theory and Bayesian Analysis", 1985, section 1.3, for the choice
+of the least expected loss.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cmsr.sensor.kernel_from_target import Spectra
+
+Array = npt.NDArray[np.float64]
+
+STANDARD = "bicubic"
+WITNESSES = (
+    "nearest", "box", "bilinear-plain", "bicubic-plain", "bilinear",
+    0.2, 0.27, 0.35, 0.5, 0.65, 0.8, 1.0, 1.3,
+)  # fmt: skip
+"""Kernels whose likelihoods are the features; Gaussians by their width in pixels of the target."""
+
+CAUTION = 8.0
+"""Times that a dB lost counts as much as one gained."""
+
+FARTHEST = 3.0
+"""Standard deviations of the fitted images at which a feature is cut off; by eye."""
+
+NEAR = 0.3
+"""dB by which a kernel may be off that still counts as right."""
+
+LEAST_SIDE, SHAPELESS = 24, 1e-3
+"""Side of the target below which nothing is known; share of the range a polynomial must leave."""
+
+DEGREE = 3
+"""Degree of the polynomial that shows nothing of a kernel."""
+
+PLAUSIBLE = 0.1
+"""Probability from which on a kind is named as possible."""
+
+
+class Choice(NamedTuple):
+    """A kernel, the probability that none is better by more than `NEAR`, and other likely ones."""
+
+    kernel: str
+    confidence: float
+    rivals: tuple[str, ...]
+
+
+class _Model(NamedTuple):
+    """What was fitted: features are (x − centre) / spread; see `benchmarks/fit_kernel_choice.py`.
+
+    ``weights`` is (features + 1, kinds), ``gains`` (kinds, choices) in dB over the standard kernel.
+    """
+
+    kinds: list[str | float]
+    choices: list[str | float]
+    centre: Array
+    spread: Array
+    weights: Array
+    gains: Array
+
+
+def shows_nothing(y: Array, noise: float) -> bool:
+    """Tell whether an image (h, w) is too small or too smooth to be evidence of its kernel."""
+    if min(y.shape) < LEAST_SIDE:
+        return True
+    rows, cols = (
+        np.polynomial.chebyshev.chebvander(np.linspace(-1, 1, n), DEGREE) for n in y.shape
+    )
+    left, right = (np.linalg.qr(basis)[0] for basis in (rows, cols))
+    rest = y - left @ (left.T @ y @ right) @ right.T
+    return float(rest.std()) <= max(2 * noise, SHAPELESS * float(np.ptp(y)))
+
+
+def features(spectra: Spectra, size: float) -> Array:
+    """Log-likelihoods per pixel of `WITNESSES` over that of the standard kernel.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        Of the target.
+    size : float
+        Output pixels per pixel of the target.
+    """
+    standard = spectra.log_likelihoods(STANDARD)
+    scores = [spectra.log_likelihoods(named(kernel, size)).sum() for kernel in WITNESSES]
+    return np.asarray((np.array(scores) - standard.sum()) / max(1, standard.size) ** 2)
+
+
+def named(kernel: str | float, size: float) -> str:
+    """Return the name of a kernel, a Gaussian's width being given in pixels of the target."""
+    return kernel if isinstance(kernel, str) else f"gaussian:{kernel * size:.3g}"
+
+
+def posterior(evidence: Array) -> Array:
+    """Return the probability of every kind (kinds,)."""
+    model = _model()
+    scaled = np.clip((evidence - model.centre) / model.spread, -FARTHEST, FARTHEST)
+    score = np.append(scaled, 1.0) @ model.weights
+    share = np.exp(score - score.max())
+    return np.asarray(share / share.sum())
+
+
+def chosen(probability: Array, size: float) -> Choice:
+    """Choose by the largest expected gain."""
+    model = _model()
+    best = int((probability @ weighed(model.gains)).argmax())
+    near = model.gains.max(1) - model.gains[:, best] <= NEAR
+    likely = [k for k in np.argsort(-probability, kind="stable") if probability[k] >= PLAUSIBLE]
+    rivals = tuple(named(model.kinds[k], size) for k in likely if not near[k])
+    sure = math.fsum(probability[near])
+    return Choice(named(model.choices[best], size), min(1.0, sure), rivals)
+
+
+def weighed(gains: Array) -> Array:
+    """Count losses `CAUTION` times."""
+    return np.where(gains < 0, CAUTION * gains, gains)
+
+
+@cache
+def _model() -> _Model:
+    """Read what was fitted."""
+    text = files("cmsr.sensor").joinpath("kernel_choice.json").read_text("utf-8")
+    stored = json.loads(text)
+    arrays = (np.array(stored[name]) for name in ("centre", "spread", "weights", "gains"))
+    return _Model(stored["kinds"], stored["choices"], *arrays)
