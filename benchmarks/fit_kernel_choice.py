@@ -37,6 +37,8 @@ CHOICES = ["bicubic", "box", "nearest", "bilinear-plain", 0.3, 0.35, 0.4, 0.45, 
 BOUNDS = (0.28, 0.38, 0.46, 0.57, 0.72, 0.9)
 """Between the widths of `KINDS`, in pixels of the target."""
 
+DATASETS = ("epfl_nir", "ulb17_thermal", "roadscene_thermal", "middlebury_depth", "art_depth")
+
 RATIOS = (2.0, 3.0, 4.0, 8.0, 2.81)
 LEAST, MOST = 28, 128
 """Sides of a target."""
@@ -47,7 +49,7 @@ DECAY = 1e-3
 
 def scenes(table: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Yield truths and every fourth guide, with the names of their data sets."""
-    for number, case in enumerate(read_cases(table, None)):
+    for number, case in enumerate(read_cases(table, DATASETS)):
         dataset = case.label.partition("/")[0]
         if case.truth:
             yield dataset, case.true_image().data[:3].astype(float).mean(0)

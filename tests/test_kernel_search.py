@@ -7,8 +7,8 @@ import pytest
 
 from cmsr.io import image_files
 from cmsr.operators.kernels import weights
-from cmsr.sensor.kernel_choice import STANDARD, _model, chosen
-from cmsr.sensor.kernel_search import UNKNOWN, find_kernel
+from cmsr.sensor.kernel_choice import STANDARD, UNKNOWN, _model, chosen
+from cmsr.sensor.kernel_search import find_kernel
 
 HIGH, LOW, RATIO = (256, 320), (64, 80), (4.0, 4.0)
 NAMES = ("bicubic", "bicubic-plain", "bilinear", "bilinear-plain", "box", "nearest",

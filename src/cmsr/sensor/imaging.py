@@ -12,9 +12,9 @@ from cmsr.operators.kernels import check_kernel
 from cmsr.operators.resampling import Kernel, resampler, shape_of
 from cmsr.pair import Pair
 from cmsr.sensor.jpeg_error import compression_error
-from cmsr.sensor.kernel_choice import STANDARD
+from cmsr.sensor.kernel_choice import STANDARD, UNKNOWN, KernelEstimate
 from cmsr.sensor.kernel_file import is_kernel_file, read_kernel
-from cmsr.sensor.kernel_search import UNKNOWN, KernelEstimate, find_kernel
+from cmsr.sensor.kernel_search import find_kernel
 from cmsr.sensor.noise import noise_level
 
 WHITE_SHARE = 0.7

@@ -55,12 +55,27 @@ PLAUSIBLE = 0.1
 """Probability from which on a kind is named as possible."""
 
 
-class Choice(NamedTuple):
-    """A kernel, the probability that none is better by more than `NEAR`, and other likely ones."""
+class KernelEstimate(NamedTuple):
+    """A kernel, and how sure it is.
+
+    Attributes
+    ----------
+    kernel : str
+        Its name.
+    confidence : float
+        By the target alone, the probability that no kernel is better by more than `NEAR`; with a
+        guide, that it explains more than the standard one, or that one more than the best other.
+    rivals : tuple of str
+        Kernels, different enough to matter, that the pair cannot tell from it, the likeliest first.
+    """
 
     kernel: str
     confidence: float
-    rivals: tuple[str, ...]
+    rivals: tuple[str, ...] = ()
+
+
+UNKNOWN = KernelEstimate(STANDARD, 0.5)
+"""What is said where a target shows nothing of its kernel."""
 
 
 class _Model(NamedTuple):
@@ -118,7 +133,7 @@ def posterior(evidence: Array) -> Array:
     return np.asarray(share / share.sum())
 
 
-def chosen(probability: Array, size: float) -> Choice:
+def chosen(probability: Array, size: float) -> KernelEstimate:
     """Choose by the largest expected gain."""
     model = _model()
     best = int((probability @ weighed(model.gains)).argmax())
@@ -126,7 +141,7 @@ def chosen(probability: Array, size: float) -> Choice:
     likely = [k for k in np.argsort(-probability, kind="stable") if probability[k] >= PLAUSIBLE]
     rivals = tuple(named(model.kinds[k], size) for k in likely if not near[k])
     sure = math.fsum(probability[near])
-    return Choice(named(model.choices[best], size), min(1.0, sure), rivals)
+    return KernelEstimate(named(model.choices[best], size), min(1.0, sure), rivals)
 
 
 def weighed(gains: Array) -> Array:

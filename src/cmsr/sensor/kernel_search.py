@@ -26,7 +26,15 @@ import numpy as np
 import numpy.typing as npt
 
 from cmsr.operators.kernels import PHASES, weights
-from cmsr.sensor.kernel_choice import STANDARD, chosen, features, posterior, shows_nothing
+from cmsr.sensor.kernel_choice import (
+    STANDARD,
+    UNKNOWN,
+    KernelEstimate,
+    chosen,
+    features,
+    posterior,
+    shows_nothing,
+)
 from cmsr.sensor.kernel_from_guide import (
     TOP_LEFT,
     UNEVEN,
@@ -85,29 +93,6 @@ LINES_WEIGHT = 4.0
 """Weight of the lines' log-likelihoods against those of the blocks; fitted as above."""
 
 
-class KernelEstimate(NamedTuple):
-    """A kernel, and how sure it is.
-
-    Attributes
-    ----------
-    kernel : str
-        Its name.
-    confidence : float
-        How sure it is against the standard one, or the standard one against the best other; 0.5 is
-        a toss-up, 1 is certain.
-    rivals : tuple of str
-        Kernels, different enough to matter, that the pair cannot tell from it, the likeliest first.
-    """
-
-    kernel: str
-    confidence: float
-    rivals: tuple[str, ...] = ()
-
-
-UNKNOWN = KernelEstimate(STANDARD, 0.5)
-"""What is said where a target shows nothing of its kernel."""
-
-
 def find_kernel(
     y: npt.ArrayLike,
     valid: npt.ArrayLike,
@@ -162,7 +147,7 @@ def _by_target_alone(image: Array, evidence: _Evidence, noise: float) -> KernelE
     if shows_nothing(image, noise):
         return UNKNOWN
     size = math.sqrt(evidence.ratio[0] * evidence.ratio[1])
-    return KernelEstimate(*chosen(posterior(features(evidence.spectra, size)), size))
+    return chosen(posterior(features(evidence.spectra, size)), size)
 
 
 def _candidates(ratio: tuple[float, float]) -> list[str]:
