@@ -21,7 +21,8 @@ HELD_OUT = 0.2
 
 GAIN = (0.4, 1.2)
 """Held-out gain in dB below which the guide counts for nothing, and above which for all; fitted to
-the pairs of docs/BENCHMARKS.md, as all numbers here."""
+the pairs of docs/BENCHMARKS.md, as all numbers here. `benchmarks/fit_guide_weight.py` measures what
+they bring where guides are deformed or another scene's, and what others would."""
 
 MIX_GAIN = (1.0, 3.0)
 """The same for the mixture of all candidates against the one without a guide: held-out pixels are
