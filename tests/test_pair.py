@@ -79,7 +79,6 @@ def test_alpha_is_ignored_and_said_so() -> None:
         (np.eye(1), None, 2, InputError, "1 × 1 pixels"),
         (np.zeros((0, 8)), None, 2, InputError, "8 × 0 pixels"),
         (np.eye(8), None, None, OptionError, "ratio is needed"),
-        (np.eye(8), np.zeros((16, 16)), 2, OptionError, "cannot be combined with a guide"),
     ],
 )
 def test_what_cannot_be_used_is_refused(target, guide, ratio, error, message) -> None:

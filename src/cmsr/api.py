@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from cmsr.config import Config
 from cmsr.guided.calibrate import find_alignment, find_imaging
@@ -23,7 +24,7 @@ from cmsr.progress import Progress
 from cmsr.prologue import Opened, opened
 from cmsr.registration.alignment import Alignment
 from cmsr.registration.segment_map import draw_segments
-from cmsr.registration.transforms import displacement, sample
+from cmsr.registration.transforms import displacement, identity_grid, sample
 from cmsr.result import Registered, Result
 from cmsr.run import Run
 
@@ -142,7 +143,7 @@ def registered(pair: Opened) -> Registered:
     return Registered(
         guide=moved[0] if len(moved) == 1 else np.moveaxis(moved, 0, -1),
         valid=alignment.seen().bool().numpy(),
-        displacement=displacement(grid, alignment.size)[0].numpy(),
+        displacement=_displacement(pair, alignment, grid),
         overlay=draw_segments(overlay, alignment),
         info={
             "alignment": alignment.facts(),
@@ -175,6 +176,16 @@ def _found(pair: Opened) -> Alignment:
     source = pair.source
     found = find_alignment(source, find_imaging(source, pair.kernel))
     return found or Alignment(source.pair.shape)
+
+
+def _displacement(pair: Opened, alignment: Alignment, grid: Tensor) -> npt.NDArray[np.float32]:
+    """Return how far right and down of each pixel the photo as it was given is read, (H, W, 2)."""
+    if pair.placement is None:
+        return displacement(grid, alignment.size)[0].numpy()
+    height, width = alignment.size
+    centres = (identity_grid(alignment.size, dtype=torch.float64) + 1) / 2
+    moved = pair.placement.places(grid) - centres * torch.tensor([width, height])
+    return moved[0].float().numpy()
 
 
 def _moved(guide: Raster, alignment: Alignment) -> npt.NDArray[Any]:

@@ -60,7 +60,18 @@ class Config:
     transform of its own. Without it, align segments finds the objects itself."""
 
     ratio: float | None = _bounded(None, 1, 64)
-    """Enlargement without a guide; with a guide, the two sizes set it."""
+    """Enlargement of the target; with a guide, as fine as the photo shows the target's field by
+    default."""
+
+    size: tuple[int, int] | None = _bounded(None, 4, 2**20)
+    """Width and height of the result, instead of a ratio."""
+
+    field_of_view: tuple[float, float] | None = _bounded(None, 0.1, 175)
+    """Horizontal fields of view of target and guide, in degrees, where they are known."""
+
+    points: str | None = None
+    """CSV file of places that are the same in both images, in pixels from the top left corner:
+    target_x, target_y, photo_x, photo_y; two points or more."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Device to compute on; auto takes a GPU if there is one."""
@@ -157,6 +168,10 @@ class Config:
             method = option.metadata.get("method")
             if method and method != self.method:
                 self.refuse([option.name], f"requires --method {method}{_HINTS[method]}")
+        if self.ratio is not None and self.size is not None:
+            raise OptionError("--ratio and --size exclude each other")
+        if self.points is not None and self.field_of_view is not None:
+            raise OptionError("--points and --field-of-view exclude each other")
         if self.segments is not None and self.align not in ("auto", "segments"):
             raise OptionError("--segments requires --align auto or segments")
         if self.method == "two-branch" and (self.segments or self.align == "segments"):
@@ -185,13 +200,17 @@ class Config:
                 typed = f"no_{name}" if given[name] is False else name
                 raise OptionError(f"{named(typed)} {reason}")
 
+    @property
+    def sized(self) -> bool:
+        """Whether the options say how large the result is."""
+        return self.ratio is not None or self.size is not None
+
     def check_guided(self, guided: bool) -> None:
         """Refuse options that have no effect with, or without, a guide."""
         if guided:
-            self.refuse(["ratio"], "cannot be combined with a guide; the two sizes set the ratio")
             return
         self.refuse([] if self.align == "off" else ["align"], "requires a guide")
-        self.refuse(["segments"], "requires a guide")
+        self.refuse(["segments", "field_of_view", "points"], "requires a guide")
         for name in ("iterations", "crop"):
             self.refuse([name], f"requires a guide; use {named(name)}-guide-free")
 

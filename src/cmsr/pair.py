@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
 from cmsr.io.guide_reader import as_tensor
 from cmsr.io.raster import Raster, fill_holes, fitted
@@ -211,29 +212,39 @@ def _check_target(target: Raster, notes: list[str]) -> None:
         notes.append(f"{target.name}: is constant; so is the result")
 
 
-def output_shape(target: Raster, guide: Image | None, ratio: float | None) -> tuple[int, int]:
-    """Return the size of the result: the guide's, or the target's times the ratio.
+def asked_shape(target: tuple[int, int], config: Config) -> tuple[int, int] | None:
+    """Return the result's height and width that the options ask for; None where they do not."""
+    if config.size is not None:
+        return config.size[1], config.size[0]
+    if config.ratio is not None:
+        return round(target[0] * config.ratio), round(target[1] * config.ratio)
+    return None
+
+
+def output_shape(target: Raster, guide: Image | None, config: Config) -> tuple[int, int]:
+    """Return the size of the result: what the options ask for, or the guide's.
 
     Raises
     ------
     InputError
         If the guide is smaller than the target.
     OptionError
-        If there is neither a guide nor a ratio, or both.
+        If there is neither a guide nor a ratio, or the result is to be smaller than the target.
     """
     height, width = target.shape
+    asked = asked_shape(target.shape, config)
+    if asked is not None:
+        if asked[0] < height or asked[1] < width:
+            raise OptionError(
+                f"--size {asked[1]} {asked[0]} is smaller than the target's {width} × {height}"
+            )
+        return asked
     if guide is None:
-        if ratio is None:
-            raise OptionError("without a guide, ratio is needed (for example --ratio 4)")
-        return round(height * ratio), round(width * ratio)
-    if ratio is not None:
-        raise OptionError(
-            "--ratio cannot be combined with a guide; the guide's size sets the ratio"
-        )
+        raise OptionError("without a guide, ratio is needed (for example --ratio 4)")
     if guide.shape[0] < height or guide.shape[1] < width:
         raise InputError(
             f"{guide.name}: the guide is {guide.shape[1]} × {guide.shape[0]} pixels, smaller than "
-            f"the target's {width} × {height}; it must be at least as large in both directions"
+            f"the target's {width} × {height}; --ratio or --size says how large the result is to be"
         )
     return guide.shape
 

@@ -17,6 +17,8 @@ from cmsr.io.raster import Raster
 from cmsr.io.result_size import check_pixels
 from cmsr.operators.resampling import Kernel
 from cmsr.pair import Pair, output_shape
+from cmsr.registration.framing import framed, placed_labels
+from cmsr.registration.placement import Placement
 from cmsr.sensor.imaging import named_kernel
 
 
@@ -38,6 +40,8 @@ class Opened:
         The options.
     notes : tuple of str
         What the user should know of the pair.
+    placement : Placement or None
+        Where the target's field lies in the photo; None where it is the photo's own.
     started : float
         When work began, by `time.perf_counter`.
     """
@@ -48,6 +52,7 @@ class Opened:
     kernel: Kernel | None
     config: Config
     notes: tuple[str, ...]
+    placement: Placement | None = None
     started: float = field(default_factory=time.perf_counter)
 
     @property
@@ -108,12 +113,22 @@ def opened(
     if guided and photo is None:
         raise InputError(f"{raster.name}: holds no photo; name one after it, as the guide")
     labels = inputs.read_segments(photo, config)
-    shape = output_shape(raster, photo, config.ratio)
+    frame = None if photo is None else framed(raster, photo, config)
+    photo = frame and frame.photo
+    shape = output_shape(raster, photo, config)
+    placement = frame and frame.placement
+    if labels is not None and placement is not None:
+        labels = placed_labels(labels, placement, shape)
     check_pixels(raster.name, shape, config)
     pair = Pair.of(raster, shape, fill=config.fill, segments=labels).to(device)
     reader = None if photo is None else GuideReader(photo, device)
-    notes = (*read_notes, *pair.notes, *(reader.notes if reader else ()))
-    return Opened(raster, reader, pair, kernel, config, notes, started)
+    notes = (
+        *read_notes,
+        *(frame.notes if frame else ()),
+        *pair.notes,
+        *(reader.notes if reader else ()),
+    )
+    return Opened(raster, reader, pair, kernel, config, notes, placement, started)
 
 
 def device_of(name: str) -> str:

@@ -19,6 +19,7 @@ from cmsr.guided.solve import TileMaker
 from cmsr.io import image_files, inputs, raster_io, raster_output
 from cmsr.io.atomic import replacing
 from cmsr.io.result_size import held_gigabytes
+from cmsr.pair import asked_shape
 from cmsr.progress import Progress
 from cmsr.prologue import Opened, opened
 from cmsr.result import Result
@@ -127,15 +128,11 @@ class Job:
         """Return whether the result is too large to be kept in memory, and can be made by rows."""
         if self.config.method == "two-branch":
             return False
-        if self.guide is not None:
-            if image_files.is_array(self.guide):
-                return False
-            shape = image_files.describe(self.guide).grid.shape
-        elif self.config.ratio is None or image_files.is_array(self.target):
+        source = self.target if self.config.sized else self.guide
+        if source is None or image_files.is_array(source):
             return False
-        else:
-            low = image_files.describe(self.target).grid.shape
-            shape = round(low[0] * self.config.ratio), round(low[1] * self.config.ratio)
+        stored = image_files.describe(source).grid.shape
+        shape = asked_shape(stored, self.config) or stored
         return held_gigabytes(shape, 1) > self.config.max_memory / 2
 
     def _at_once(

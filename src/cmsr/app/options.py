@@ -72,8 +72,8 @@ def words(config: Config) -> list[str]:
     for name, value in config.given().items():
         if isinstance(value, bool):
             line.append(named(name) if value else named(f"no_{name}"))
-        elif name == "native_size":
-            line += [named(name), *map(str, value)]
+        elif name in ("native_size", "size", "field_of_view"):
+            line += [named(name), *map(text, value)]
         elif name != "seed":
             line += [named(name), text(value)]
     return line

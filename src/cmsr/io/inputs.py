@@ -43,11 +43,14 @@ class Photo:
         Height and width.
     read : callable
         Returns a box (top, left, bottom, right) of it.
+    placed : bool
+        Whether the files themselves say that it covers the target's area.
     """
 
     name: str
     shape: tuple[int, int]
     read: Callable[[Box], Raster]
+    placed: bool = False
 
     @classmethod
     def of(cls, raster: Raster) -> Photo:
@@ -92,14 +95,14 @@ def read_pair(
         If an option has no effect on them.
     """
     notes: list[str] = []
-    if guide is not None or config.ratio is not None:
+    if guide is not None or config.sized:
         config.check_guided(guide is not None)
     common = common_grid(target, guide)
     raster, photo = read_target(target, config, notes, common.window if common else None)
     if common is not None:
         notes.append(_cropped(raster))
-    other = Photo.of(photo) if photo is not None and config.ratio is None else None
-    if guide is None and other is None and config.ratio is None and "camera" in raster.profile:
+    other = Photo.of(photo) if photo is not None and not config.sized else None
+    if guide is None and other is None and not config.sized and "camera" in raster.profile:
         raise InputError(
             f"{raster.name}: holds no photo; name one after it, as the guide, or give the "
             "enlargement without one (--ratio 4)"
@@ -108,6 +111,8 @@ def read_pair(
         other = _photo_in(guide, config, common.grid if common else None, lazily)
     if not isinstance(target, Raster):
         raster = prepared(raster, config, notes)
+    if other is not None and (common is not None or guide is None):
+        other = replace(other, placed=True)
     return Inputs(raster, other, tuple(notes))
 
 

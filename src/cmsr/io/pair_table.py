@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 
 from cmsr.errors import InputError
 
@@ -14,15 +15,19 @@ LARGEST = 2**30
 """Largest table, in bytes."""
 
 
-def read_rows(table: str, content: bytes) -> list[tuple[int, dict[str, str]]]:
-    r"""Parse a table of pairs.
+def read_rows(
+    table: str, content: bytes, columns: Sequence[str] = COLUMNS
+) -> list[tuple[int, dict[str, str]]]:
+    r"""Parse a table, of pairs by default.
 
     Parameters
     ----------
     table : str
         Path or URL, for messages.
     content : bytes
-        UTF-8 text with a header that names at least `COLUMNS`.
+        UTF-8 text with a header that names at least these columns.
+    columns : sequence of str
+        What every row must have.
 
     Returns
     -------
@@ -44,11 +49,11 @@ def read_rows(table: str, content: bytes) -> list[tuple[int, dict[str, str]]]:
     try:
         text = io.StringIO(content.decode("utf-8-sig"), newline="")
         reader = csv.DictReader(text, strict=True)
-        missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+        missing = [column for column in columns if column not in (reader.fieldnames or ())]
         if missing:
             raise InputError(
                 f"{table}: has no column {', '.join(missing)}; the header must name at least "
-                f"{','.join(COLUMNS)}"
+                f"{','.join(columns)}"
             )
         rows = [
             (reader.line_num, {name: (row[name] or "").strip() for name in row if name})

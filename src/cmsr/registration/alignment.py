@@ -303,7 +303,8 @@ def recognised(size: Size, confidence: float) -> Alignment:
         return Alignment(size, (), confidence)
     warning = (
         f"the guide does not seem to show what the target shows (confidence {confidence:.2f}): "
-        "it is not used; with align off it is"
+        "it is not used; with align off it is. If it is the right photo, tell what it shows "
+        "(--field-of-view) or where (--points)"
     )
     return Alignment(size, (), confidence, (warning,), refused=True)
 

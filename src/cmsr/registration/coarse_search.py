@@ -180,7 +180,7 @@ class _Lattice:
             slid: Tensor = torch.fft.irfft2(spectrum * other, s=frame)
             return slid[..., : reach + 1, : reach + 1]
 
-        field, support = _orientations(self._view.target[None], self._view.valid)
+        field, support = orientations(self._view.target[None], self._view.valid)
         energy_seen = slide(support, torch.fft.rfft2(energy)).clamp_min(1e-6)
         overlap = slide(support, torch.fft.rfft2(seen)) / support.sum().clamp_min(1)
         known = overlap > 0.5
@@ -216,7 +216,7 @@ class _Lattice:
         """
         size = shape_of(self._view.target)
         small = F.interpolate(self._view.guide[None], size, mode="bicubic", antialias=True)[0]
-        field, support = _orientations(small, torch.ones_like(small[0]))
+        field, support = orientations(small, torch.ones_like(small[0]))
         wide = small.new_tensor((frame[1] / size[1], frame[0] / size[0]))
         extent = self._extent()
         places = identity_grid(frame, device=small.device) * wide * extent
@@ -245,13 +245,14 @@ class _Lattice:
         return self._affine.extent.to(self._turns)
 
 
-def _orientations(image: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+def orientations(image: Tensor, valid: Tensor, blur: float = 1.0) -> tuple[Tensor, Tensor]:
     """Doubled gradient directions (h, w), complex, and where they are known.
 
     Summed over the channels of (C, h, w) as ``(gx + i gy)^2``; the modulus is the gradient's
-    strength compressed to its fourth root's square, and less where the channels disagree.
+    strength compressed to its fourth root's square, and less where the channels disagree. The
+    image is smoothed before, by a Gaussian of ``blur`` pixels.
     """
-    taps = torch.exp(-0.5 * torch.arange(-3.0, 4.0).square()).to(image)
+    taps = torch.exp(-0.5 * (torch.arange(-3.0, 4.0) / blur).square()).to(image)
     taps = (taps / taps.sum())[None, None, None]
     smooth = F.conv2d(F.pad(image[:, None], (3, 3, 3, 3), mode="replicate"), taps)
     smooth = F.conv2d(smooth, taps.mT)[:, 0]

@@ -122,10 +122,10 @@ def _checked(config: Config) -> Config:
     from cmsr.sensor.kernel_file import is_kernel_file
 
     named_kernel(config.kernel)
-    if config.ratio is not None:
-        config.check_guided(False)
     if is_kernel_file(config.kernel):
         config = dataclasses.replace(config, kernel=str(Path(config.kernel).absolute()))
+    if config.points is not None:
+        config = dataclasses.replace(config, points=str(Path(config.points).absolute()))
     return config
 
 

@@ -10,8 +10,7 @@ from cmsr.app.batch.receipt import Receipt
 from cmsr.app.batch.storage import Listing, is_remote, parent, read_bytes, resolved
 from cmsr.app.batch.table import Row
 from cmsr.app.batch.task import Settings, Start, Task
-from cmsr.config import Config
-from cmsr.errors import InputError, OptionError, OutputError
+from cmsr.errors import InputError, OutputError
 
 JOURNAL = "batch.jsonl"
 """Name of the journal in the folder of results."""
@@ -88,12 +87,9 @@ def find_work(
     ------
     InputError
         If not a single pair has its files.
-    OptionError
-        If the options do not fit the pairs.
     OutputError
         If an output exists that no batch has made.
     """
-    _check_ratio(table, rows, settings.config)
     listing, worklist = Listing(), Worklist()
     if not overwrite:
         _check_ownership(rows, listing, settings)
@@ -105,15 +101,6 @@ def find_work(
     for block in _blocks(rows, tasks, series=settings.series):
         worklist.add(block, receipts, settings)
     return worklist
-
-
-def _check_ratio(table: str, rows: list[Row], config: Config) -> None:
-    guided = next((row for row in rows if row.guide), None)
-    if config.ratio is not None and guided is not None:
-        raise OptionError(
-            f"{table}: line {guided.line} names a guide, which gives the ratio; leave out "
-            "--ratio or the guides"
-        )
 
 
 def _check_ownership(rows: list[Row], listing: Listing, settings: Settings) -> None:

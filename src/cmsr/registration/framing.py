@@ -1,0 +1,176 @@
+"""The result's frame: the target's field of view, as fine as the photo shows it, or as asked for.
+
+A photo that shows another field is found in it and resampled once.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.ndimage import map_coordinates
+from torch import Tensor
+
+from cmsr.config import Config
+from cmsr.io.guide_reader import GuideReader
+from cmsr.io.inputs import Photo
+from cmsr.io.raster import Raster, fitted
+from cmsr.operators.resampling import resampler
+from cmsr.pair import Pair, asked_shape
+from cmsr.parallel import pooled
+from cmsr.registration.alignment import LEAST_CONFIDENCE, LEAST_SIDE
+from cmsr.registration.coarse_search import search
+from cmsr.registration.far_search import reduced_size
+from cmsr.registration.placement import Placement, place
+from cmsr.registration.points import placed_by
+from cmsr.registration.transforms import Affine, Size, identity_grid
+
+LOOKED_AT = 1280
+"""Longer side of the photo that is searched: two per pixel of a target of 160, four fields."""
+
+SAME_SCALE = 0.08
+"""Logarithm of a scale up to which the photo counts as showing the target's field."""
+
+
+class Framed(NamedTuple):
+    """A photo on the target's field, where it was found, and notes for the user."""
+
+    photo: Photo
+    placement: Placement | None = None
+    notes: tuple[str, ...] = ()
+
+
+def framed(target: Raster, photo: Photo, config: Config) -> Framed:
+    """Bring a photo to the target's field and the result's size.
+
+    A photo that shows it within
+    a few percent stays as it is, but for its size where another one is asked for.
+    """
+    found, notes = _placement(target, photo, config)
+    asked = asked_shape(target.shape, config)
+    if found is None:
+        same = asked is None or asked == photo.shape
+        return Framed(photo if same else Photo.of(_resized(photo.whole, asked or photo.shape)))
+    ratio = max(1, round(math.sqrt(found.fineness[0] * found.fineness[1])))
+    shape = asked or (target.shape[0] * ratio, target.shape[1] * ratio)
+    if max(shape) > 1.5 * ratio * max(target.shape):
+        notes += (f"{photo.name}: shows the target's field only {ratio} × as fine as the target",)
+    return Framed(Photo.of(placed_on(photo.whole, found, shape)), found, notes)
+
+
+def _placement(
+    target: Raster, photo: Photo, config: Config
+) -> tuple[Placement | None, tuple[str, ...]]:
+    """Return where the target's field lies, None where it is the photo's or nobody knows."""
+    if config.points is not None:
+        found, said = placed_by(config.points, target.shape, photo.shape)
+        return found, (said,)
+    if photo.placed or config.align == "off" or min(*target.shape, *photo.shape) < LEAST_SIDE:
+        return None, ()
+    pair = Pair.of(target, target.shape)
+    if pair.blank:
+        return None, ()
+    seen, valid = pair.target[0].mean(0), pair.valid[0, 0]
+    small = GuideReader(photo).reduced(reduced_size(photo.shape, LOOKED_AT)).expand(3, -1, -1)
+    best = pooled(lambda: _searched(seen, valid, small, _known_field(config, target.shape, photo)))
+    if best is None:
+        return None, ()
+    return _rescaled(best, photo.shape), (f"{photo.name}: {best.text()}",)
+
+
+def _searched(
+    target: Tensor, valid: Tensor, photo: Tensor, field: float | None
+) -> Placement | None:
+    """Search near, then far; None where the photo shows the target's field, or another scene."""
+    near = search(target, photo, valid > 0)
+    size = photo.shape[1], photo.shape[2]
+    scales = torch.linalg.svdvals(Affine(size).matrix(near.affine)[:, :2]).log().abs()
+    if field is None and near.confidence >= LEAST_CONFIDENCE and float(scales.max()) < SAME_SCALE:
+        return None
+    found = place(target, valid, photo, field)
+    return None if found is None or found.same_field() else found
+
+
+def _known_field(config: Config, target: Size, photo: Photo) -> float | None:
+    """Return the photo's field in those of the target, along diagonals, if the options tell it."""
+    if config.field_of_view is None:
+        return None
+    here, there = (math.tan(math.radians(angle) / 2) for angle in config.field_of_view)
+    diagonals = [math.hypot(*size) / size[1] for size in (photo.shape, target)]
+    return there / here * diagonals[0] / diagonals[1]
+
+
+def _rescaled(found: Placement, photo: Size) -> Placement:
+    """Return a placement in a photo's own pixels."""
+    across, down = photo[1] / found.photo[1], photo[0] / found.photo[0]
+    x, y, last = found.matrix
+    rows = tuple(across * each for each in x), tuple(down * each for each in y), last
+    return replace(found, photo=photo, matrix=rows)
+
+
+def placed_on(photo: Raster, found: Placement, shape: Size) -> Raster:
+    """Resample a photo onto the target's field by cubic splines; what lies outside is not valid."""
+    data = photo.data[:-1] if _has_alpha(photo) else photo.data
+    height, width = found.target
+    steps = found.fineness[0] * height / shape[0], found.fineness[1] * width / shape[1]
+    size = tuple(
+        max(1, round(n / step)) if step > 1 else n
+        for n, step in zip(photo.shape, steps, strict=True)
+    )
+    colours = _known(photo, data)
+    if size != photo.shape:
+        colours = resampler(photo.shape, (size[0], size[1]))(colours)
+    extent = np.array(photo.shape[::-1])
+    places = found.places(identity_grid(shape, dtype=torch.float64))[0].numpy()
+    at = (places * (np.array(size[::-1]) / extent) - 0.5)[..., ::-1].transpose(2, 0, 1)
+    read = np.stack(
+        [map_coordinates(band, at, order=3, mode="nearest") for band in colours.double().numpy()]
+    )
+    col, row = np.floor(places).astype(int).transpose(2, 0, 1)
+    inside = ((places >= 0) & (places <= extent)).all(-1)
+    known = photo.valid[row.clip(0, photo.shape[0] - 1), col.clip(0, photo.shape[1] - 1)]
+    return _like(photo, fitted(read, data.dtype).astype(data.dtype), known & inside)
+
+
+def placed_labels(
+    labels: npt.NDArray[np.int64], found: Placement, shape: Size
+) -> npt.NDArray[np.int64]:
+    """Read a label image of the photo's size on the target's field, nearest label each."""
+    places = found.places(identity_grid(shape, dtype=torch.float64))[0].floor().long().numpy()
+    x, y = (
+        places[..., axis].clip(0, n - 1) for axis, n in ((0, labels.shape[1]), (1, labels.shape[0]))
+    )
+    return np.asarray(labels[y, x])
+
+
+def _resized(photo: Raster, shape: Size) -> Raster:
+    """Return a photo of the target's field at another size."""
+    data = photo.data[:-1] if _has_alpha(photo) else photo.data
+    made = resampler(photo.shape, shape)(_known(photo, data)).double().numpy()
+    rows, cols = (
+        ((np.arange(new) + 0.5) * old / new).astype(int)
+        for old, new in zip(photo.shape, shape, strict=True)
+    )
+    return _like(
+        photo, fitted(made, data.dtype).astype(data.dtype), photo.valid[np.ix_(rows, cols)]
+    )
+
+
+def _known(photo: Raster, data: npt.NDArray[Any]) -> Tensor:
+    return torch.tensor(np.where(photo.valid, data, 0).astype(np.float32))
+
+
+def _has_alpha(photo: Raster) -> bool:
+    return photo.alpha or (len(photo.data) in (2, 4) and not photo.profile)
+
+
+def _like(photo: Raster, data: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> Raster:
+    """Return a raster of other values and another place on the ground."""
+    profile = {
+        name: value for name, value in photo.profile.items() if name not in ("crs", "transform")
+    }
+    return replace(photo, data=data, valid=valid, alpha=False, profile=profile)
