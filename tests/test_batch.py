@@ -52,7 +52,6 @@ def test_bad_table(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 BAD_OPTIONS = {
     "no table": (["{folder}/no.csv"], "no.csv: no such file"),
     "unknown storage": (["nowhere://bucket/pairs.csv"], "nowhere"),
-    "ratio and guides": (["{table}", "--ratio", "2"], "line 2 names a guide"),
     "unknown kernel": (["{table}", "--kernel", "lanczos"], "kernel is 'lanczos'"),
     "no workers": (["{table}", "--workers", "0"], "workers is 0"),
     "two places": (["{table}", "--scheduler", "tcp://a:1", "--workers", "2"], "workers of its own"),

@@ -78,7 +78,7 @@ def bad_inputs() -> dict[str, tuple[list[str], str]]:
         "one pixel": (["{pixel}", "{guide}", "-o", "{out}"], "1 × 1 pixels"),
         "ratio below one": (["{target}", "-o", "{out}", "--ratio", "0.5"], "ratio is 0.5"),
         "no ratio": (["{target}", "-o", "{out}"], "ratio is needed"),
-        "ratio and guide": ([*good, "--ratio", "4"], "--ratio cannot be combined with a guide"),
+        "ratio and size": ([*good, "--ratio", "4", "--size", "8", "8"], "exclude each other"),
         "value out of range": ([*good, "--p", "1.5"], "p is 1.5; it must lie from 0 to 1"),
         "not a number": ([*good, "--p", "many"], "--p"),
         "not for this method": ([*good, "--p", "0.5"], "--p requires --method two-branch"),

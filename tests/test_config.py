@@ -80,5 +80,5 @@ def test_options_of_a_guide_need_one() -> None:
     for name in ("iterations", "crop"):
         with pytest.raises(OptionError, match=f"use --{name}-guide-free"):
             Config.of("paper", **{name: 9}).check_guided(False)
-    with pytest.raises(OptionError, match="the two sizes set the ratio"):
-        Config(ratio=2).check_guided(True)
+    with pytest.raises(OptionError, match="exclude each other"):
+        Config(ratio=2, size=(64, 48))

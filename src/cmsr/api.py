@@ -171,6 +171,26 @@ def write_field(path: Path, field: npt.NDArray[np.float32], like: Raster) -> Non
     image_files.write(path, field, like=replace(like, alpha=False, profile=georeference | names))
 
 
+def write_points(path: Path, field: npt.NDArray[np.float32], target: tuple[int, int]) -> None:
+    """Write where nine places of a target lie in its photo, by a displacement field (H, W, 2).
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written; nothing is left behind.
+    """
+    height, width = field.shape[:2]
+    lines = ["target_x,target_y,photo_x,photo_y"]
+    for share_y in (0.1, 0.5, 0.9):
+        for share_x in (0.1, 0.5, 0.9):
+            row, column = int(share_y * height), int(share_x * width)
+            x, y = np.array([column + 0.5, row + 0.5]) + field[row, column]
+            here = (column + 0.5) * target[1] / width, (row + 0.5) * target[0] / height
+            lines.append(f"{here[0]:.2f},{here[1]:.2f},{x:.2f},{y:.2f}")
+    with image_files.replacing(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n")
+
+
 def _found(pair: Opened) -> Alignment:
     """Find where the guide of a pair lies."""
     source = pair.source

@@ -141,6 +141,15 @@ class Align:
     segments: Path | None = None
     """Label image of the photo's size, a whole number for each object."""
 
+    points: Path | None = None
+    """CSV file of places that are the same in both images; as for upscale."""
+
+    points_out: Path | None = None
+    """Also write where nine places of the target lie in the photo, for editing, as CSV."""
+
+    field_of_view: tuple[float, float] | None = None
+    """Horizontal fields of view of target and photo, in degrees, where they are known."""
+
     quiet: bool = False
     """Print nothing but errors and warnings."""
 
@@ -155,7 +164,12 @@ class Align:
         from cmsr.prologue import opened
 
         self._check_outputs()
-        options = {"align": self.how, "segments": self.segments and str(self.segments)}
+        options = {
+            "align": self.how,
+            "segments": self.segments and str(self.segments),
+            "points": self.points and str(self.points),
+            "field_of_view": self.field_of_view,
+        }
         config = Config.of("default", **options)
         pair = opened(self.target, self.guide, config, guided=True)
         guide = pair.photo
@@ -164,6 +178,8 @@ class Align:
         image_files.write(self.out, found.guide, found.valid, like=guide)
         if self.field:
             api.write_field(self.field, found.displacement, like=guide)
+        if self.points_out:
+            api.write_points(self.points_out, found.displacement, pair.target.shape)
         if self.mask:
             image_files.write(self.mask, found.valid.astype("uint8") * 255)
         if self.overlay:
@@ -179,9 +195,9 @@ class Align:
     def _check_outputs(self) -> None:
         from cmsr.io import image_files
 
-        named = (self.target, self.guide, self.segments)
+        named = (self.target, self.guide, self.segments, self.points)
         inputs = [image_files.locate(path)[0] for path in named if path is not None]
-        outputs = (self.out, self.field, self.mask, self.overlay, self.json)
+        outputs = (self.out, self.field, self.points_out, self.mask, self.overlay, self.json)
         given = [path for path in outputs if path is not None]
         image_files.check_distinct(given)
         for path in given:

@@ -136,7 +136,7 @@ def _peaks(
     reach = height + 2 * margin - side + 1, width + 2 * margin - side + 1
     if min(reach) < 1:
         return []
-    frame = tuple(_smooth_number(n + 2 * margin + side) for n in (height, width))
+    frame = tuple(_smooth_number(n + 2 * margin) for n in (height, width))
     padded = F.pad(pattern, (margin, 0, margin, 0))
     spectrum = torch.fft.fft2(padded, s=frame)
     found = torch.fft.ifft2(spectrum * torch.fft.fft2(templates, s=frame).conj()).real
@@ -148,7 +148,9 @@ def _peaks(
     near = near.clamp_min(LEAST_ENERGY * typical.clamp_min(1e-12).item())
     strength = templates.abs().square().sum((1, 2)).clamp_min(1e-12)
     surface = (found / (near * strength[:, None, None]).sqrt())[:, : reach[0], : reach[1]]
-    peaks = torch.where(F.max_pool2d(surface[None], 5, 1, 2)[0] == surface, surface, -1.0)
+    highest = F.max_pool2d(surface[None], (1, 5), 1, (0, 2))
+    highest = F.max_pool2d(highest, (5, 1), 1, (2, 0))[0]
+    peaks = torch.where(highest == surface, surface, -1.0)
     scores, places = peaks.flatten().topk(min(PER_FIELD, peaks.numel()))
     made = []
     for score, place in zip(scores.tolist(), places.tolist(), strict=True):

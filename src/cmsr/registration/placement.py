@@ -36,7 +36,8 @@ CORRELATION, SIMILARITY = 27.6, 42.3
 FIELD, FIELD_SPREAD, FIELD_WEIGHT = 1.9, 0.5, 7.9
 TURN_SPREAD, TURN_WEIGHT = math.radians(5), 1.7
 """The prior of rigs: usual field, the spread of its logarithm, of rotations, and their weights.
-All weights: conditional logit of the right candidate, 56 thermal pairs of `make_rig.py`."""
+All weights: conditional logit of the right candidate among 24, 56 thermal pairs, photos of 1.25
+to 3.2 times the field. The script of the fit was not kept; `benchmarks/placement.py` measures."""
 
 KNOWN_SPREAD = 0.07
 """Spread of the logarithm of a field of view that is known, by eye."""
@@ -154,13 +155,13 @@ def place(
     """
     prior = Prior() if field is None else Prior(field, KNOWN_SPREAD)
     for quarters in ((0,), (1, -1)):
-        best = _best(target, valid, photo, quarters, prior)
+        best = best_placement(target, valid, photo, quarters, prior)
         if best.confidence >= LEAST_CONFIDENCE:
             return best
     return None
 
 
-def _best(
+def best_placement(
     target: Tensor, valid: Tensor, photo: Tensor, quarters: tuple[int, ...], prior: Prior
 ) -> Placement:
     """Return the best placement near some quarter turns, and how sure it is."""
