@@ -22,7 +22,7 @@ from cmsr.io.raster import Raster, fitted
 from cmsr.operators.resampling import resampler
 from cmsr.pair import Pair, asked_shape
 from cmsr.parallel import pooled
-from cmsr.registration.alignment import LEAST_CONFIDENCE, LEAST_SIDE
+from cmsr.registration.alignment import LEAST_CONFIDENCE
 from cmsr.registration.coarse_search import search
 from cmsr.registration.far_search import reduced_size
 from cmsr.registration.placement import Placement, place
@@ -31,6 +31,9 @@ from cmsr.registration.transforms import Affine, Size, identity_grid
 
 LOOKED_AT = 1280
 """Longer side of the photo that is searched: two per pixel of a target of 160, four fields."""
+
+LEAST_SEARCHED = 24, 48
+"""Least sides of target and photo, in pixels, that are searched from far away: less says little."""
 
 SAME_SCALE = 0.08
 """Logarithm of a scale up to which the photo counts as showing the target's field."""
@@ -69,7 +72,8 @@ def _placement(
     if config.points is not None:
         found, said = placed_by(config.points, target.shape, photo.shape)
         return found, (said,)
-    if photo.placed or config.align == "off" or min(*target.shape, *photo.shape) < LEAST_SIDE:
+    large = min(target.shape) >= LEAST_SEARCHED[0] and min(photo.shape) >= LEAST_SEARCHED[1]
+    if photo.placed or config.align == "off" or not large:
         return None, ()
     pair = Pair.of(target, target.shape)
     if pair.blank:
