@@ -4,8 +4,8 @@
 
 Truths of each data set are reduced by the standard kernel and brought back with the guide at full
 weight, whatever held-out pixels say, and without it: as the guide is, deformed by a random
-thin-plate warp, and of the next scene. The table holds the held-out gains and what the guide is truly
-worth. For each data set in turn, bounds are chosen on the others: those with the highest mean of
+thin-plate warp, and of the next scene. The table holds the held-out gains and what the guide is
+truly worth. For each data set in turn, bounds are chosen on the others: those with the highest mean of
 weight · worth, where losses count three times; what they bring on the one left out is printed.
 """
 
@@ -123,7 +123,7 @@ def report(records: list[dict[str, Any]]) -> None:
             gains = [weight(record, bounds) * float(record["worth"]) for record in here]
             print(
                 f"{dataset:18} {name:6} {bounds}: mean {np.mean(gains):+.3f}, worst "
-                f"{min(gains):+.2f}, below -0.1: {sum(gain < -0.1 for gain in gains)} of {len(here)}"
+                f"{min(gains):+.2f}, below -0.1: {sum(x < -0.1 for x in gains)} of {len(here)}"
             )
     print("fitted on all:", fit(records))
 

@@ -7,6 +7,7 @@ and rotations. Nothing is known beforehand but that the photo shows half to four
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.operators.resampling import shape_of
+from cmsr.parallel import together
 from cmsr.registration.coarse_search import orientations
 from cmsr.registration.transforms import Size, identity_grid, sample
 
@@ -90,11 +92,10 @@ def candidates(
     ]
     templates = torch.stack([_turned(small, known, turn) for turn in turns])
     low, high = (math.log(bound) for bound in fields)
-    found = []
-    for step in range(round((high - low) / FIELD_STEP) + 1):
-        field = math.exp(low + step * FIELD_STEP)
-        found += _peaks(templates, turns, photo, size, field)
-    return _apart(found, size, count)
+    count_of_steps = round((high - low) / FIELD_STEP) + 1
+    steps = [math.exp(low + step * FIELD_STEP) for step in range(count_of_steps)]
+    found = together(*(partial(_peaks, templates, turns, photo, size, field) for field in steps))
+    return _apart([each for some in found for each in some], size, count)
 
 
 def reduced_size(size: Size, longer: int) -> Size:

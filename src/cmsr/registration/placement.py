@@ -7,8 +7,8 @@ of rigs (a photo mostly shows about twice the field, hardly turned) counts as a 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import torch
@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.operators.resampling import shape_of
+from cmsr.parallel import together
 from cmsr.registration.far_search import FIELDS, Candidate, candidates, reduced, reduced_size
 from cmsr.registration.optimisation import climb
 from cmsr.registration.similarity import similarity
@@ -26,6 +27,9 @@ CANDIDATES, FINALISTS = 14, 6
 
 LONGER, FINAL = (64, 96), 160
 """Longer side of the target, in pixels, at the two refinements of candidates and the winner's."""
+
+AT_ONCE = 3
+"""Candidates refined by one task."""
 
 FINER, MARGIN = 2, 0.15
 """Pixels of a cut-out of the photo per one of the target, and what it shows beside it, in sides."""
@@ -155,16 +159,21 @@ def place(
     """
     prior = Prior() if field is None else Prior(field, KNOWN_SPREAD)
     for quarters in ((0,), (1, -1)):
-        best = best_placement(target, valid, photo, quarters, prior)
+        best = best_placement(target, valid, photo, quarters, prior, LEAST_CONFIDENCE)
         if best.confidence >= LEAST_CONFIDENCE:
             return best
     return None
 
 
 def best_placement(
-    target: Tensor, valid: Tensor, photo: Tensor, quarters: tuple[int, ...], prior: Prior
+    target: Tensor,
+    valid: Tensor,
+    photo: Tensor,
+    quarters: tuple[int, ...],
+    prior: Prior,
+    least: float = 0.0,
 ) -> Placement:
-    """Return the best placement near some quarter turns, and how sure it is."""
+    """Return the best placement near some quarter turns, refined last where it is sure enough."""
     some = [
         each
         for quarter in quarters
@@ -177,13 +186,16 @@ def best_placement(
     )
     kept = _scores(some, values, prior).argsort(descending=True, stable=True)[:FINALISTS]
     some, thetas = [some[number] for number in kept.tolist()], thetas[kept]
-    thetas, values = _Cuts.of(target, valid, photo, some, LONGER[1]).climb(thetas, 6)
+    cuts = _Cuts.of(target, valid, photo, some, LONGER[1])
+    thetas, values = cuts.climb(thetas, 6)
     scores = _scores(some, values, prior)
     winner = int(scores.argmax())
     gap = float(scores[winner] - scores[_elsewhere(some, winner)].max()) if len(some) > 1 else 0.0
     odds = GAP_ODDS * gap + SIMILARITY_ODDS * float(values[winner])
     odds += CORRELATION_ODDS * some[winner].score + ODDS - (0.0 if 0 in quarters else QUARTER_ODDS)
     confidence = 1 / (1 + math.exp(-odds))
+    if confidence < least:
+        return cuts.placement(thetas[winner], confidence, winner)
     cuts = _Cuts.of(target, valid, photo, some[winner : winner + 1], FINAL)
     theta, _ = cuts.climb(thetas[winner : winner + 1], 6)
     theta, _ = cuts.climb(theta, 7)
@@ -259,9 +271,18 @@ class _Cuts:
         )
 
     def climb(self, starts: Tensor, free: int) -> tuple[Tensor, Tensor]:
-        """Raise the similarity by the first ``free`` parameters."""
+        """Raise the similarity by the first ``free`` parameters, a few candidates a task."""
         mask = (torch.arange(7) < free).float()
-        return climb(lambda thetas: self.similarity(starts * (1 - mask) + thetas * mask), starts)
+
+        def part(first: int) -> tuple[Tensor, Tensor]:
+            some = slice(first, first + AT_ONCE)
+            cuts = replace(self, frames=self.frames[some], layers=self.layers[some])
+            begin = starts[some]
+            return climb(lambda moved: cuts.similarity(begin * (1 - mask) + moved * mask), begin)
+
+        found = together(*(partial(part, first) for first in range(0, len(starts), AT_ONCE)))
+        ends, values = zip(*found, strict=True)
+        return torch.cat(ends), torch.cat(values)
 
     def similarity(self, thetas: Tensor) -> Tensor:
         """Return the similarity (N,) in nats, less where the photo covers little of the target."""
@@ -281,10 +302,10 @@ class _Cuts:
         cost = (thetas[:, 4:6] / SPREAD).square().sum(1) + (thetas[:, 6] / BENT).square()
         return similarity(targets, read[:, :-1], shown) * share - PENALTY * cost
 
-    def placement(self, theta: Tensor, confidence: float) -> Placement:
-        """Return the first candidate, moved by its parameters."""
+    def placement(self, theta: Tensor, confidence: float, number: int = 0) -> Placement:
+        """Return a candidate, moved by its parameters."""
         last = torch.tensor([[0.0, 0.0, 1.0]])
-        whole = torch.cat((self.frames[0], last)) @ torch.cat((_affine(theta[None])[0], last))
+        whole = torch.cat((self.frames[number], last)) @ torch.cat((_affine(theta[None])[0], last))
         rows = tuple(tuple(row) for row in whole.double().tolist())
         return Placement(self.size, self.photo, rows, float(theta[6]), confidence)
 
