@@ -5,8 +5,8 @@
 Truths of each data set are reduced by the standard kernel and brought back with the guide at full
 weight, whatever held-out pixels say, and without it: as the guide is, deformed by a random
 thin-plate warp, and of the next scene. The table holds the held-out gains and what the guide is
-truly worth. For each data set in turn, bounds are chosen on the others: those with the highest mean of
-weight · worth, where losses count three times; what they bring on the one left out is printed.
+truly worth. For each data set in turn, bounds are chosen on the others: those with the highest mean
+of weight · worth, where losses count three times; what they bring on the one left out is printed.
 """
 
 from __future__ import annotations
