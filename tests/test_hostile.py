@@ -349,3 +349,11 @@ sys.exit(main(sys.argv[1:]))
     assert process.returncode == 130
     assert said == "cmsr: interrupted\n"
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_broken_block_of_a_thermal_camera_does_not_end_the_process() -> None:
+    """GDAL crashes where it is asked for the images inside this file."""
+    path = Path(__file__).parent / "broken" / "flir_block.jpg"
+    code = f"from cmsr.io import image_files; print(image_files.describe({str(path)!r}).grid.shape)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == ["(48,", "64)"]

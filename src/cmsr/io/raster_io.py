@@ -133,7 +133,7 @@ def describe(name: str, source: str | None = None) -> Header:
     """
     with _opened(name, source or name) as dataset:
         _check_variables(name, dataset)
-        pages = tuple(page for page in dataset.subdatasets if page.startswith("GTIFF_DIR:"))
+        pages = tuple(page for page in _subdatasets(dataset) if page.startswith("GTIFF_DIR:"))
         return Header(
             Grid(dataset.crs, dataset.transform, dataset.shape),
             oriented=_orientation(dataset) > 1,
@@ -147,19 +147,27 @@ def parts(name: str, source: str) -> tuple[str, ...]:
     Parameters and errors are those of `describe`.
     """
     with _opened(name, source) as dataset:
-        pages = [page for page in dataset.subdatasets if page.startswith("GTIFF_DIR:")]
+        pages = [page for page in _subdatasets(dataset) if page.startswith("GTIFF_DIR:")]
         if pages:
             return tuple(str(number + 1) for number in range(len(pages))) if pages[1:] else ()
         return () if dataset.count else _variables(dataset)
 
 
+def _subdatasets(dataset: Any) -> list[str]:
+    """Return the names of what a file holds; a JPEG is one image.
+
+    GDAL looks for them in the blocks of thermal cameras there, and crashes on broken ones.
+    """
+    return [] if dataset.driver == "JPEG" else list(dataset.subdatasets)
+
+
 def _variables(dataset: Any) -> tuple[str, ...]:
-    return tuple(part.rsplit(":", 1)[-1].lstrip("/") for part in dataset.subdatasets)
+    return tuple(part.rsplit(":", 1)[-1].lstrip("/") for part in _subdatasets(dataset))
 
 
 def _check_variables(name: str, dataset: Any) -> None:
     """Raise InputError if a file holds several variables and none is named."""
-    if dataset.subdatasets and not dataset.count:
+    if _subdatasets(dataset) and not dataset.count:
         known = ", ".join(_variables(dataset))
         raise InputError(f"{name}: holds several variables; name one as FILE:NAME ({known})")
 
