@@ -7,16 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import cmsr
 from cmsr.app.demo.scene import street
 from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
+from cmsr.io import image_files
 from cmsr.operators.resampling import resampler
 from cmsr.prologue import opened
 from cmsr.registration.placement import Placement
 from cmsr.registration.points import fitted, residual
 from cmsr.registration.transforms import identity_grid, sample
+from tests.conftest import render_pair
 
 SIZE = 80, 96
 
@@ -115,3 +118,16 @@ def test_align_tells_where_in_the_photo_each_pixel_lies() -> None:
     there = place.places(identity_grid((height, width)))[0].numpy()
     away = np.hypot(*(np.stack([x, y], -1) + found.displacement - there).transpose(2, 0, 1))
     assert np.median(away) / place.fineness[0] < 1.0
+
+
+def test_a_photo_with_alpha_keeps_its_colours(tmp_path: Path) -> None:
+    pair = render_pair((96, 128), (48, 64))
+    alpha = np.full((96, 128, 1), 255, np.uint8)
+    image_files.write(tmp_path / "t.tif", pair.target)
+    image_files.write(tmp_path / "g.tif", pair.guide)
+    Image.fromarray(np.concatenate([pair.guide, alpha], -1)).save(tmp_path / "a.png")
+    images = [
+        cmsr.upscale(tmp_path / "t.tif", tmp_path / name, ratio=3, preset="fast").image
+        for name in ("g.tif", "a.png")
+    ]
+    np.testing.assert_array_equal(*images)

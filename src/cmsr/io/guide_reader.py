@@ -90,11 +90,16 @@ class GuideReader:
         return total.to(self.device)
 
 
+def colours_of(guide: Raster) -> tuple[npt.NDArray[Any], bool]:
+    """Return a guide's bands without alpha, and whether there was one: an array's is its last."""
+    if len(guide.data) in (2, 4) and not guide.profile:
+        return guide.data[:-1], True
+    return guide.data, guide.alpha
+
+
 def _values(guide: Raster, notes: list[str]) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
     """Return a guide's grey or RGB values (G, H, W), and where they are valid (H, W)."""
-    data, alpha = guide.data, guide.alpha
-    if len(data) in (2, 4) and not guide.profile:
-        data, alpha = data[:-1], True
+    data, alpha = colours_of(guide)
     if alpha:
         notes.append(f"{guide.name}: its alpha channel is ignored")
     if len(data) not in (1, 3):

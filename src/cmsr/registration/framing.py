@@ -16,7 +16,7 @@ from scipy.ndimage import map_coordinates
 from torch import Tensor
 
 from cmsr.config import Config
-from cmsr.io.guide_reader import GuideReader
+from cmsr.io.guide_reader import GuideReader, colours_of
 from cmsr.io.inputs import Photo
 from cmsr.io.raster import Raster, fitted
 from cmsr.operators.resampling import resampler
@@ -118,7 +118,7 @@ def _rescaled(found: Placement, photo: Size) -> Placement:
 
 def placed_on(photo: Raster, found: Placement, shape: Size) -> Raster:
     """Resample a photo onto the target's field by cubic splines; what lies outside is not valid."""
-    data = photo.data[:-1] if _has_alpha(photo) else photo.data
+    data, _ = colours_of(photo)
     height, width = found.target
     steps = found.fineness[0] * height / shape[0], found.fineness[1] * width / shape[1]
     size = tuple(
@@ -153,7 +153,7 @@ def placed_labels(
 
 def _resized(photo: Raster, shape: Size) -> Raster:
     """Return a photo of the target's field at another size."""
-    data = photo.data[:-1] if _has_alpha(photo) else photo.data
+    data, _ = colours_of(photo)
     made = resampler(photo.shape, shape)(_known(photo, data)).double().numpy()
     rows, cols = (
         ((np.arange(new) + 0.5) * old / new).astype(int)
@@ -166,10 +166,6 @@ def _resized(photo: Raster, shape: Size) -> Raster:
 
 def _known(photo: Raster, data: npt.NDArray[Any]) -> Tensor:
     return torch.tensor(np.where(photo.valid, data, 0).astype(np.float32))
-
-
-def _has_alpha(photo: Raster) -> bool:
-    return photo.alpha or (len(photo.data) in (2, 4) and not photo.profile)
 
 
 def _like(photo: Raster, data: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> Raster:
