@@ -16,6 +16,7 @@ from torch import Tensor
 from cmsr.config import Config
 from cmsr.guided.calibrate import find_alignment, find_imaging
 from cmsr.io import image_files
+from cmsr.io.atomic import write_text
 from cmsr.io.inputs import Source
 from cmsr.io.raster import Raster, fitted
 from cmsr.parallel import pooled
@@ -23,6 +24,7 @@ from cmsr.pictures import checkerboard
 from cmsr.progress import Progress
 from cmsr.prologue import Opened, opened
 from cmsr.registration.alignment import Alignment
+from cmsr.registration.points import COLUMNS
 from cmsr.registration.segment_map import draw_segments
 from cmsr.registration.transforms import displacement, identity_grid, sample
 from cmsr.result import Registered, Result
@@ -180,15 +182,14 @@ def write_points(path: Path, field: npt.NDArray[np.float32], target: tuple[int, 
         If the file cannot be written; nothing is left behind.
     """
     height, width = field.shape[:2]
-    lines = ["target_x,target_y,photo_x,photo_y"]
+    lines = [",".join(COLUMNS)]
     for share_y in (0.1, 0.5, 0.9):
         for share_x in (0.1, 0.5, 0.9):
             row, column = int(share_y * height), int(share_x * width)
             x, y = np.array([column + 0.5, row + 0.5]) + field[row, column]
             here = (column + 0.5) * target[1] / width, (row + 0.5) * target[0] / height
             lines.append(f"{here[0]:.2f},{here[1]:.2f},{x:.2f},{y:.2f}")
-    with image_files.replacing(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n")
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def _found(pair: Opened) -> Alignment:
