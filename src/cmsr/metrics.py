@@ -59,15 +59,15 @@ def evaluate(image: Raster, truth: Raster) -> dict[str, float]:
             f"{image.name}: is {_size(image)}, but {truth.name} is {_size(truth)}; "
             "only images of one size can be compared"
         )
-    valid = image.valid & truth.valid
+    valid = np.broadcast_to(image.measured & truth.measured, truth.data.shape)
     if not valid.any():
         raise InputError(f"{image.name}: shares no valid pixel with {truth.name}")
     ours, true = (np.where(valid, r.data, 0).astype(np.float64) for r in (image, truth))
-    peak = 255.0 if truth.data.dtype == np.uint8 else float(np.ptp(true[:, valid])) or 1.0
+    peak = 255.0 if truth.data.dtype == np.uint8 else float(np.ptp(true[valid])) or 1.0
     return {
-        "psnr": psnr(ours[:, valid], true[:, valid], peak),
+        "psnr": psnr(ours[valid], true[valid], peak),
         "ssim": _ssim(ours, true, peak),
-        "rmse": float(np.sqrt(np.mean((ours - true)[:, valid] ** 2))),
+        "rmse": float(np.sqrt(np.mean((ours - true)[valid] ** 2))),
         "peak": peak,
     }
 

@@ -41,8 +41,8 @@ class Pair:
     ----------
     target : Tensor, shape (1, C, h, w)
         Each channel mapped to [0, 1]; holes filled from around them.
-    valid : Tensor, shape (1, 1, h, w)
-        1 where the target was measured, 0 in its holes.
+    valid : Tensor, shape (1, 1, h, w) or (1, C, h, w)
+        1 where the target was measured, 0 in its holes; one for all channels, or one for each.
     guide : Tensor, shape (1, G, H, W), or None
         [0, 1]; holes filled; G is 1 (grey) or 3 (RGB).
     shape : (int, int)
@@ -94,8 +94,8 @@ class Pair:
         _check_target(target, notes)
         data, offset, scale = _normalise(target)
         return cls(
-            target=as_tensor(fill_holes(data, target.valid)),
-            valid=as_tensor(target.valid[None]),
+            target=as_tensor(fill_holes(data, target.measured)),
+            valid=as_tensor(target.measured),
             guide=None,
             shape=shape,
             offset=offset,
@@ -103,7 +103,7 @@ class Pair:
             dtype=target.data.dtype,
             hole=_hole(target),
             notes=tuple(notes),
-            fill=fill and bool(target.valid.any()),
+            fill=fill and bool(target.measured.any()),
             segments=None if segments is None else torch.from_numpy(segments),
         )
 
@@ -112,6 +112,10 @@ class Pair:
         """How much larger the result is than the target, per axis (vertical, horizontal)."""
         height, width = self.target.shape[-2:]
         return self.shape[0] / height, self.shape[1] / width
+
+    def measured(self, channel: int) -> Tensor:
+        """Return 1 where a channel was measured, (h, w)."""
+        return self.valid[0, channel if self.valid.shape[1] > 1 else 0]
 
     @property
     def blank(self) -> bool:
@@ -172,31 +176,34 @@ class Pair:
 
         These have the input's units and type, and the shape (C, n, W).
 
-        Integers are rounded and clipped to what the type holds; holes are marked.
+        Integers are rounded and clipped to what the type holds; holes are marked, or 0 where
+        only a mask can tell them.
         """
         image = image.reshape(image.shape[-3:])
         values = image.cpu().double().numpy() * self.scale + self.offset
         values = fitted(values, self.dtype)
-        if self.hole is not None:
-            valid = self.valid_at_output(first, image.shape[1])
-            if np.issubdtype(self.dtype, np.integer):
-                beside = self.hole + (1 if self.hole < np.iinfo(self.dtype).max else -1)
-                values[:, valid] = np.where(values[:, valid] == self.hole, beside, values[:, valid])
-            values[:, ~valid] = self.hole
-        return values.astype(self.dtype)
+        if self.hole is not None and np.issubdtype(self.dtype, np.integer):
+            beside = self.hole + (1 if self.hole < np.iinfo(self.dtype).max else -1)
+            values = np.where(values == self.hole, beside, values)
+        measured = self._measured_at_output(first, image.shape[1])
+        return np.where(measured, values, 0 if self.hole is None else self.hole).astype(self.dtype)
 
     def valid_at_output(self, first: int = 0, count: int | None = None) -> npt.NDArray[np.bool_]:
         """Return, for some rows of the result, whether the target pixel under each was measured.
 
-        All rows by default, (H, W).
+        All rows by default, (H, W); of several channels, whether each was.
         """
-        (height, width), valid = self.shape, self.valid[0, 0].bool().cpu().numpy()
+        return np.asarray(self._measured_at_output(first, count).all(axis=0))
+
+    def _measured_at_output(self, first: int, count: int | None) -> npt.NDArray[np.bool_]:
+        """Return the same channel by channel, (C, n, W), or (1, n, W) for all of them."""
+        (height, width), valid = self.shape, self.valid[0].bool().cpu().numpy()
         places = np.arange(first, height if count is None else first + count)
         if self.fill:
-            return np.ones((len(places), width), bool)
-        rows = ((places + 0.5) * valid.shape[0] / height).astype(int)
-        cols = ((np.arange(width) + 0.5) * valid.shape[1] / width).astype(int)
-        return np.asarray(valid[np.ix_(rows, cols)])
+            return np.ones((1, len(places), width), bool)
+        rows = ((places + 0.5) * valid.shape[1] / height).astype(int)
+        cols = ((np.arange(width) + 0.5) * valid.shape[2] / width).astype(int)
+        return np.asarray(valid[:, rows[:, None], cols])
 
 
 def _check_target(target: Raster, notes: list[str]) -> None:
@@ -206,9 +213,10 @@ def _check_target(target: Raster, notes: list[str]) -> None:
             f"{target.name}: is {width} × {height} pixels; "
             f"at least {MIN_SIDE} × {MIN_SIDE} are needed"
         )
-    if not target.valid.any():
+    seen = [target.seen(band) for band in range(len(target.data))]
+    if not any(values.size for values in seen):
         notes.append(f"{target.name}: holds no valid pixel; the result holds none either")
-    elif all(seen.min() == seen.max() for seen in target.data[:, target.valid]):
+    elif all(values.size == 0 or values.min() == values.max() for values in seen):
         notes.append(f"{target.name}: is constant; so is the result")
 
 
@@ -253,21 +261,26 @@ def _normalise(
     target: Raster,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Map the measured range of each channel to [0, 1]; a constant channel to 0."""
-    data = np.where(target.valid, target.data, 0).astype(np.float64)
-    seen = data[:, target.valid] if target.valid.any() else np.zeros((len(data), 1))
+    data = np.where(target.measured, target.data, 0).astype(np.float64)
+    seen = [target.seen(band) for band in range(len(data))]
+    low, high = (
+        np.array([float(bound(values)) if values.size else 0.0 for values in seen])[:, None, None]
+        for bound in (np.min, np.max)
+    )
     with np.errstate(over="ignore"):
-        offset, scale = seen.min(axis=1)[:, None, None], np.ptp(seen, axis=1)[:, None, None]
+        scale = high - low
     if not np.isfinite(scale).all():
         raise InputError(
             f"{target.name}: its values span more than a 64-bit float can hold, "
-            f"{seen.min():.3g} to {seen.max():.3g}; rescale them"
+            f"{low.min():.3g} to {high.max():.3g}; rescale them"
         )
-    return np.where(target.valid, data - offset, 0) / np.where(scale > 0, scale, 1), offset, scale
+    return np.where(target.measured, data - low, 0) / np.where(scale > 0, scale, 1), low, scale
 
 
 def _hole(target: Raster) -> float | None:
     """Return the value that marks holes, the file's own nodata, else NaN where the type has one."""
-    nodata = target.profile.get("hole", target.profile.get("nodata"))
+    nodata = target.profile.get("nodata")
+    nodata = target.profile.get("hole") if nodata is None else nodata
     if nodata is not None:
         return float(nodata)
     return float("nan") if np.issubdtype(target.data.dtype, np.floating) else None

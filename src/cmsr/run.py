@@ -199,7 +199,7 @@ class Run:
         pair, guide = self.opened.pair, self.opened.guide
         reduce = resampler(pair.shape, shape_of(pair.target), self.imaging.kernel)
         misfit = (pair.target[0].cpu() - reduce(image.cpu())).numpy()
-        holes = ~pair.valid[0, 0].bool().cpu().numpy()
+        holes = ~pair.valid[0].bool().cpu().numpy()
         misfit = np.where(holes, np.nan, misfit * pair.scale)
         given = None if guide is None else picture(guide.read((0, 0, *guide.shape)).cpu())
         return Evidence(self.opened.target, given, misfit, self.imaging.kernel, self.alignment)

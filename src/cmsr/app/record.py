@@ -70,7 +70,7 @@ def alignment_summary(info: Mapping[str, Any]) -> str:
 def of_file(raster: Raster) -> dict[str, Any]:
     """Return size, type, range, holes and georeference of a file, as JSON values."""
     height, width = raster.shape
-    seen = raster.data[:, raster.valid]
+    seen = raster.data[np.broadcast_to(raster.measured, raster.data.shape)]
     crs = raster.profile.get("crs")
     return {
         "file": raster.name,
@@ -81,7 +81,7 @@ def of_file(raster: Raster) -> dict[str, Any]:
         "minimum": seen.min().item() if seen.size else None,
         "maximum": seen.max().item() if seen.size else None,
         "mean": float(seen.mean(dtype=np.float64)) if seen.size else None,
-        "valid": f"{raster.valid.mean():.2%}",
+        "valid": f"{raster.measured.mean():.2%}",
         "nodata": _finite(raster.profile.get("nodata")),
         "unit": (raster.profile.get("units") or [None])[0],
         "crs": str(crs) if crs else None,

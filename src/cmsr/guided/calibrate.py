@@ -155,7 +155,7 @@ def sample_boxes(source: Source) -> list[Box]:
 
 def _ranked(pair: Pair, sides: tuple[int, int]) -> list[tuple[float, Box]]:
     """Find, in each quarter of a target, the box with the most contrast; the best comes first."""
-    (down, across), y, valid = sides, pair.target[0].mean(0), pair.valid[0, 0]
+    (down, across), y, valid = sides, pair.target[0].mean(0), pair.valid[0].amin(0)
     height, width = y.shape
     best: dict[tuple[bool, bool], tuple[float, Box]] = {}
     for top in range(0, max(1, height - down + 1), max(1, down // 2)):
@@ -182,15 +182,15 @@ def measured(
     straight : tuple of float
         The straightness of each channel, where it is known.
     """
-    valid, rounds = source.pair.valid[0, 0], source.config.denoising_rounds
+    rounds = source.config.denoising_rounds
     plain = [
         ChannelCalibration(
-            *level_of(y, valid),
+            *level_of(y, source.pair.measured(number)),
             noise,
             rounds=rounds,
             held_out_rounds=round(HELD_OUT_ROUNDS * rounds),
         )
-        for y, noise in zip(source.pair.target[0], imaging.noise, strict=True)
+        for number, (y, noise) in enumerate(zip(source.pair.target[0], imaging.noise, strict=True))
     ]
     boxes = sample_boxes(source)
     tiles = [source.channels(box, imaging.kernel, plain) for box in boxes]

@@ -64,7 +64,8 @@ class AlignmentScore:
         low = whole if share == 1 else (round(whole[0] * share), round(whole[1] * share))
         working = _working(low, plan.result)
         reduce = resampler(plan.result, whole, imaging.kernel, device)
-        y, valid, kept = pair.target[0, 0], pair.valid[0, 0], source.kept
+        y, valid = pair.target[0, 0], pair.valid[0, 0]
+        kept = valid * source.kept
         if low != whole:
             smaller = resampler(whole, low, "bicubic", device)
             reduce = reduce.before(smaller)

@@ -48,7 +48,7 @@ class Source:
     config : Config
         ``solver_iterations``, ``denoising_rounds``, ``seed`` and ``align`` count.
     kept : Tensor, shape (h, w)
-        1 where a pixel of the target is measured and not held out.
+        0 where pixels of the target are held out, else 1.
     """
 
     pair: Pair
@@ -63,7 +63,7 @@ class Source:
     ) -> Source:
         """Cut a pair up, and choose the pixels that are held out."""
         target = pair.target.shape[-2], pair.target.shape[-1]
-        kept = kept_pixels(pair.valid[0, 0], config.seed)
+        kept = kept_pixels(torch.ones_like(pair.valid[0, 0]), config.seed)
         return cls(pair, guide, plan or Plan.of(target, pair.shape), config, kept)
 
     @property
@@ -94,7 +94,7 @@ class Source:
         return [
             Channel(
                 y[inside],
-                self.pair.valid[0, 0][inside],
+                self.pair.measured(number)[inside],
                 reduce,
                 enlarge,
                 self.ratio,
@@ -104,7 +104,7 @@ class Source:
                 Damping(found.dampings),
                 fine[:2],
             )
-            for y, found in zip(self.pair.target[0], calibrated, strict=True)
+            for number, (y, found) in enumerate(zip(self.pair.target[0], calibrated, strict=True))
         ]
 
     def sample(self, box: Box, kernel: Kernel, calibrated: Sequence[ChannelCalibration]) -> Sample:
@@ -112,7 +112,7 @@ class Source:
         kept = self.kept[box[0] : box[2], box[1] : box[3]]
         return Sample(
             [
-                Candidates(channel, kept, found.straightness, found.dampings)
+                Candidates(channel, channel.valid * kept, found.straightness, found.dampings)
                 for channel, found in zip(
                     self.channels(box, kernel, calibrated), calibrated, strict=True
                 )

@@ -207,7 +207,7 @@ def write(
     image : array
         Of a type in `DTYPES`.
     valid : array of bool, shape (H, W), optional
-        Written as an alpha band if ``like`` had one.
+        Written as an alpha band, or a mask, if ``like`` had one.
     like : Raster, optional
         The input whose georeference (rescaled to the new grid), nodata, band names, units and tags
         the file inherits.
@@ -226,9 +226,11 @@ def write_pages(
 ) -> None:
     """Write a file of one or more pages (TIFF); each page is what `write` takes."""
     path = Path(path)
-    stacked = [_with_alpha(*page) for page in pages]
+    stacked = [
+        (x[None] if x.ndim == 2 else np.moveaxis(x, -1, 0), valid, like) for x, valid, like in pages
+    ]
     image, _, like = pages[0]
-    _check_format(path, stacked[0].dtype, len(stacked[0]))
+    _check_format(path, image.dtype, len(stacked[0][0]) + (like is not None and like.alpha))
     if _holds_array(path) and len(pages) > 1:
         raise OutputError(f"{path}: holds one page only, not {len(pages)}; use .tif")
     with replacing(path) as temporary:
@@ -238,8 +240,7 @@ def write_pages(
             case ".npy":
                 temporary.write_bytes(array_io.encode(image))
             case _:
-                likes = [like for _, _, like in pages]
-                temporary.write_bytes(raster_output.encode(path, stacked, likes))
+                temporary.write_bytes(raster_output.encode(path, stacked))
 
 
 def _channel_names(image: npt.NDArray[Any], like: Raster | None) -> list[str]:
@@ -247,11 +248,3 @@ def _channel_names(image: npt.NDArray[Any], like: Raster | None) -> list[str]:
     channels = image.shape[2] if image.ndim == 3 else 1
     names: list[str] = [] if like is None else like.profile.get("exr", [])
     return names if len(names) == channels else (["Z"] if channels == 1 else ["R", "G", "B"])
-
-
-def _with_alpha(
-    image: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None, like: Raster | None
-) -> npt.NDArray[Any]:
-    """Return (C, H, W), with the valid pixels as an alpha band if ``like`` had one."""
-    data = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
-    return raster_output.with_alpha(data, valid, like)

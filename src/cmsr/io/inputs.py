@@ -74,7 +74,8 @@ class Inputs(NamedTuple):
 def cut(raster: Raster, box: Box) -> Raster:
     """Cut a box out of a raster, its georeference aside."""
     inside = np.s_[box[0] : box[2], box[1] : box[3]]
-    return replace(raster, data=raster.data[:, *inside], valid=raster.valid[inside])
+    part = replace(raster, data=raster.data[:, *inside], valid=raster.valid[inside], by_band=None)
+    return part if raster.by_band is None else part.with_measured(raster.by_band[:, *inside])
 
 
 def read_pair(
@@ -211,8 +212,7 @@ def _chosen(raster: Raster, config: Config) -> Raster:
         raise InputError(
             f"{raster.name}: has no band {max(config.bands)}; there are {len(raster.data)}"
         )
-    some = chosen(raster, [band - 1 for band in config.bands])
-    return replace(some, valid=np.isfinite(some.data).all(axis=0))
+    return chosen(raster, [band - 1 for band in config.bands])
 
 
 def read_guide(

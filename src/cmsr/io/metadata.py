@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
@@ -21,7 +23,7 @@ def read(dataset: Any, bands: list[int], window: Window | None) -> dict[str, Any
     return {
         "crs": dataset.crs,
         "transform": transform,
-        "nodata": dataset.nodata,
+        "nodata": _representable(dataset.nodata, dataset.dtypes[here[0]]),
         "descriptions": [dataset.descriptions[i] for i in here],
         "scales": [dataset.scales[i] for i in here],
         "offsets": [dataset.offsets[i] for i in here],
@@ -31,6 +33,16 @@ def read(dataset: Any, bands: list[int], window: Window | None) -> dict[str, Any
         "band_tags": [_without_statistics(tags(dataset, band)) for band in bands],
         "cog": dataset.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == "COG",
     }
+
+
+def _representable(nodata: float | None, dtype: str) -> float | None:
+    """Return a nodata value that values of a type can have; None for any other."""
+    if nodata is None or dtype.startswith(("complex", "float64")):
+        return nodata
+    if dtype == "float32":
+        return nodata if not math.isfinite(nodata) or abs(nodata) < 3.5e38 else None
+    limits = np.iinfo(dtype)
+    return nodata if limits.min <= nodata <= limits.max and nodata == int(nodata) else None
 
 
 def write(dataset: Any, profile: dict[str, Any]) -> None:
@@ -46,8 +58,9 @@ def write(dataset: Any, profile: dict[str, Any]) -> None:
         values = profile.get(name, [])
         if any(value != usual for value in values):
             setattr(dataset, name, (*values, *[usual] * (dataset.count - len(values))))
-    if len(profile.get("colorinterp", ())) == dataset.count:
-        dataset.colorinterp = profile["colorinterp"]
+    colours = profile.get("colorinterp", ())
+    if 0 <= dataset.count - len(colours) <= 1:  # one more: alpha
+        dataset.colorinterp = [*colours, *dataset.colorinterp[len(colours) :]]
 
 
 def tags(dataset: Any, band: int = 0) -> dict[str, str]:

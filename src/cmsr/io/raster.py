@@ -58,7 +58,7 @@ class Raster:
     data : array, shape (C, H, W)
         The values, in the file's own type and units, without an alpha band.
     valid : array of bool, shape (H, W)
-        False where the file holds no measurement (nodata, transparent, NaN or infinite).
+        False where a band holds no measurement (nodata, masked, transparent, NaN or infinite).
     name : str
         Its name in messages: the path, or "target" for an array.
     alpha : bool
@@ -67,7 +67,10 @@ class Raster:
         Whether it is one band without a channel axis, to be returned as (H, W).
     profile : dict
         Metadata for the result: ``crs``, ``transform``, ``nodata``, ``descriptions``,
-        ``scales``, ``offsets``, ``units``, ``colorinterp``, ``tags``, ``band_tags``.
+        ``scales``, ``offsets``, ``units``, ``colorinterp``, ``tags``, ``band_tags``; ``mask``,
+        whether a mask of its own marks the holes; ``opaque``, what alpha is where it is solid.
+    by_band : array of bool, shape (C, H, W), or None
+        ``valid`` band by band; None where all bands have the same holes.
     """
 
     data: npt.NDArray[Any]
@@ -76,6 +79,21 @@ class Raster:
     alpha: bool = False
     flat: bool = False
     profile: dict[str, Any] = field(default_factory=dict)
+    by_band: npt.NDArray[np.bool_] | None = None
+
+    @property
+    def measured(self) -> npt.NDArray[np.bool_]:
+        """Where each band was measured, (C, H, W), or (1, H, W) where that is the same for all."""
+        return self.valid[None] if self.by_band is None else self.by_band
+
+    def seen(self, band: int) -> npt.NDArray[Any]:
+        """Return the measured values of a band, (N,)."""
+        return np.asarray(self.data[band][self.measured[band if self.by_band is not None else 0]])
+
+    def with_measured(self, measured: npt.NDArray[np.bool_]) -> Raster:
+        """Return the same with other holes, (C, H, W) or (1, H, W)."""
+        valid = np.asarray(measured.all(axis=0))
+        return replace(self, valid=valid, by_band=None if (measured == valid).all() else measured)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -109,7 +127,9 @@ class Raster:
 
 
 def from_array(array: npt.ArrayLike, name: str, **profile: Any) -> Raster:
-    """Return an array of shape (H, W) or (H, W, C) as a raster; NaN and infinities are holes.
+    """Return an array of shape (H, W) or (H, W, C) as a raster.
+
+    NaN, infinities and what a masked array hides are holes.
 
     The last of 2 or 4 channels stays a channel; only the caller knows whether it is alpha.
 
@@ -118,15 +138,15 @@ def from_array(array: npt.ArrayLike, name: str, **profile: Any) -> Raster:
     InputError
         If the array is not two- or three-dimensional, or of a type not in `DTYPES`.
     """
-    data = np.asarray(array)
+    data, hidden = np.ma.getdata(array), np.ma.getmaskarray(np.ma.asanyarray(array))
     if data.ndim not in (2, 3):
         raise InputError(f"{name}: has {data.ndim} axes; expected (H, W) or (H, W, channels)")
     if not data.size:
         raise InputError(f"{name}: is {data.shape[1]} × {data.shape[0]} pixels: holds no image")
     check_dtype(name, data.dtype)
-    stacked = data[None] if data.ndim == 2 else np.moveaxis(data, -1, 0)
-    valid = np.isfinite(stacked).all(axis=0)
-    return Raster(stacked, valid, name, flat=data.ndim == 2, profile=profile)
+    stacked, masked = (x[None] if x.ndim == 2 else np.moveaxis(x, -1, 0) for x in (data, hidden))
+    raster = Raster(stacked, ~masked[0], name, flat=data.ndim == 2, profile=profile)
+    return raster.with_measured(np.isfinite(stacked) & ~masked)
 
 
 _PER_BAND = ("descriptions", "scales", "offsets", "units", "colorinterp", "band_tags", "exr")
@@ -138,7 +158,8 @@ def chosen(raster: Raster, bands: Sequence[int]) -> Raster:
         key: [value[band] for band in bands] if key in _PER_BAND and value else value
         for key, value in raster.profile.items()
     }
-    return replace(raster, data=raster.data[list(bands)], flat=len(bands) == 1, profile=profile)
+    some = replace(raster, data=raster.data[list(bands)], flat=len(bands) == 1, profile=profile)
+    return some if raster.by_band is None else some.with_measured(raster.by_band[list(bands)])
 
 
 def check_dtype(name: str, dtype: np.dtype[Any]) -> None:
@@ -165,16 +186,18 @@ def fill_holes(
 ) -> npt.NDArray[np.float64]:
     """Fill the holes of (C, H, W) from their surroundings by inverse distance weighting.
 
-    An image without a valid pixel is returned as it is.
+    ``valid`` is (H, W), or (C, H, W). A band without a valid pixel is returned as it is.
     """
     if valid.all() or not valid.any():
         return data
+    masks = np.broadcast_to(valid, data.shape)
+    return np.stack([_filled(*each) for each in zip(data, masks, strict=True)]).astype(np.float64)
+
+
+def _filled(band: npt.NDArray[np.float64], valid: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+    if valid.all() or not valid.any():
+        return band
     reach = float(np.hypot(*valid.shape))
-    return np.stack(
-        [
-            fillnodata(
-                channel.astype(np.float32), valid.astype(np.uint8), max_search_distance=reach
-            )
-            for channel in data
-        ]
-    ).astype(np.float64)
+    return np.asarray(
+        fillnodata(band.astype(np.float32), valid.astype(np.uint8), max_search_distance=reach)
+    )

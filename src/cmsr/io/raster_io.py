@@ -16,7 +16,7 @@ import numpy.typing as npt
 import rasterio
 from affine import Affine
 from rasterio._err import CPLE_BaseError
-from rasterio.enums import ColorInterp, Resampling
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
@@ -80,6 +80,9 @@ class Header:
 QUIET = {"GDAL_PAM_ENABLED": "NO"}
 """Write no sidecar files."""
 
+_SIDECARS = {"GDAL_PAM_ENABLED": "YES"}
+"""Read them: nodata values, coordinate systems and more may stand in FILE.aux.xml."""
+
 _STRICT = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
 """GDAL's shortcut for whole PNG files reads missing rows as zeros."""
 
@@ -88,7 +91,7 @@ _STRICT = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
 def _opened(name: str, source: str) -> Iterator[Any]:
     """Open a data set without warnings; raise InputError if it cannot be read."""
     try:
-        with warnings.catch_warnings(), rasterio.Env(**QUIET, **_STRICT):
+        with warnings.catch_warnings(), rasterio.Env(**_SIDECARS, **_STRICT):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with _undecodable_dropped():
                 dataset = DatasetReader(source, driver=list(READABLE))
@@ -256,30 +259,43 @@ def _raster(name: str, dataset: Any, bands: list[int], window: Window | None) ->
         raise InputError(f"{name}: holds no band but alpha")
     check_dtype(name, np.dtype(_numpy_name(dataset.dtypes[bands[0] - 1])))
     data = dataset.read(bands, window=window)
-    valid = _measured(dataset, bands, window) & np.isfinite(data).all(axis=0)
+    measured = _measured(dataset, bands, window) & np.isfinite(data)
+    opaque = _opaque(dataset, window)
+    if opaque is not None:
+        measured &= opaque > 0
     if dataset.colorinterp[bands[0] - 1] == ColorInterp.palette and len(bands) == 1:
         data = _painted(data[0], dataset.colormap(bands[0]))
     turn = _orientation(dataset) if window is None else 1
     if turn > 1:
-        data, valid = _turned(data, turn), _turned(valid, turn)
+        data, measured = _turned(data, turn), _turned(measured, turn)
     same = len(data) == len(bands)
-    return Raster(
-        np.ascontiguousarray(data),
-        np.ascontiguousarray(valid),
-        name,
-        alpha=ColorInterp.alpha in dataset.colorinterp and not isinstance(dataset, WarpedVRT),
-        flat=len(data) == 1,
-        profile=metadata.read(dataset, bands, window) if same else {"nodata": None},
-    )
+    profile = metadata.read(dataset, bands, window) if same else {"nodata": None}
+    if opaque is not None:
+        profile |= {"opaque": opaque.max()}
+    elif MaskFlags.per_dataset in dataset.mask_flag_enums[0]:
+        profile |= {"mask": True}
+    data, measured = np.ascontiguousarray(data), np.ascontiguousarray(measured)
+    raster = Raster(data, measured[0], name, opaque is not None, len(data) == 1, profile)
+    return raster.with_measured(measured)
 
 
 def _measured(dataset: Any, bands: list[int], window: Window | None) -> npt.NDArray[np.bool_]:
-    """Return where all bands are valid (H, W), by nodata values, masks and alpha."""
-    seen = dataset.read_masks(bands, window=window).all(axis=0)
+    """Return where bands are valid (C, H, W), by nodata values and masks."""
+    seen = dataset.read_masks(bands, window=window) > 0
     if isinstance(dataset, WarpedVRT) and ColorInterp.alpha in dataset.colorinterp:
         alpha = dataset.read(dataset.colorinterp.index(ColorInterp.alpha) + 1, window=window)
         seen = seen & (alpha > 0) & (alpha == alpha.max())
     return np.asarray(seen, bool)
+
+
+def _opaque(dataset: Any, window: Window | None) -> npt.NDArray[Any] | None:
+    """Return the alpha band (H, W) of a file; None where it has none.
+
+    GDAL takes alpha of 8 and 16 bits alone for a mask.
+    """
+    if ColorInterp.alpha not in dataset.colorinterp or isinstance(dataset, WarpedVRT):
+        return None
+    return np.asarray(dataset.read(dataset.colorinterp.index(ColorInterp.alpha) + 1, window=window))
 
 
 def _painted(indices: npt.NDArray[Any], colours: dict[int, Sequence[int]]) -> npt.NDArray[Any]:

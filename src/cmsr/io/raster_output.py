@@ -44,6 +44,9 @@ _CREATION: dict[str, dict[str, Any]] = {
     },
 }
 
+Page = tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None, Raster | None]
+"""An image (C, H, W), where it is valid (H, W), and what it inherits from."""
+
 Rows = Callable[[int, npt.NDArray[Any], npt.NDArray[np.bool_]], None]
 """Writes rows from a given one on: values (C, n, W), and where they are valid (n, W)."""
 
@@ -67,25 +70,37 @@ def driver_for(path: Path, dtype: np.dtype[Any], channels: int) -> str:
 
 
 def with_alpha(
-    data: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None, like: Raster | None
+    data: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None, like: Raster | None, driver: str
 ) -> npt.NDArray[Any]:
-    """Add the valid pixels to (C, H, W) as an alpha band if ``like`` had one."""
-    if like is None or not like.alpha:
+    """Add the valid pixels to (C, H, W) as an alpha band if ``like`` had one.
+
+    In a PNG, which holds no mask, also if ``like`` had a mask.
+    """
+    if like is None or not (like.alpha or (driver == "PNG" and like.profile.get("mask"))):
         return data
     seen = np.ones(data.shape[1:], bool) if valid is None else valid
     top = np.iinfo(data.dtype).max if np.issubdtype(data.dtype, np.integer) else 1
-    return np.concatenate([data, (seen * top).astype(data.dtype)[None]])
+    alpha = np.where(seen, like.profile.get("opaque") or top, 0)
+    return np.concatenate([data, alpha.astype(data.dtype)[None]])
 
 
-def encode(path: Path, pages: Sequence[npt.NDArray[Any]], likes: Sequence[Raster | None]) -> bytes:
-    """Return the bytes of a file with these pages, each of shape (C, H, W).
+def _write_mask(
+    dataset: Any, valid: npt.NDArray[np.bool_] | None, like: Raster | None, **where: Window
+) -> None:
+    """Mask the holes of a TIFF if those of ``like`` were masked."""
+    if dataset.driver == "GTiff" and valid is not None and like and like.profile.get("mask"):
+        dataset.write_mask(np.where(valid, np.uint8(255), np.uint8(0)), **where)
+
+
+def encode(path: Path, pages: Sequence[Page]) -> bytes:
+    """Return the bytes of a file with these pages.
 
     Parameters
     ----------
     path : Path
         Its ending chooses the format; more than one page needs TIFF.
-    pages, likes : sequences
-        Images, with an alpha band if the input had one, and the inputs that they inherit from.
+    pages : sequence
+        Images (C, H, W) without alpha, where they are valid (H, W), and what they inherit from.
 
     Raises
     ------
@@ -94,15 +109,17 @@ def encode(path: Path, pages: Sequence[npt.NDArray[Any]], likes: Sequence[Raster
     OSError
         If rasterio cannot write them.
     """
-    driver = driver_for(path, pages[0].dtype, len(pages[0]))
+    driver = driver_for(path, pages[0][0].dtype, len(pages[0][0]))
     if len(pages) > 1 and driver != "GTiff":
         raise OutputError(f"{path}: {driver} cannot hold {len(pages)} pages; use .tif")
     with MemoryFile(ext=path.suffix) as memory:
-        for number, (data, like) in enumerate(zip(pages, likes, strict=True)):
+        for number, (colours, valid, like) in enumerate(pages):
             extra = {"append_subdataset": "yes"} if number else {}
+            data = with_alpha(colours, valid, like, driver)
             with _created(memory.name, driver, data.shape, data.dtype, like, **extra) as dataset:
                 dataset.write(data)
-        if driver != "GTiff" or len(pages) > 1 or not _is_cog(likes[0]):
+                _write_mask(dataset, valid, like)
+        if driver != "GTiff" or len(pages) > 1 or not _is_cog(pages[0][2]):
             return bytes(memory.getbuffer())
         with MemoryFile(ext=path.suffix) as copy:
             _copy_as_cog(memory.name, copy.name)
@@ -127,8 +144,9 @@ def by_rows(path: Path, like: Raster, shape: tuple[int, int]) -> Iterator[Rows]:
 
         def write(first: int, rows: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> None:
             window = Window(0, first, shape[1], rows.shape[1])
-            full = np.ascontiguousarray(with_alpha(rows, valid, like))
+            full = np.ascontiguousarray(with_alpha(rows, valid, like, "GTiff"))
             dataset.write(full, window=window)
+            _write_mask(dataset, valid, like, window=window)
             sums.append((window, zlib.crc32(full.data)))
 
         yield write
@@ -150,7 +168,7 @@ def _is_cog(like: Raster | None) -> bool:
 def _gdal() -> Iterator[None]:
     """Suppress warnings, and raise OSError for GDAL's errors."""
     try:
-        with warnings.catch_warnings(), rasterio.Env(**QUIET):
+        with warnings.catch_warnings(), rasterio.Env(**QUIET, GDAL_TIFF_INTERNAL_MASK="YES"):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             yield
     except (RasterioError, CPLE_BaseError) as error:

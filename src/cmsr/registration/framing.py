@@ -78,7 +78,7 @@ def _placement(
     pair = Pair.of(target, target.shape)
     if pair.blank:
         return None, ()
-    seen, valid = pair.target[0].mean(0), pair.valid[0, 0]
+    seen, valid = pair.target[0].mean(0), pair.valid[0].amin(0)
     small = GuideReader(photo).reduced(reduced_size(photo.shape, LOOKED_AT)).expand(3, -1, -1)
     best = pooled(lambda: _searched(seen, valid, small, _known_field(config, target.shape, photo)))
     if best is None:
@@ -173,4 +173,4 @@ def _like(photo: Raster, data: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -
     profile = {
         name: value for name, value in photo.profile.items() if name not in ("crs", "transform")
     }
-    return replace(photo, data=data, valid=valid, alpha=False, profile=profile)
+    return replace(photo, data=data, valid=valid, by_band=None, alpha=False, profile=profile)

@@ -101,29 +101,28 @@ def reduced(target: Raster, shape: tuple[int, int]) -> Raster:
     rows, cols = (
         ((np.arange(n) + 0.5) * m / n).astype(int) for n, m in zip(shape, target.shape, strict=True)
     )
-    valid = target.valid[np.ix_(rows, cols)]
     profile = dict(target.profile)
     if "transform" in profile and not profile["transform"].is_identity:
         grow = profile["transform"].scale(width / shape[1], height / shape[0])
         profile["transform"] = profile["transform"] * grow
-    return replace(
+    smaller = replace(
         target,
         data=fitted(data, target.data.dtype).astype(target.data.dtype),
-        valid=valid,
         profile=profile,
     )
+    return smaller.with_measured(target.measured[:, rows[:, None], cols])
 
 
 def _filled(target: Raster) -> tuple[Array, float]:
     """Return a target without holes, and the unit, its largest value, that it is in."""
-    data = np.where(target.valid, target.data, 0).astype(np.float64)
+    data = np.where(target.measured, target.data, 0).astype(np.float64)
     unit = float(np.abs(data).max()) or 1.0
-    return fill_holes(data / unit, target.valid), unit
+    return fill_holes(data / unit, target.measured), unit
 
 
 def _step(target: Raster, unit: float) -> float:
     """Return the distance of neighbouring values: of whole numbers, their common divisor."""
-    seen = target.data[0][target.valid]
+    seen = target.seen(0)
     if not seen.size:
         return 1.0
     if np.issubdtype(seen.dtype, np.integer):

@@ -80,7 +80,7 @@ def imaging_of(pair: Pair, kernel: Kernel | None) -> Imaging:
         return Imaging(kernel, noise, notes=notes)
     first = int(np.flatnonzero(pair.scale)[0]) if pair.scale.any() else 0
     guide = None if pair.guide is None else pair.guide[0].cpu().numpy()
-    y, valid = pair.target[0, first].cpu().numpy(), pair.valid[0, 0].cpu().numpy()
+    y, valid = pair.target[0, first].cpu().numpy(), pair.measured(first).cpu().numpy()
     level = math.hypot(noise[first], pair.rounding(first))
     finding = find_kernel(y, valid, guide, pair.ratio, level)
     notes = (*notes, *_notes(finding))
@@ -111,9 +111,11 @@ def _compression(pair: Pair) -> npt.NDArray[np.float64]:
     scale = pair.scale.ravel()
     if pair.dtype != np.uint8:
         return np.zeros(len(scale))
-    valid = pair.valid[0, 0].cpu().numpy()
     counts = pair.target[0].cpu().double().numpy() * pair.scale + pair.offset
-    errors = [compression_error(np.rint(channel), valid) for channel in counts]
+    errors = [
+        compression_error(np.rint(channel), pair.measured(number).cpu().numpy())
+        for number, channel in enumerate(counts)
+    ]
     return np.divide(errors, scale, out=np.zeros(len(scale)), where=scale > 0)
 
 
@@ -122,4 +124,7 @@ def _noise(pair: Pair) -> tuple[float, ...]:
     if pair.guide is not None:
         reduce = resampler(pair.shape, shape_of(pair.target), device=str(pair.guide.device))
         guide = reduce(pair.guide)[0].cpu().double().numpy()
-    return tuple(noise_level(y, pair.valid[0, 0].cpu(), guide) for y in pair.target[0].cpu())
+    return tuple(
+        noise_level(y, pair.measured(number).cpu(), guide)
+        for number, y in enumerate(pair.target[0].cpu())
+    )

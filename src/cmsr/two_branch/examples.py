@@ -29,7 +29,7 @@ class Example:
     ----------
     label : Tensor, shape (1, C, H, W)
         Image that the network reconstructs.
-    valid : Tensor, shape (1, 1, H, W)
+    valid : Tensor, shape (1, 1, H, W) or (1, C, H, W)
         1 where the label was measured.
     guide : Tensor, shape (1, G, H, W), or None
         The guide at the label's resolution.

@@ -40,7 +40,7 @@ class Compared:
 def compared(target: Raster, image: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> Compared:
     """Paint the first channel of a target and of its result (H, W) or (H, W, C)."""
     unit, bands = target.unit()[2], len(target.data)
-    before, after = target.in_unit(target.data[0], target.valid), target.in_unit(image, valid)
+    before, after = target.in_unit(target.data[0], target.measured[0]), target.in_unit(image, valid)
     colours = Scale.of(before, unit, TARGET_COLOURS)
     return Compared(
         size=(after.shape[0], after.shape[1]),
