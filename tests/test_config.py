@@ -64,7 +64,7 @@ def test_an_option_without_effect_is_refused_by_name(preset: str) -> None:
     idle, acting = (other, training) if preset == "paper" else (training, other)
     for name, value in idle.items():
         with pytest.raises(
-            OptionError, match=rf"^--(no-)?{name.replace('_', '-')} requires --method"
+            OptionError, match=rf"^--(no-)?{name.replace('_', '-')} requires --preset "
         ):
             Config.of(preset, **{name: value})
         Config.of(preset, **{name: getattr(Config.of(preset), name)})
@@ -80,5 +80,5 @@ def test_options_of_a_guide_need_one() -> None:
     for name in ("iterations", "crop"):
         with pytest.raises(OptionError, match=f"use --{name}-guide-free"):
             Config.of("paper", **{name: 9}).check_guided(False)
-    with pytest.raises(OptionError, match="exclude each other"):
+    with pytest.raises(OptionError, match="cannot be combined"):
         Config(ratio=2, size=(64, 48))

@@ -40,28 +40,30 @@ class Config:
     """
 
     preset: Preset = "default"
-    """Defaults of all other options: for the best result, for speed, or of the published method."""
+    """Where all other options start from: the best result, about half the time (fast), or the
+    published network, trained on this pair (paper)."""
 
     seed: int = _bounded(0, 0, 2**63 - 1)
     """Seed of all random numbers; the same seed gives the same bytes."""
 
     kernel: str = "auto"
-    """Imaging kernel of the low-resolution image: auto estimates it from the pair; bicubic or
-    bilinear (both antialiased), bicubic-plain, bilinear-plain, box, nearest or gaussian:SIGMA (in
-    output pixels), followed by -topleft or -corners if the grids' corner pixels coincide; or a file
-    of weights in output pixels (.npy, .csv, .txt or an image)."""
+    """Imaging kernel, how the sensor blurred and sampled the scene: auto estimates it from the
+    pair; or bicubic, bilinear (both antialiased), bicubic-plain, bilinear-plain, box, nearest or
+    gaussian:SIGMA (in output pixels), with -topleft or -corners appended if the grids' corner
+    pixels coincide; or a file of weights in output pixels (.npy, .csv, .txt or an image)."""
 
     align: Align = "auto"
-    """Alignment of the guide with the target: none, an affine map, an affine map and a CPAB warp,
-    the transform that predicts held-out pixels best, or a transform for each object."""
+    """How the guide is placed on the target: not moved (off), by an affine map, by an affine map
+    and a CPAB warp, by a map for each object (segments), or by what predicts held-out pixels best
+    (auto)."""
 
     segments: str | None = None
-    """Label image of the guide's size, a whole number for each object; each object may then have a
-    transform of its own. Without it, align segments finds the objects itself."""
+    """Label image of the guide's size, a whole number for each object; each object may then move by
+    itself. Without it, --align segments finds the objects."""
 
     ratio: float | None = _bounded(None, 1, 64)
-    """Enlargement of the target; with a guide, as fine as the photo shows the target's field by
-    default."""
+    """Enlargement of the target; by default, with a guide, as fine as the guide shows the target's
+    field."""
 
     size: tuple[int, int] | None = _bounded(None, 4, 2**20)
     """Width and height of the result, instead of a ratio."""
@@ -86,10 +88,10 @@ class Config:
     """Denoising rounds of the closed-form method's guide-free estimate."""
 
     iterations: int = _bounded(800, 0, 100_000, "two-branch")
-    """Most training steps with a guide."""
+    """Training steps with a guide, at most."""
 
     iterations_guide_free: int = _bounded(3000, 0, 100_000, "two-branch")
-    """Most training steps without a guide."""
+    """Training steps without a guide, at most."""
 
     crop: int = _bounded(48, 8, 4096, "two-branch")
     """Side of a training patch with a guide, in pixels of the label."""
@@ -108,14 +110,14 @@ class Config:
     ratio."""
 
     ensemble: bool = field(default=True, metadata={"method": "two-branch"})
-    """Self-ensemble: the median of the results of eight flips and rotations."""
+    """Self-ensemble, the median of the results of eight flips and rotations."""
 
     back_projections: int = _bounded(6, 0, 1000, "two-branch")
     """Back-projection rounds, which make the output consistent with the input."""
 
     invalid: float | Literal["auto", "none"] = "auto"
-    """Value of the target that stands for no measurement, besides NaN and the file's nodata; auto
-    takes 0 if zeros are far from all other values."""
+    """Value that marks pixels without a measurement, besides NaN and the file's nodata; auto takes
+    0 if zeros are far from all other values."""
 
     fill: bool = False
     """Fill the target's holes instead of keeping them."""
@@ -124,7 +126,7 @@ class Config:
     """Bands of the target to upscale, for example 1,4; all by default."""
 
     native_size: tuple[int, int] | None = _bounded(None, 4, 65535)
-    """Width and height of the sensor, if the camera has enlarged its image."""
+    """Width and height of the sensor in pixels, if the camera has enlarged its image."""
 
     emissivity: float | None = _bounded(None, 0.01, 1)
     """Radiometric JPEG: emissivity of the object, instead of the file's."""
@@ -145,8 +147,8 @@ class Config:
     """Largest image, read or made, in pixels."""
 
     max_memory: float = _bounded(4.0, 0.1, 4096)
-    """Memory to plan for, in GB. It decides how many tiles are worked on at once, and whether the
-    result is kept in memory or written row by row; it does not change the result."""
+    """Memory to plan for, in GB: it decides how many tiles are computed at once and whether the
+    result is written row by row, and does not change a byte of it."""
 
     def __post_init__(self) -> None:
         """Check every value's range and choices, and that every option given has an effect."""
@@ -162,20 +164,25 @@ class Config:
                 )
         self._check_effect()
 
-    def _check_effect(self) -> None:
-        """Refuse options that have no effect with this method, or with one another."""
+    def check_method(self, names: Iterable[str]) -> None:
+        """Refuse those of some options that act only in the other method."""
         for option in dataclasses.fields(self):
             method = option.metadata.get("method")
-            if method and method != self.method:
-                self.refuse([option.name], f"requires --method {method}{_HINTS[method]}")
+            if option.name in names and method not in (None, self.method):
+                typed = f"no_{option.name}" if getattr(self, option.name) is False else option.name
+                raise OptionError(f"{named(typed)} requires --preset {_HINTS[method]}")
+
+    def _check_effect(self) -> None:
+        """Refuse options that have no effect with this method, or with one another."""
+        self.check_method(self.given())
         if self.ratio is not None and self.size is not None:
-            raise OptionError("--ratio and --size exclude each other")
+            raise OptionError("--ratio and --size cannot be combined")
         if self.points is not None and self.field_of_view is not None:
-            raise OptionError("--points and --field-of-view exclude each other")
+            raise OptionError("--points and --field-of-view cannot be combined")
         if self.segments is not None and self.align not in ("auto", "segments"):
             raise OptionError("--segments requires --align auto or segments")
         if self.method == "two-branch" and (self.segments or self.align == "segments"):
-            raise OptionError("--segments and --align segments require --method closed-form")
+            raise OptionError("--segments and --align segments require --preset default or fast")
 
     def given(self) -> dict[str, Any]:
         """Return the options whose values differ from the preset's.
@@ -230,7 +237,7 @@ class Config:
         8
         >>> Config.of("fast", p=0.5)
         Traceback (most recent call last):
-        cmsr.errors.OptionError: --p requires --method two-branch, as in preset paper
+        cmsr.errors.OptionError: --p requires --preset paper
         """
         if preset not in PRESETS:
             raise OptionError(f"preset is {preset!r}; choose one of {', '.join(PRESETS)}")
@@ -257,7 +264,8 @@ RADIOMETRIC = ("emissivity", "distance", "reflected_temperature", "atmospheric_t
                "humidity")  # fmt: skip
 """Options of the temperatures of a radiometric JPEG."""
 
-_HINTS = {"two-branch": ", as in preset paper", "closed-form": ""}
+_HINTS = {"two-branch": "paper", "closed-form": "default or fast"}
+"""Presets of each method."""
 
 
 def named(option: str) -> str:

@@ -95,8 +95,13 @@ def _pool() -> Iterator[ThreadPoolExecutor]:
     pool: ThreadPoolExecutor = ThreadPoolExecutor(count, initializer=lambda: _start(pool))
     try:
         yield pool
-    finally:
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):  # nobody waits for what is under way
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    except BaseException:
         pool.shutdown(cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 @contextmanager

@@ -5,43 +5,50 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from tyro.conf import Positional
-
-from cmsr.app.commands import Out
+from cmsr.app.arguments import Argument, Command
 from cmsr.app.extras import needing
 from cmsr.app.progress import progress_bar
 from cmsr.errors import OptionError, RunError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Bench:
-    """Compare methods on pairs, or train one (`cmsr bench train`): tables, plots, crops."""
+class Bench(Command):
+    """Compare methods on pairs, or train one (cmsr bench train): tables, plots, crops."""
 
-    table: Positional[Path | None] = None
+    examples: ClassVar[tuple[str, ...]] = (
+        "cmsr bench pairs.csv --methods bicubic,guided-filter,cmsr -o out",
+        "cmsr bench train --help",
+    )
+
+    table: Annotated[Path | None, Argument(positional=True, placeholder="PAIRS.csv")] = None
     """PAIRS.csv, with the columns name,target,guide and optionally dataset,truth,scale."""
 
-    methods: tuple[str, ...] = ("bicubic", "guided-filter", "cmsr")
+    methods: Annotated[tuple[str, ...], Argument(placeholder="NAME,…")] = (
+        "bicubic",
+        "guided-filter",
+        "cmsr",
+    )
     """Methods to compare, or all; METHOD:OPTION=VALUE changes an option of `cmsr upscale`."""
 
     ablation: Literal["p", "align"] | None = None
     """Instead of methods: the published network for p = 0 to 1; or cmsr and that network at each
     value of align, beside bicubic interpolation."""
 
-    out: Out = Path("cmsr-bench")
+    out: Annotated[Path, Argument(short="-o", placeholder="FOLDER")] = Path("cmsr-bench")
     """Folder for records, results.json, tables, plots; the same command resumes there."""
 
-    dataset: tuple[str, ...] = ()
+    dataset: Annotated[tuple[str, ...], Argument(placeholder="NAME,…")] = ()
     """Data sets of the table to keep."""
 
-    pairs: tuple[str, ...] = ()
+    pairs: Annotated[tuple[str, ...], Argument(placeholder="NAME,…")] = ()
     """Pairs of the table to keep."""
 
-    seeds: tuple[int, ...] = (0,)
+    seeds: Annotated[tuple[int, ...], Argument(placeholder="N,…")] = (0,)
     """Seeds to run each method with, if its result depends on the seed."""
 
-    weights: Path | None = None
+    weights: Annotated[Path | None, Argument(placeholder="FOLDER")] = None
     """Folder of METHOD.safetensors, as written by `cmsr bench train`."""
 
     report: bool = False
@@ -54,7 +61,7 @@ class Bench:
     """Only list the methods."""
 
     quiet: bool = False
-    """Print nothing but errors."""
+    """Print errors only."""
 
     def run(self) -> None:
         """List, or compare and print the tables."""
@@ -77,20 +84,24 @@ class Bench:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BenchTrain:
+class BenchTrain(Command):
     """Train a method from the literature on pairs with truths, by cross-validation."""
 
-    method: Positional[Literal["djf", "vtsrcnn", "vtsrgan"]]
-    """Method to train."""
+    examples: ClassVar[tuple[str, ...]] = ("cmsr bench train djf pairs.csv -o djf.safetensors",)
 
-    table: Positional[Path]
+    method: Annotated[
+        Literal["djf", "vtsrcnn", "vtsrgan"], Argument(positional=True, placeholder="METHOD")
+    ]
+    """Method to train: djf, vtsrcnn or vtsrgan."""
+
+    table: Annotated[Path, Argument(positional=True, placeholder="PAIRS.csv")]
     """PAIRS.csv; every pair needs a guide and a truth."""
 
-    out: Out
+    out: Annotated[Path, Argument(short="-o", placeholder="OUT")]
     """The weights (.safetensors); the training of an unfinished file is resumed. A plot of the gain
     on held-out pairs is written beside it, as .svg."""
 
-    dataset: tuple[str, ...] = ()
+    dataset: Annotated[tuple[str, ...], Argument(placeholder="NAME,…")] = ()
     """Data sets of the table to keep."""
 
     folds: int = 2
@@ -103,7 +114,7 @@ class BenchTrain:
     """Seed of the initial weights and of the patches."""
 
     quiet: bool = False
-    """Print nothing but errors."""
+    """Print errors only."""
 
     def run(self) -> None:
         """Train, and print each fold's PSNR on its held-out pairs."""

@@ -5,31 +5,38 @@ Only what parsing needs is imported, so that help is instant.
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import io
-import re
-import signal
+import os
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from typing import Any
-
-import tyro
-from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+from collections.abc import Sequence
 
 from cmsr import __version__
-from cmsr.app import options
+from cmsr.app.arguments import Command, command_of, did_you_mean, parser_of
 from cmsr.app.batch.command import Batch
-from cmsr.app.commands import Align, Command, Demo, Evaluate, Info, Upscale, Web
-from cmsr.config import Config
+from cmsr.app.commands import Demo, Evaluate, Info, Web
+from cmsr.app.interrupts import INTERRUPTED, PIPE_CLOSED, ended_by_signals, leave
+from cmsr.app.pair_commands import Align, Upscale
 from cmsr.errors import CmsrError, OptionError, RunError
 from cmsr_bench.commands import Bench, BenchTrain
+
+COMMANDS: dict[str, type[Command]] = {
+    "upscale": Upscale,
+    "align": Align,
+    "batch": Batch,
+    "info": Info,
+    "evaluate": Evaluate,
+    "web": Web,
+    "demo": Demo,
+    "bench": Bench,
+    "bench train": BenchTrain,
+}
+
+SHELLS = ("bash", "zsh", "tcsh")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return 0 if it succeeds, 2 if the input or an option is wrong, else 1.
+
+    It returns 130 after Ctrl-C, and 141 if nobody reads what it prints.
 
     Parameters
     ----------
@@ -37,103 +44,97 @@ def main(argv: Sequence[str] | None = None) -> int:
         Arguments without the program's name; the process's own by default.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:2] == ["bench", "train"]:
-        arguments[:2] = ["bench train"]
-    if arguments == ["--version"]:
-        print(__version__)
-        return 0
+    code = 0
     try:
-        with _terminable():
-            _parse(arguments).run()
+        with ended_by_signals():
+            try:
+                if not _answered(arguments):
+                    _parse(arguments).run()
+            finally:
+                sys.stdout.flush()
     except CmsrError as error:
         print(f"cmsr: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        code = 2
     except RunError as error:
         print(f"cmsr: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+        code = 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = PIPE_CLOSED
     except KeyboardInterrupt:
         print("cmsr: interrupted", file=sys.stderr)
-        return 130
-    return 0
+        if argv is None:
+            leave()
+        code = INTERRUPTED
+    return code
 
 
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM end a command as Ctrl + C does, through every clean-up, with code 143."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _answered(arguments: list[str]) -> bool:
+    """Print the version, the help or a shell's completion where that is all that is asked for."""
+    if arguments == ["--version"]:
+        print(f"cmsr {__version__}")
+    elif arguments in ([], ["-h"], ["--help"], ["help"]):
+        print(_overview())
+    elif arguments[:1] == ["--print-completion"]:
+        print(_completion(arguments[1:]))
+    else:
+        return False
+    return True
 
 
 def _parse(arguments: list[str]) -> Command:
-    """Return the command of the arguments; the parser's complaints become one line."""
-    config = Config.of(_preset(arguments))
-    commands: dict[str, Callable[..., Command]] = {
-        "upscale": partial(Upscale, config=config),
-        "align": Align,
-        "batch": partial(Batch, config=config),
-        "evaluate": Evaluate,
-        "info": Info,
-        "demo": Demo,
-        "web": Web,
-        "bench": Bench,
-        "bench train": BenchTrain,
-    }
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            command: Command = tyro.extras.subcommand_cli_from_dict(
-                commands, args=arguments, prog="cmsr", registry=_registry()
-            )
-    except SystemExit as stop:
-        if not stop.code:
-            raise
-        raise OptionError(_one_line(complaint.getvalue())) from None
-    return command
+    """Return the command of the arguments, or show its help."""
+    count = 2 if arguments[:2] == ["bench", "train"] else 1
+    name, rest = " ".join(arguments[:count]), arguments[count:]
+    if name not in COMMANDS:
+        hint = did_you_mean(name, list(COMMANDS)) or "; see cmsr --help"
+        what = "option" if name.startswith("-") else "command"
+        raise OptionError(f"no {what} is called {name}{hint}")
+    return command_of(COMMANDS[name], f"cmsr {name}", rest)
 
 
-def _preset(arguments: list[str]) -> str:
-    """Return the preset, which decides the other options' defaults, before they are parsed."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--preset", default="default")
-    try:
-        return str(parser.parse_known_args(arguments)[0].preset)
-    except argparse.ArgumentError:
-        return "default"
+def _overview() -> str:
+    """Return what `cmsr --help` prints."""
+    inside = [name for name in COMMANDS if name != "bench train"]
+    lines = [f"  {name:10} {parser_of(COMMANDS[name], name).description}" for name in inside]
+    return "\n".join(
+        [
+            "usage: cmsr COMMAND [arguments]",
+            "",
+            "A sharp thermal, near-infrared, depth or multispectral image from one low-resolution",
+            "image and one photo of the same scene.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "options:",
+            "  -h, --help                   Show this help; cmsr COMMAND --help shows a command's.",
+            "  --version                    Show the version.",
+            f"  --print-completion SHELL     Print the completion script for {', '.join(SHELLS)}:",
+            '                               eval "$(cmsr --print-completion bash)"',
+            "",
+            "examples:",
+            "  cmsr upscale FLIR.jpg -o sharp.tif --report report.html",
+            "  cmsr upscale thermal.tif photo.jpg -o sharp.tif --preview look.png",
+            "  cmsr web",
+        ]
+    )
 
 
-def _registry() -> ConstructorRegistry:
-    """Read and write tuples as one word: 2,4."""
-    registry = ConstructorRegistry()
-    kinds: dict[Any, tuple[Callable[[str], float | str], str]] = {
-        tuple[float, ...]: (float, "R,R,…"),
-        tuple[int, ...]: (int, "N,N,…"),
-        tuple[str, ...]: (str, "NAME,NAME,…"),
-    }
+def _completion(arguments: list[str]) -> str:
+    """Return the script that completes commands, options and files in a shell."""
+    if len(arguments) != 1 or arguments[0] not in SHELLS:
+        raise OptionError(f"--print-completion needs one of {', '.join(SHELLS)}")
+    import argparse
 
-    @registry.primitive_rule
-    def _tuples(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-        if info.type not in kinds:
-            return None
-        kind, metavar = kinds[info.type]
-        return PrimitiveConstructorSpec(
-            nargs=1,
-            metavar=metavar,
-            instance_from_str=lambda words: tuple(kind(w) for w in words[0].split(",") if w),
-            is_instance=lambda value: isinstance(value, tuple),
-            str_from_instance=lambda value: [options.text(value)],
-        )
+    import shtab
 
-    return registry
-
-
-def _one_line(box: str) -> str:
-    """Return the first paragraph of the parser's framed message."""
-    lines = [line.strip("│ ") for line in box.splitlines() if not re.match(r"\s*[╭╰]", line)]
-    rules = [i for i, line in enumerate(lines) if line.startswith("─")]
-    return " ".join(" ".join(lines[: rules[0] if rules else None]).split())
+    whole = argparse.ArgumentParser(prog="cmsr")
+    places = whole.add_subparsers()
+    for name, command in COMMANDS.items():
+        if name != "bench train":
+            part = parser_of(command, f"cmsr {name}")
+            for action in part._actions:
+                action.choices = getattr(action, "words", None)
+            places.add_parser(name, parents=[part], add_help=False, help=part.description)
+    return str(shtab.complete(whole, arguments[0]))

@@ -96,8 +96,7 @@ class Job:
         return [image_files.locate(path)[0] for path in named]
 
     def _check_outputs(self, pages: int) -> None:
-        named = (self.out, self.json, self.preview, self.report)
-        outputs = [path for path in named if path is not None]
+        outputs = record.files(self.out, self.json, self.preview, self.report)
         image_files.check_distinct(outputs)
         for path in outputs:
             image_files.check_output(path, inputs=self._files(), overwrite=self.overwrite)

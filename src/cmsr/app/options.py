@@ -8,20 +8,43 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from cmsr.config import Config, named
+from cmsr.config import RADIOMETRIC, Config, named
 from cmsr.errors import OptionError
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "": ("preset", "ratio", "size"),
+    "placing the photo": ("align", "points", "field_of_view", "segments"),
+    "reading the target": ("kernel", "native_size", "invalid", "fill", "bands"),
+    "temperatures of a radiometric JPEG": RADIOMETRIC,
+    "method": ("method", "seed", "device"),
+    "only with --preset default or fast": ("solver_iterations", "denoising_rounds"),
+    "only with --preset paper": (
+        "iterations", "iterations_guide_free", "crop", "crop_guide_free", "learning_rate", "p",
+        "steps", "ensemble", "back_projections",
+    ),
+    "limits": ("max_pixels", "max_memory"),
+}  # fmt: skip
+"""Options in groups, as people look for them; the first are what nearly everyone needs."""
+
+PLACEHOLDERS = {
+    "ratio": "R", "size": "W H", "points": "FILE", "field_of_view": "TARGET PHOTO",
+    "segments": "FILE", "kernel": "NAME|FILE", "native_size": "W H", "invalid": "VALUE",
+    "bands": "N,N,…", "emissivity": "0…1", "distance": "METRES", "reflected_temperature": "°C",
+    "atmospheric_temperature": "°C", "humidity": "0…1", "max_memory": "GB", "steps": "R,R,…",
+}  # fmt: skip
+"""What stands for an option's value in help, where its type does not say enough."""
 
 
 @cache
-def kinds(name: str) -> tuple[Any, ...]:
-    """Return the types that an option may have, besides None."""
-    kind = get_type_hints(Config)[name]
+def kinds(name: str, of: type = Config) -> tuple[Any, ...]:
+    """Return the types that an option, or a field of a command, may have, besides None."""
+    kind = get_type_hints(of)[name]
     union = get_origin(kind) in (Union, types.UnionType)
     parts = get_args(kind) if union else (kind,)
     return tuple(part for part in parts if part is not type(None))
 
 
-def parse(name: str, value: Any) -> Any:
+def parse(name: str, value: Any, of: type = Config) -> Any:
     """Return an option's value from text, or from a value as JSON has it.
 
     Empty text and None stand for the default.
@@ -32,25 +55,30 @@ def parse(name: str, value: Any) -> Any:
     Raises
     ------
     OptionError
-        If it should be a number and is not.
+        If it should be a number, or one of some words, and is not.
     """
     if isinstance(value, str):
         value = value.strip()
     if value is None or value == "":
-        return getattr(Config(), name)
-    kind = kinds(name)[0]
+        return getattr(of, name)
+    kind = kinds(name, of)[0]
     if get_origin(kind) is tuple:
-        parts = value.replace(" ", ",").split(",") if isinstance(value, str) else value
-        listed = parts if isinstance(parts, list | tuple) else [parts]
-        numbers = tuple(_number(name, get_args(kind)[0], part) for part in listed if part != "")
-        return numbers or getattr(Config(), name)
+        element = get_args(kind)[0]
+        if isinstance(value, str):
+            value = (value if element is str else value.replace(" ", ",")).split(",")
+        listed = value if isinstance(value, list | tuple) else [value]
+        given = [part for part in listed if part != ""]
+        read = given if element is str else [_number(name, element, part) for part in given]
+        return tuple(read) or getattr(of, name)
+    if get_origin(kind) is Literal and value not in get_args(kind):
+        raise OptionError(f"{name} is {value!r}; choose one of {', '.join(get_args(kind))}")
     if not isinstance(value, str):
         return value
     if kind is bool:
         return {"true": True, "false": False}.get(value, value)
-    if kind in (int, float) and value not in _words(name):
+    if kind in (int, float) and value not in _words(name, of):
         return _number(name, kind, value)
-    return value
+    return Path(value) if kind is Path else value
 
 
 def text(value: Any) -> str:
@@ -74,6 +102,8 @@ def words(config: Config) -> list[str]:
             line.append(named(name) if value else named(f"no_{name}"))
         elif name in ("native_size", "size", "field_of_view"):
             line += [named(name), *map(text, value)]
+        elif text(value).startswith("-"):  # else it could be taken for an option
+            line.append(f"{named(name)}={text(value)}")
         elif name != "seed":
             line += [named(name), text(value)]
     return line
@@ -92,9 +122,9 @@ def upscale_command(
     return f"OMP_NUM_THREADS={threads} {line}" if threads else line
 
 
-def _words(name: str) -> tuple[Any, ...]:
+def _words(name: str, of: type) -> tuple[Any, ...]:
     """Return the words that an option takes besides numbers."""
-    return tuple(word for kind in kinds(name) if get_origin(kind) is Literal
+    return tuple(word for kind in kinds(name, of) if get_origin(kind) is Literal
                  for word in get_args(kind))  # fmt: skip
 
 

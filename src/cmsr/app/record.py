@@ -98,8 +98,17 @@ def peak_memory_mb() -> float:
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
+PRINTED = Path("-")
+"""Name of a record that is printed instead of written."""
+
+
+def files(*outputs: Path | None) -> list[Path]:
+    """Return those of some outputs that are files: given, and not printed."""
+    return [path for path in outputs if path not in (None, PRINTED)]
+
+
 def write_json(path: Path, facts: Mapping[str, Any]) -> None:
-    """Write facts as JSON, whole or not at all; what is not finite becomes null.
+    """Write facts as JSON, whole or not at all, or print them; what is not finite becomes null.
 
     Raises
     ------
@@ -107,7 +116,10 @@ def write_json(path: Path, facts: Mapping[str, Any]) -> None:
         If the file cannot be written.
     """
     text = json.dumps({name: _finite(value) for name, value in facts.items()}, indent=2)
-    write_text(path, text + "\n")
+    if path == PRINTED:
+        print(text)
+    else:
+        write_text(path, text + "\n")
 
 
 def _finite(value: Any) -> Any:

@@ -6,59 +6,60 @@ Only what parsing needs is imported at the top, so that help is instant.
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from tyro.conf import OmitArgPrefixes, Positional, arg
-
+from cmsr.app.arguments import Argument, Command
 from cmsr.app.extras import needing
 from cmsr.config import Config
 from cmsr.errors import RunError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Batch:
-    """Upscale any number of pairs on all cores, or on a cluster; finished pairs are skipped."""
+class Batch(Command):
+    """Upscale any number of pairs on all cores or on a cluster; finished pairs are skipped."""
 
-    pairs: Positional[str]
+    examples: ClassVar[tuple[str, ...]] = ("cmsr batch pairs.csv -o results --preset fast",)
+
+    pairs: Annotated[str, Argument(positional=True, placeholder="PAIRS.csv")]
     """CSV file with the columns name,target,guide; paths in it are relative to it. Like
     every file here it may be a URL: s3://…, gs://…"""
 
-    out: Annotated[str, arg(aliases=["-o"])]
+    out: Annotated[str, Argument(short="-o", placeholder="FOLDER")]
     """Folder for the results NAME.tif, their records NAME.json, batch.jsonl and a contact sheet."""
+
+    config: Config
+    """Options of the method; the preset sets those that are not given."""
+
+    report: bool = False
+    """Also write a report NAME.html for each pair, as upscale --report does."""
 
     format: Literal["tif", "png", "npy", "exr"] = "tif"
     """Format of the results."""
-
-    workers: int | None = None
-    """Processes, each with one pair at a time; by default one for each core, or each GPU."""
-
-    threads: int = 1
-    """Threads of each process."""
-
-    scheduler: str | None = None
-    """Address of a Dask scheduler with workers of its own, for example tcp://10.0.0.1:8786."""
-
-    cluster: Literal["slurm", "kubernetes"] | None = None
-    """Start the workers as jobs or pods, as Dask's own configuration describes them."""
-
-    retries: int = 1
-    """Further attempts at a pair that fails."""
 
     series: bool = False
     """The rows are frames of one camera in order (of several, where there is a column series):
     each starts from the state of the one before."""
 
-    report: bool = False
-    """Also write a report NAME.html for each pair, as upscale --report does."""
-
     quiet: bool = False
-    """Print nothing but errors."""
+    """Print errors only."""
 
     overwrite: bool = False
     """Replace files that no batch has written."""
 
-    config: OmitArgPrefixes[Config]
-    """Options of the method; the preset sets those that are not given."""
+    workers: Annotated[int | None, Argument(group="workers")] = None
+    """Processes, each with one pair at a time; by default one for each core, or each GPU."""
+
+    threads: Annotated[int, Argument(group="workers")] = 1
+    """Threads of each process."""
+
+    scheduler: Annotated[str | None, Argument(placeholder="URL", group="workers")] = None
+    """Address of a Dask scheduler with workers of its own, for example tcp://10.0.0.1:8786."""
+
+    cluster: Annotated[Literal["slurm", "kubernetes"] | None, Argument(group="workers")] = None
+    """Start the workers as jobs or pods, as Dask's own configuration describes them."""
+
+    retries: Annotated[int, Argument(group="workers")] = 1
+    """Further attempts at a pair that fails."""
 
     def run(self) -> None:
         """Run the batch and print its summary."""

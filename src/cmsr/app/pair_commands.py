@@ -1,0 +1,215 @@
+"""The commands that work on one target and its photo: `cmsr upscale` and `cmsr align`.
+
+Only what parsing needs is imported at the top, so that help is instant.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from cmsr.app.arguments import Argument, Command
+from cmsr.app.extras import needing
+from cmsr.app.progress import progress_bar
+from cmsr.config import Config
+from cmsr.errors import OptionError
+
+if TYPE_CHECKING:
+    from cmsr.app.job import Cluster
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Upscale(Command):
+    """Upscale a low-resolution image to the resolution of a photo of the same scene."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "cmsr upscale thermal.tif photo.jpg -o sharp.tif --report report.html",
+        "cmsr upscale FLIR.jpg -o sharp.tif --preview look.png   (holds its photo)",
+        "cmsr upscale thermal.tif -o sharp.tif --ratio 4         (without a photo)",
+    )
+
+    target: Annotated[Path, Argument(positional=True, placeholder="TARGET")]
+    """Low-resolution image from any sensor."""
+
+    guide: Annotated[Path | None, Argument(positional=True, placeholder="PHOTO")] = None
+    """Photo of the same scene, the guide; without one, give --ratio or --size."""
+
+    out: Annotated[Path, Argument(short="-o", placeholder="OUT")]
+    """File for the result; its ending chooses the format: .tif, .png, .jpg, .npy, .exr."""
+
+    colour_map: Annotated[str, Argument(placeholder="NAME", group="more output")] = "inferno"
+    """Colour map of the preview, any of matplotlib's."""
+
+    json: Annotated[Path | None, Argument(group="more output")] = None
+    """Also write the record of the run as JSON; - prints it."""
+
+    quiet: Annotated[bool, Argument(group="more output")] = False
+    """Print errors only."""
+
+    overwrite: Annotated[bool, Argument(group="more output")] = False
+    """Replace files that exist."""
+
+    config: Config
+    """Options of the method."""
+
+    report: Path | None = None
+    """Also write a report, one HTML page: before and after, placed photo, its share, residual."""
+
+    preview: Path | None = None
+    """Also write a false-colour picture with a scale bar, as PNG."""
+
+    workers: Annotated[int | None, Argument(group="one huge image")] = None
+    """Processes that share the tiles; the finished tiles of a killed run are used again."""
+
+    scheduler: Annotated[str | None, Argument(placeholder="URL", group="one huge image")] = None
+    """Dask scheduler whose workers share the tiles, for example tcp://10.0.0.1:8786."""
+
+    cluster: Annotated[Literal["slurm", "kubernetes"] | None, Argument(group="one huge image")] = (
+        None
+    )
+    """Cluster whose jobs or pods share the tiles, as Dask's configuration describes them."""
+
+    def run(self) -> None:
+        """Read, upscale, write."""
+        from cmsr.app import job, record
+
+        if self.preview is None and self.colour_map != Upscale.colour_map:
+            raise OptionError("--colour-map requires --preview")
+        asked = vars(self).keys() & {field.name for field in dataclasses.fields(job.Job)}
+        options = {name: getattr(self, name) for name in asked} | {"cluster": self._cluster()}
+        with progress_bar(self.quiet) as progress:
+            facts = job.Job(**options).run(progress)
+        for page in facts:
+            _complain(page["warnings"])
+        if not self.quiet:
+            for note in dict.fromkeys(note for page in facts for note in page["notes"]):
+                print(f"note: {note}", file=sys.stderr)
+            pages = f", {len(facts)} pages" if len(facts) > 1 else ""
+            said = sys.stderr if self.json == record.PRINTED else sys.stdout
+            print(f"{self.out}: {record.summary(facts[0])}{pages}", file=said)
+
+    def _cluster(self) -> Cluster | None:
+        """Return where to make tiles, if not in this process."""
+        if (self.workers, self.scheduler, self.cluster) == (None, None, None):
+            return None
+        with needing("batch"):
+            from cmsr.app.batch import clusters, tiles
+
+        workers = clusters.Workers(
+            count=self.workers,
+            scheduler=self.scheduler,
+            cluster=self.cluster,
+            retries=tiles.RETRIES,
+        )
+        return partial(tiles.on_workers, workers)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Align(Command):
+    """Place a photo over an image from another sensor, without changing that image."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "cmsr align thermal.tif photo.jpg -o placed.png --overlay look.png",
+    )
+
+    target: Annotated[Path, Argument(positional=True, placeholder="TARGET")]
+    """Image from any sensor."""
+
+    guide: Annotated[Path | None, Argument(positional=True, placeholder="PHOTO")] = None
+    """Photo of the same scene, at least as large; a radiometric JPEG may hold its own."""
+
+    out: Annotated[Path, Argument(short="-o", placeholder="OUT")]
+    """File for the placed photo."""
+
+    overlay: Path | None = None
+    """Also write a checkerboard of target and photo, to judge the placement by."""
+
+    how: Annotated[Literal["auto", "affine", "segments"], Argument(name="align")] = "auto"
+    """An affine map, a map for each object (segments), or what predicts held-out pixels best."""
+
+    points: Path | None = None
+    """CSV file of places that are the same in both images; see docs/TWO_CAMERAS.md."""
+
+    field_of_view: Annotated[tuple[float, float] | None, Argument(placeholder="TARGET PHOTO")] = (
+        None
+    )
+    """Horizontal fields of view of target and photo, in degrees, where they are known."""
+
+    segments: Path | None = None
+    """Label image of the photo's size: a whole number for each object."""
+
+    points_out: Annotated[Path | None, Argument(group="more output")] = None
+    """Also write where nine places of the target lie in the photo, as CSV, for editing."""
+
+    field: Annotated[Path | None, Argument(group="more output")] = None
+    """Also write the displacement (right, down) in the photo's pixels, as .tif or .npz."""
+
+    mask: Annotated[Path | None, Argument(group="more output")] = None
+    """Also write a mask of the pixels that the photo covers: 255, else 0."""
+
+    json: Annotated[Path | None, Argument(group="more output")] = None
+    """Also write the transforms and the record as JSON; - prints it."""
+
+    quiet: Annotated[bool, Argument(group="more output")] = False
+    """Print errors and warnings only."""
+
+    overwrite: Annotated[bool, Argument(group="more output")] = False
+    """Replace files that exist."""
+
+    def run(self) -> None:
+        """Read, align, write."""
+        from cmsr import api
+        from cmsr.app import record
+        from cmsr.io import image_files
+        from cmsr.prologue import opened
+
+        self._check_outputs()
+        options = {
+            "align": self.how,
+            "segments": self.segments and str(self.segments),
+            "points": self.points and str(self.points),
+            "field_of_view": self.field_of_view,
+        }
+        config = Config.of("default", **options)
+        pair = opened(self.target, self.guide, config, guided=True)
+        guide = pair.photo
+        image_files.check_output(self.out, like=guide, overwrite=True)
+        found = api.registered(pair)
+        image_files.write(self.out, found.guide, found.valid, like=guide)
+        if self.field:
+            api.write_field(self.field, found.displacement, like=guide)
+        if self.points_out:
+            api.write_points(self.points_out, found.displacement, pair.target.shape)
+        if self.mask:
+            image_files.write(self.mask, found.valid.astype("uint8") * 255)
+        if self.overlay:
+            image_files.write(self.overlay, found.overlay)
+        if self.json:
+            record.write_json(self.json, found.info)
+        _complain(found.info["warnings"])
+        if not self.quiet:
+            for note in found.info["notes"]:
+                print(f"note: {note}", file=sys.stderr)
+            said = sys.stderr if self.json == record.PRINTED else sys.stdout
+            print(f"{self.out}: {record.alignment_summary(found.info)}", file=said)
+
+    def _check_outputs(self) -> None:
+        from cmsr.app import record
+        from cmsr.io import image_files
+
+        named = (self.target, self.guide, self.segments, self.points)
+        inputs = [image_files.locate(path)[0] for path in named if path is not None]
+        given = record.files(
+            self.out, self.field, self.points_out, self.mask, self.overlay, self.json
+        )
+        image_files.check_distinct(given)
+        for path in given:
+            image_files.check_output(path, inputs=inputs, overwrite=self.overwrite)
+
+
+def _complain(warnings: list[str]) -> None:
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)

@@ -1,0 +1,204 @@
+"""Help, completion, mistyped words, pipes and Ctrl-C, as a shell's user meets them."""
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cmsr.app import options
+from cmsr.app.arguments import parser_of
+from cmsr.app.cli import COMMANDS, _parse, main
+from cmsr.app.interrupts import PIPE_CLOSED
+from cmsr.app.pair_commands import Upscale
+from cmsr.config import Config
+from cmsr.io import image_files
+from tests.conftest import SyntheticPair
+
+PROGRAM = [sys.executable, "-c", "import sys; from cmsr.app.cli import main; sys.exit(main())"]
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    """Run a command that must not succeed in silence; return its code and its only line."""
+    code = main(list(words))
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
+    return code, line
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["-h"], ["help"]])
+def test_the_overview_names_every_command(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    assert all(f"\n  {name} " in printed for name in COMMANDS if name != "bench train")
+    assert "--version" in printed
+    assert "--print-completion" in printed
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_is_grouped_plain_and_ends_with_an_example(name: str) -> None:
+    text = parser_of(COMMANDS[name], f"cmsr {name}").format_help()
+    assert text.rstrip().splitlines()[-1].startswith("  cmsr ")
+    assert not [word for word in ("None", "--no-quiet", "PATH", "''") if word in text]
+    assert all(len(line) < 100 for line in text.splitlines())
+
+
+def test_the_help_of_upscale_opens_with_what_most_people_need() -> None:
+    text = parser_of(Upscale, "cmsr upscale").format_help()
+    first = text[: text.index("more output:")]
+    for word in ("TARGET", "PHOTO", "-o", "--preset", "--ratio", "--size", "--report", "--preview"):
+        assert word in first
+    assert "--learning-rate" in text[text.index("only with --preset paper:") :]
+
+
+def test_every_option_has_a_group() -> None:
+    grouped = [name for names in options.GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(Config.__dataclass_fields__)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("upscal a b", "no command is called upscal; did you mean upscale?"),
+        ("--versoin", "no option is called --versoin; see cmsr --help"),
+        ("upscale a -o b --presett fast", "no option is called --presett; did you mean --preset?"),
+        ("upscale a -o b --ratio=4x", "ratio is '4x'; it must be a number"),
+        ("upscale a -o b --size 640", "--size: expected 2 arguments; see cmsr upscale --help"),
+        ("upscale", "cmsr upscale needs TARGET and -o OUT; see cmsr upscale --help"),
+        ("upscale a b c -o d", "'c' is one argument too many; see cmsr upscale --help"),
+        ("upscale a -o b --p 0.3", "--p requires --preset paper"),
+        ("batch p.csv -o b --format jpg", "format is 'jpg'; choose one of tif, png, npy, exr"),
+        ("bench trian djf p.csv -o b", "'djf' is one argument too many; see cmsr bench --help"),
+        ("--print-completion", "--print-completion needs one of bash, zsh, tcsh"),
+    ],
+)
+def test_a_wrong_word_is_answered_in_one_line(
+    words: str, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said(capsys, *words.split()) == (2, f"cmsr: {line}")
+
+
+def test_files_and_options_come_in_any_order() -> None:
+    expected = Upscale(target=Path("a"), guide=Path("b"), out=Path("c"), config=Config.of("fast"))
+    for line in ("a b -o c --preset fast", "a -o c b --preset=fast", "--preset fast -o c a b"):
+        assert _parse(["upscale", *line.split()]) == expected
+
+
+def test_a_flag_can_be_said_either_way() -> None:
+    line = "upscale a b -o c --preset paper --ensemble --no-quiet --no-fill"
+    assert _parse(line.split()) == _parse(["upscale", "a", "b", "-o", "c", "--preset", "paper"])
+    assert not _parse([*line.split(), "--no-ensemble"]).config.ensemble  # type: ignore[attr-defined]
+
+
+def test_the_completion_knows_commands_options_and_choices() -> None:
+    words = [*PROGRAM, "--print-completion", "bash"]
+    script = subprocess.run(words, capture_output=True, text=True)
+    probe = (
+        script.stdout + "\nCOMP_WORDS=(cmsr upscale --pres); COMP_CWORD=2\n"
+        '_shtab_cmsr cmsr --pres upscale; echo "${COMPREPLY[@]}"'
+    )
+    found = subprocess.run(["bash", "-c", probe], capture_output=True, text=True)
+    assert found.stdout.split() == ["--preset"], found.stderr
+
+
+@pytest.mark.parametrize("words", [["upscale", "--help"], ["--help"]])
+def test_a_reader_that_goes_away_is_no_error(words: list[str]) -> None:
+    with subprocess.Popen(
+        [*PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode in (0, PIPE_CLOSED)
+
+
+@pytest.fixture
+def files(tmp_path: Path, pair: SyntheticPair) -> tuple[str, str]:
+    image_files.write(tmp_path / "t.png", (200 * pair.target).astype(np.uint8))
+    image_files.write(tmp_path / "g.png", pair.guide)
+    return str(tmp_path / "t.png"), str(tmp_path / "g.png")
+
+
+def test_a_record_can_be_printed(
+    files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("upscale", "align"):
+        assert main([command, *files, "-o", str(tmp_path / f"{command}.png"), "--json", "-"]) == 0
+        assert "alignment" in json.loads(capsys.readouterr().out)
+    assert main(["evaluate", files[0], files[0], "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["ssim"] == 1
+    assert not Path("-").exists()
+
+
+class Terminal:
+    """A program on a terminal of its own."""
+
+    def __init__(self, words: list[str], **environment: str) -> None:
+        self.pid, self._master = pty.fork()
+        if self.pid == 0:
+            os.execve(  # noqa: S606
+                sys.executable, [*PROGRAM, *words], {**os.environ, **environment}
+            )
+        self.text = ""
+
+    def read_until(self, word: str, seconds: float = 60) -> None:
+        """Read until a word appears, or the program ends."""
+        end = time.monotonic() + seconds
+        while word not in self.text and time.monotonic() < end and self._read(1.0):
+            pass
+
+    def _read(self, seconds: float) -> bool:
+        if select.select([self._master], [], [], seconds)[0]:
+            try:
+                self.text += os.read(self._master, 4096).decode(errors="replace")
+            except OSError:  # the other side is closed
+                return False
+        return True
+
+    def press_ctrl_c(self) -> None:
+        """Send what the key sends."""
+        os.write(self._master, b"\x03")
+
+    def ended(self) -> int:
+        """Read to the end; return the exit code, or minus the signal."""
+        self.read_until("\0never\0")
+        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        os.close(self._master)
+        return code
+
+
+@pytest.mark.parametrize("preset", ["--preset paper"])
+@pytest.mark.parametrize("times", [1, 3])
+def test_ctrl_c_pressed_again_and_again_ends_as_once(
+    preset: str, times: int, files: tuple[str, str], tmp_path: Path
+) -> None:
+    before = sorted(tmp_path.iterdir())
+    words = ["upscale", *files, "-o", str(tmp_path / "o.tif"), *preset.split()]
+    terminal = Terminal(words)
+    terminal.read_until("train")
+    for _ in range(times):
+        terminal.press_ctrl_c()
+        time.sleep(0.1)
+    assert terminal.ended() == 128 + signal.SIGINT
+    assert "cmsr: interrupted" in terminal.text
+    assert "terminate called" not in terminal.text
+    assert "Traceback" not in terminal.text
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_no_color_is_respected(files: tuple[str, str], tmp_path: Path) -> None:
+    words = ["upscale", *files, "-o", str(tmp_path / "o.tif"), "--preset", "fast"]
+    terminal = Terminal(words, NO_COLOR="1", TERM="xterm-256color")
+    assert terminal.ended() == 0
+    assert "\x1b[3" not in terminal.text.replace("\x1b[3A", "")
