@@ -43,7 +43,7 @@ def test_upscale_evaluate_info(
     assert json.loads((tmp_path / "figures.json").read_text())["psnr"] > 15
     assert run("info", out) == 0
     printed = capsys.readouterr()
-    assert "128 × 96, ratio 4, kernel bicubic" in printed.out
+    assert "128 × 96 pixels, ratio 4" in printed.out
     assert "PSNR" in printed.out
 
 

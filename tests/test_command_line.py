@@ -5,21 +5,35 @@ import os
 import pty
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from cmsr.app import options
+from cmsr.app import options, summary
 from cmsr.app.arguments import parser_of
 from cmsr.app.cli import COMMANDS, _parse, main
 from cmsr.app.interrupts import PIPE_CLOSED
+from cmsr.app.job import Job
 from cmsr.app.pair_commands import Upscale
+from cmsr.app.progress import Work
 from cmsr.config import Config
 from cmsr.io import image_files
+from cmsr.progress import (
+    ALIGNING,
+    KERNEL,
+    PLACING,
+    READING,
+    SOLVING,
+    TRAINING,
+    VALIDATING,
+    WRITING,
+)  # fmt: skip
 from tests.conftest import SyntheticPair
 
 PROGRAM = [sys.executable, "-c", "import sys; from cmsr.app.cli import main; sys.exit(main())"]
@@ -178,15 +192,18 @@ class Terminal:
         return code
 
 
-@pytest.mark.parametrize("preset", ["--preset paper"])
+@pytest.mark.parametrize(
+    ("preset", "stage"),
+    [("default", "starting"), ("default", "aligning the photo"), ("paper", "training")],
+)
 @pytest.mark.parametrize("times", [1, 3])
 def test_ctrl_c_pressed_again_and_again_ends_as_once(
-    preset: str, times: int, files: tuple[str, str], tmp_path: Path
+    preset: str, stage: str, times: int, files: tuple[str, str], tmp_path: Path
 ) -> None:
     before = sorted(tmp_path.iterdir())
-    words = ["upscale", *files, "-o", str(tmp_path / "o.tif"), *preset.split()]
+    words = ["upscale", *files, "-o", str(tmp_path / "o.tif"), "--preset", preset]
     terminal = Terminal(words)
-    terminal.read_until("train")
+    terminal.read_until(stage)
     for _ in range(times):
         terminal.press_ctrl_c()
         time.sleep(0.1)
@@ -202,3 +219,94 @@ def test_no_color_is_respected(files: tuple[str, str], tmp_path: Path) -> None:
     terminal = Terminal(words, NO_COLOR="1", TERM="xterm-256color")
     assert terminal.ended() == 0
     assert "\x1b[3" not in terminal.text.replace("\x1b[3A", "")
+
+
+def test_the_time_left_comes_from_the_work_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    work, shares = Work(), []
+    for stage, step, steps in (
+        (SOLVING, 0, 10), (READING, 0, 1), (PLACING, 0, 1), (KERNEL, 0, 1), (ALIGNING, 0, 1),
+        (VALIDATING, 0, 1), (SOLVING, 0, 10), (SOLVING, 5, 10), (SOLVING, 10, 10), (WRITING, 0, 1),
+    ):  # fmt: skip
+        work.told(stage, step, steps, 0.0)
+        shares.append(work.share)
+    assert shares[1:] == sorted(shares[1:])
+    assert 0.98 < shares[-1] < 1
+    now = 10.0
+    work.told(SOLVING, 5, 10, 0.0)
+    assert work.left == pytest.approx(10 * (1 - work.share) / work.share)
+    work.told(TRAINING, 0, 100, 0.0)
+    assert work.left is None
+    now = 30.0
+    work.told(TRAINING, 40, 100, 0.25)
+    assert work.left == pytest.approx(30.0)
+    assert work.text() == "training 40 of 100, loss 0.2500"
+
+
+def test_stages_of_a_run_are_told_by_name(files: tuple[str, str], tmp_path: Path) -> None:
+    told = list[str]()
+    config = Config.of("fast", kernel="bicubic")
+    Job(
+        target=Path(files[0]), guide=Path(files[1]), out=tmp_path / "o.tif", config=config
+    ).run(lambda stage, *_: told.append(stage))  # fmt: skip
+    assert list(dict.fromkeys(told)) == [
+        READING, PLACING, SOLVING, KERNEL, ALIGNING, VALIDATING, WRITING,
+    ]  # fmt: skip
+
+
+FACTS: dict[str, Any] = {
+    "size": [480, 640], "ratio": (4.0, 4.0), "seconds": 12.34, "kernel": "box", "preset": "fast",
+    "kernel_confidence": 0.3,
+    "alignment": {
+        "stages": [{}], "refused": False, "confidence": 0.9, "median_displacement": 1.26,
+        "largest_displacement": 3.0,
+    },
+    "guide_used": {"weight": 0.34, "unused": 0.5, "reason": "held-out pixels confirm it"},
+}  # fmt: skip
+
+
+def test_the_end_of_a_run_says_what_a_person_wants_to_know() -> None:
+    text = summary.of_run(Path("o.tif"), [FACTS], {"report": Path("r.html"), "preview": None})
+    assert text.splitlines() == [
+        "o.tif: 640 × 480 pixels, ratio 4, 12.3 s",
+        "  photo         used for 34%, in 50% of the image not at all; held-out pixels confirm it",
+        "  placement     moved by 1.3 of its pixels in the median, 3.0 at most, confidence 90%",
+        "  kernel        box, confidence 30%",
+        "  report        r.html",
+        "  try next      --kernel NAME, if you know how the camera samples the scene",
+    ]
+
+
+def test_a_photo_that_was_not_used_is_said_with_a_remedy() -> None:
+    unused = {"weight": 0.001, "unused": 1.0, "reason": "…"}
+    refused = {**FACTS["alignment"], "refused": True, "stages": []}
+    said = summary.of_run(Path("o.tif"), [{**FACTS, "guide_used": unused}])
+    assert "used for 0%: this is the result without it" in said
+    assert "--preset default" in said
+    elsewhere = [{**FACTS, "guide_used": unused, "alignment": refused}]
+    assert "--points FILE" in summary.of_run(Path("o.tif"), elsewhere)
+    assert summary.photo_text({"guide_used": None}) == "none"
+
+
+def test_a_file_is_described_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values = np.linspace(20, 30, 48, dtype=np.float32).reshape(6, 8)
+    values[0, :4] = np.nan
+    image_files.write(tmp_path / "a.tif", values)
+    assert main(["info", str(tmp_path / "a.tif")]) == 0
+    printed = capsys.readouterr().out
+    assert "8 × 6 pixels, 1 band, float32" in printed
+    assert "to 30, mean" in printed
+    assert "8.33% of the pixels" in printed
+    assert not [word for word in ("None", "[", "True", "False") if word in printed]
+
+
+def test_the_page_says_that_it_starts(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["web", "--port", str(port)]) == 2
+    first, error = capsys.readouterr().err.splitlines()
+    assert first == f"cmsr web: starting at http://127.0.0.1:{port} …"
+    assert "cannot listen" in error

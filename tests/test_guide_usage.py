@@ -23,8 +23,8 @@ def used(*weights: float) -> GuideUsage:
 def test_a_guide_that_counts_for_nothing_is_said_with_its_numbers() -> None:
     text = used(0, 0).warning(Alignment((2, 10)), CHANNEL) or ""
     assert "counts for 0%" in text
-    assert "+0.3 dB" in text
-    assert "+0.2 dB" in text
+    assert "0.3 dB better with it" in text
+    assert "0.2 dB better when" in text
 
 
 def test_a_guide_left_out_in_most_of_the_image_is_said() -> None:

@@ -57,8 +57,8 @@ def test_a_killed_worker_makes_no_difference(
         clients.append(client)
         return engine.at_once(client)
 
-    def kill(stage: str, done: int, count: int, loss: float) -> None:
-        if stage == "tiles" and not killed:
+    def kill(stage: str, step: int, count: int, loss: float) -> None:
+        if stage == "solving" and step and not killed:
             assert count == 3
             busy = {worker for worker, keys in clients[0].processing().items() if keys}
             pids = clients[0].run(os.getpid)

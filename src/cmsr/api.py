@@ -21,7 +21,7 @@ from cmsr.io.inputs import Source
 from cmsr.io.raster import Raster, fitted
 from cmsr.parallel import pooled
 from cmsr.pictures import checkerboard
-from cmsr.progress import Progress
+from cmsr.progress import ALIGNING, KERNEL, Progress, begin
 from cmsr.prologue import Opened, opened
 from cmsr.registration.alignment import Alignment
 from cmsr.registration.points import COLUMNS
@@ -87,7 +87,7 @@ def upscale(
     CVPR 2021.
     """
     config = Config.of(preset, seed=seed, **options)
-    return Run(opened(target, guide, config), previous, progress).result()
+    return Run(opened(target, guide, config, progress=progress), previous, progress).result()
 
 
 def align(target: Source, guide: Source | None = None, **options: Any) -> Registered:
@@ -126,8 +126,8 @@ def align(target: Source, guide: Source | None = None, **options: Any) -> Regist
     return registered(opened(target, guide, Config.of("default", **options), guided=True))
 
 
-def registered(pair: Opened) -> Registered:
-    """Register the guide of a pair; see `align`.
+def registered(pair: Opened, progress: Progress | None = None) -> Registered:
+    """Register the guide of a pair; see `align`. ``progress`` is told the stages.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def registered(pair: Opened) -> Registered:
     source = pair.source
     if source.guide is None:
         raise ValueError("there is no guide")
-    alignment = pooled(lambda: _found(pair))
+    alignment = pooled(lambda: _found(pair, progress))
     moved = _moved(pair.photo, alignment)
     grid = alignment.grid()
     photo, _ = source.registered(source.whole, alignment)
@@ -192,10 +192,13 @@ def write_points(path: Path, field: npt.NDArray[np.float32], target: tuple[int, 
     write_text(path, "\n".join(lines) + "\n")
 
 
-def _found(pair: Opened) -> Alignment:
+def _found(pair: Opened, progress: Progress | None) -> Alignment:
     """Find where the guide of a pair lies."""
     source = pair.source
-    found = find_alignment(source, find_imaging(source, pair.kernel))
+    begin(progress, KERNEL)
+    imaging = find_imaging(source, pair.kernel)
+    begin(progress, ALIGNING)
+    found = find_alignment(source, imaging)
     return found or Alignment(source.pair.shape)
 
 

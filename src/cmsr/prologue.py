@@ -17,6 +17,7 @@ from cmsr.io.raster import Raster
 from cmsr.io.result_size import check_pixels
 from cmsr.operators.resampling import Kernel
 from cmsr.pair import Pair, output_shape
+from cmsr.progress import PLACING, READING, Progress, begin
 from cmsr.registration.framing import framed, placed_labels
 from cmsr.registration.placement import Placement
 from cmsr.sensor.imaging import named_kernel
@@ -86,6 +87,7 @@ def opened(
     *,
     lazily: bool = False,
     guided: bool = False,
+    progress: Progress | None = None,
 ) -> Opened:
     """Read and check a pair: the way in for everything that works on one.
 
@@ -99,6 +101,8 @@ def opened(
         Whether a guide in a file stays there, to be read box by box.
     guided : bool
         Whether there must be a guide.
+    progress : callable, optional
+        Told the stage.
 
     Raises
     ------
@@ -108,11 +112,13 @@ def opened(
         If an option has no such value.
     """
     started = time.perf_counter()
+    begin(progress, READING)
     device, kernel = device_of(config.device), named_kernel(config.kernel)
     raster, photo, read_notes = inputs.read_pair(target, guide, config, lazily=lazily)
     if guided and photo is None:
         raise InputError(f"{raster.name}: holds no photo; name one after it, as the guide")
     labels = inputs.read_segments(photo, config)
+    begin(progress if photo else None, PLACING)
     frame = None if photo is None else framed(raster, photo, config)
     photo = frame and frame.photo
     shape = output_shape(raster, photo, config)

@@ -117,7 +117,7 @@ class Run:
             found = continuation.continued(source, self.opened.kernel, before)
             if found is not None:
                 return found
-        return calibrate(source, self.opened.kernel)
+        return calibrate(source, self.opened.kernel, self._progress)
 
     def stored(self, some: Rows) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
         """Return rows in the target's units and type, (C, n, W), and where they are valid."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json as json_text
+import sys
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -67,7 +68,7 @@ class Info(Command):
 
     def run(self) -> None:
         """Read and describe."""
-        from cmsr.app import record
+        from cmsr.app import record, summary
         from cmsr.io import inputs
 
         raster, notes = inputs.read_alone(self.file)
@@ -75,7 +76,7 @@ class Info(Command):
         if self.json:
             print(json_text.dumps(facts, indent=2))
         else:
-            print("\n".join(f"{name + ':':10} {value}" for name, value in facts.items()))
+            print(summary.of_file(facts))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -133,7 +134,9 @@ class Web(Command):
 
     def run(self) -> None:
         """Serve until interrupted."""
+        Config(device=self.device, max_pixels=self.max_pixels, max_memory=self.max_memory)
+        address = f"http://{self.host}:{self.port}"
+        print(f"cmsr web: starting at {address} …", file=sys.stderr, flush=True)
         from cmsr.app.web.server import serve
 
-        Config(device=self.device, max_pixels=self.max_pixels, max_memory=self.max_memory)
         serve(**vars(self))

@@ -20,7 +20,7 @@ from cmsr.io import image_files, inputs, raster_io, raster_output
 from cmsr.io.atomic import replacing
 from cmsr.io.result_size import held_gigabytes
 from cmsr.pair import asked_shape
-from cmsr.progress import Progress
+from cmsr.progress import WRITING, Progress, begin
 from cmsr.prologue import Opened, opened
 from cmsr.result import Result
 from cmsr.run import Run
@@ -140,11 +140,12 @@ class Job:
         """Make each page in memory, then write all."""
         written, facts = [], []
         for source in pages:
-            pair = opened(source, self.guide, self.config)
+            pair = opened(source, self.guide, self.config, progress=progress)
             image_files.check_output(self.out, like=pair.target, overwrite=True)
             result = self._upscale(pair, progress)
             written.append((result.image, result.valid, pair.target))
             facts.append(record.of_run(result.info))
+        begin(progress, WRITING)
         image_files.write_pages(self.out, written)
         if self.report:
             from cmsr.app.report import page
@@ -165,7 +166,7 @@ class Job:
             raise OutputError(f"{self.out}: a result of this size is written as .tif only")
         if self.report:
             raise OptionError("a report needs the whole image in memory; raise --max-memory")
-        pair = opened(self.target, self.guide, self.config, lazily=True)
+        pair = opened(self.target, self.guide, self.config, lazily=True, progress=progress)
         image_files.check_output(self.out, like=pair.target, overwrite=True)
         with (
             self._maker(pair) as maker,

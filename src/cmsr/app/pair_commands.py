@@ -19,6 +19,8 @@ from cmsr.errors import OptionError
 
 if TYPE_CHECKING:
     from cmsr.app.job import Cluster
+    from cmsr.progress import Progress
+    from cmsr.result import Registered
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,22 +76,19 @@ class Upscale(Command):
 
     def run(self) -> None:
         """Read, upscale, write."""
-        from cmsr.app import job, record
-
         if self.preview is None and self.colour_map != Upscale.colour_map:
             raise OptionError("--colour-map requires --preview")
-        asked = vars(self).keys() & {field.name for field in dataclasses.fields(job.Job)}
-        options = {name: getattr(self, name) for name in asked} | {"cluster": self._cluster()}
         with progress_bar(self.quiet) as progress:
+            from cmsr.app import job, summary
+
+            asked = vars(self).keys() & {field.name for field in dataclasses.fields(job.Job)}
+            options = {name: getattr(self, name) for name in asked} | {"cluster": self._cluster()}
             facts = job.Job(**options).run(progress)
-        for page in facts:
-            _complain(page["warnings"])
+        notes = [] if self.quiet else [note for page in facts for note in page["notes"]]
+        _say(warnings=[text for page in facts for text in page["warnings"]], notes=notes)
         if not self.quiet:
-            for note in dict.fromkeys(note for page in facts for note in page["notes"]):
-                print(f"note: {note}", file=sys.stderr)
-            pages = f", {len(facts)} pages" if len(facts) > 1 else ""
-            said = sys.stderr if self.json == record.PRINTED else sys.stdout
-            print(f"{self.out}: {record.summary(facts[0])}{pages}", file=said)
+            others = {"preview": self.preview, "report": self.report, "record": self.json}
+            _end(summary.of_run(self.out, facts, others), self.json)
 
     def _cluster(self) -> Cluster | None:
         """Return where to make tiles, if not in this process."""
@@ -161,8 +160,25 @@ class Align(Command):
 
     def run(self) -> None:
         """Read, align, write."""
+        with progress_bar(self.quiet) as progress:
+            found = self._found(progress)
+        from cmsr.app import record, summary
+
+        if self.json:
+            record.write_json(self.json, found.info)
+        _say(found.info["warnings"], [] if self.quiet else found.info["notes"])
+        if not self.quiet:
+            others = {
+                "checkerboard": self.overlay,
+                "points": self.points_out,
+                "field": self.field,
+                "mask": self.mask,
+            }
+            _end(summary.of_alignment(self.out, found.info, others), self.json)
+
+    def _found(self, progress: Progress | None) -> Registered:
+        """Read and align; write what are images and tables."""
         from cmsr import api
-        from cmsr.app import record
         from cmsr.io import image_files
         from cmsr.prologue import opened
 
@@ -174,10 +190,10 @@ class Align(Command):
             "field_of_view": self.field_of_view,
         }
         config = Config.of("default", **options)
-        pair = opened(self.target, self.guide, config, guided=True)
+        pair = opened(self.target, self.guide, config, guided=True, progress=progress)
         guide = pair.photo
         image_files.check_output(self.out, like=guide, overwrite=True)
-        found = api.registered(pair)
+        found = api.registered(pair, progress)
         image_files.write(self.out, found.guide, found.valid, like=guide)
         if self.field:
             api.write_field(self.field, found.displacement, like=guide)
@@ -187,14 +203,7 @@ class Align(Command):
             image_files.write(self.mask, found.valid.astype("uint8") * 255)
         if self.overlay:
             image_files.write(self.overlay, found.overlay)
-        if self.json:
-            record.write_json(self.json, found.info)
-        _complain(found.info["warnings"])
-        if not self.quiet:
-            for note in found.info["notes"]:
-                print(f"note: {note}", file=sys.stderr)
-            said = sys.stderr if self.json == record.PRINTED else sys.stdout
-            print(f"{self.out}: {record.alignment_summary(found.info)}", file=said)
+        return found
 
     def _check_outputs(self) -> None:
         from cmsr.app import record
@@ -210,6 +219,13 @@ class Align(Command):
             image_files.check_output(path, inputs=inputs, overwrite=self.overwrite)
 
 
-def _complain(warnings: list[str]) -> None:
-    for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+def _say(warnings: list[str], notes: list[str]) -> None:
+    """Print each warning and each note once."""
+    for kind, texts in (("warning", warnings), ("note", notes)):
+        for text in dict.fromkeys(texts):
+            print(f"{kind}: {text}", file=sys.stderr)
+
+
+def _end(text: str, json: Path | None) -> None:
+    """Print the end of a run, beside the record if that is printed."""
+    print(text, file=sys.stderr if json == Path("-") else sys.stdout)

@@ -1,37 +1,117 @@
-"""Progress of a training on the terminal."""
+"""What a command is doing, and how long it will take, on the terminal."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from cmsr.progress import (
+    ALIGNING,
+    KERNEL,
+    PLACING,
+    READING,
+    SOLVING,
+    TRAINING,
+    VALIDATING,
+    WRITING,
+)
 
 if TYPE_CHECKING:
     from cmsr.progress import Progress
 
+COSTS = {
+    READING: 0.05, PLACING: 0.1, KERNEL: 0.1, ALIGNING: 0.4, VALIDATING: 0.25, WRITING: 0.02,
+}  # fmt: skip
+"""Time of each stage beside that of a tile (benchmarks/stages.py)."""
+
+ONLY_TILE = 0.02
+"""Time of a result's only tile beside that: the stages before it have made nearly all of it."""
+
+KNOWN = 0.05
+"""Share of the work from which its own time tells how much is left."""
+
+
+class Work:
+    """The stages of a run, as they are told, and the time that is left."""
+
+    def __init__(self) -> None:
+        self.stage, self.step, self.steps, self.loss = "starting", 0, 1, 0.0
+        self._began = time.monotonic()
+        self._tiles, self._stage_began = 1, self._began
+
+    def told(self, stage: str, step: int, steps: int, loss: float) -> None:
+        """Take note of what the work tells, as a `Progress`."""
+        if stage != self.stage:
+            self._stage_began = time.monotonic()
+        self.stage, self.step, self.steps, self.loss = stage, step, steps, loss
+        if stage == SOLVING:
+            self._tiles = steps
+
+    @property
+    def share(self) -> float:
+        """Share of the work that is done, 0 to 1; of a training, that of its steps."""
+        if self.stage != SOLVING and self.stage not in COSTS:
+            return self.step / max(1, self.steps)
+        costs = {**COSTS, SOLVING: self._tiles if self._tiles > 1 else ONLY_TILE}
+        order = (READING, PLACING, KERNEL, ALIGNING, VALIDATING, SOLVING, WRITING)
+        done = sum(costs[stage] for stage in order[: order.index(self.stage)])
+        here = costs[self.stage] * self.step / max(1, self.steps)
+        return (done + here) / sum(costs.values())
+
+    @property
+    def left(self) -> float | None:
+        """Seconds left, by the time that the work took so far; None while that tells nothing."""
+        share = self.share
+        began = self._stage_began if self.stage == TRAINING else self._began
+        return (time.monotonic() - began) * (1 - share) / share if share > KNOWN else None
+
+    def text(self) -> str:
+        """Return what is being done.
+
+        >>> work = Work()
+        >>> work.told("solving", 3, 12, 0.0)
+        >>> work.text()
+        'solving 3 of 12 tiles'
+        """
+        if self.steps < 2:
+            return self.stage
+        what = " tiles" if self.stage == SOLVING else ""
+        loss = f", loss {self.loss:.4f}" if self.loss else ""
+        return f"{self.stage} {self.step} of {self.steps}{what}{loss}"
+
 
 @contextlib.contextmanager
 def progress_bar(quiet: bool) -> Iterator[Progress | None]:
-    """Show a bar with the loss and the time left, if there is a terminal."""
+    """Show the stage, a bar and the time left, if there is a terminal."""
     if quiet or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}  loss {task.fields[loss]:.4f}"),
-        TimeRemainingColumn(),
-    )
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"))
+    work = Work()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks: dict[str, Any] = {}
+        task = bar.add_task(work.text(), total=1.0, left="")
 
         def show(stage: str, step: int, steps: int, loss: float) -> None:
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=steps, loss=loss)
-            bar.update(tasks[stage], completed=step, total=steps, loss=loss)
+            work.told(stage, step, steps, loss)
+            left = "" if work.left is None else f"about {duration(work.left)} left"
+            bar.update(task, description=work.text(), completed=work.share, left=left)
 
         yield show
+
+
+def duration(seconds: float) -> str:
+    """Write a duration in two units at most.
+
+    >>> duration(6030), duration(200), duration(12.3)
+    ('1 h 40 min', '3 min 20 s', '12 s')
+    """
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 60} min {whole % 60} s" if whole >= 60 else f"{whole} s"

@@ -57,16 +57,6 @@ def ratio_text(vertical: float, horizontal: float) -> str:
     return f"{vertical:.4g}" + (f" × {horizontal:.4g}" if vertical != horizontal else "")
 
 
-def alignment_summary(info: Mapping[str, Any]) -> str:
-    """Return a line on `Registered.info`: displacement of the guide, confidence, seconds."""
-    found = info["alignment"]
-    sure = "" if found["confidence"] is None else f", confidence {found['confidence']:.2f}"
-    return (
-        f"moved by {found['median_displacement']:.2f} px in the median, "
-        f"{found['largest_displacement']:.2f} px at most{sure}, {info['seconds']:.1f} s"
-    )
-
-
 def of_file(raster: Raster) -> dict[str, Any]:
     """Return size, type, range, holes and georeference of a file, as JSON values."""
     height, width = raster.shape
@@ -75,6 +65,8 @@ def of_file(raster: Raster) -> dict[str, Any]:
     return {
         "file": raster.name,
         "size": f"{width} × {height}",
+        "width": width,
+        "height": height,
         "channels": len(raster.data),
         "alpha": raster.alpha,
         "type": raster.data.dtype.name,
@@ -82,6 +74,7 @@ def of_file(raster: Raster) -> dict[str, Any]:
         "maximum": seen.max().item() if seen.size else None,
         "mean": float(seen.mean(dtype=np.float64)) if seen.size else None,
         "valid": f"{raster.measured.mean():.2%}",
+        "valid_share": float(raster.measured.mean()),
         "nodata": _finite(raster.profile.get("nodata")),
         "unit": (raster.profile.get("units") or [None])[0],
         "crs": str(crs) if crs else None,

@@ -24,6 +24,7 @@ from cmsr.operators.resampling import Box, Kernel
 from cmsr.pair import Pair
 from cmsr.parallel import both, together
 from cmsr.priors.wedgelets import Wedgelets
+from cmsr.progress import ALIGNING, KERNEL, SOLVING, VALIDATING, Progress, begin
 from cmsr.registration.alignment import Alignment, Layers, align
 from cmsr.sensor.imaging import Imaging, imaging_of
 
@@ -56,7 +57,9 @@ class Calibrated:
     samples: dict[Box, Sample]
 
 
-def calibrate(source: Source, kernel: Kernel | None) -> Calibrated:
+def calibrate(
+    source: Source, kernel: Kernel | None, progress: Progress | None = None
+) -> Calibrated:
     """Find everything that is global to an image.
 
     Parameters
@@ -65,13 +68,19 @@ def calibrate(source: Source, kernel: Kernel | None) -> Calibrated:
         Target and guide.
     kernel : str or PointSpread or None
         The imaging kernel; None looks for it.
+    progress : callable, optional
+        Told the stage.
     """
+    begin(progress, SOLVING, len(source.plan))  # how much there will be to do
+    begin(progress, KERNEL)
     imaging = find_imaging(source, kernel)
+    begin(progress if source.guide else None, ALIGNING)
     channels, samples = measured(source, imaging)
     alignment, _ = both(
         lambda: find_alignment(source, imaging), lambda: _begin(source, samples, channels)
     )
     found = Calibration(imaging, channels, (), alignment, overview(source.pair))
+    begin(progress, VALIDATING)
     return with_dampings(source, weighed(source, Calibrated(found, samples)))
 
 

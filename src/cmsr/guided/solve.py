@@ -13,7 +13,7 @@ from cmsr.guided.calibration import Calibration
 from cmsr.guided.source import Sample, Source
 from cmsr.operators.resampling import Box
 from cmsr.parallel import in_order
-from cmsr.progress import Progress
+from cmsr.progress import SOLVING, Progress, begin
 from cmsr.tiling import Strip, Tile
 
 TileMaker = Callable[[Source, Calibration], Iterator[Tensor]]
@@ -106,6 +106,7 @@ def rows(
         return layers(source, tile.outer, calibration, known.pop(tile.outer, None))
 
     bands = list(source.plan.bands())
+    begin(progress, SOLVING, len(source.plan))
     if maker is None:
         tasks = [partial(made, tile) for band in bands for tile in band]
         results = in_order(tasks, tiles_at_once)
@@ -116,7 +117,7 @@ def rows(
         for tile in band:
             strip.add(tile, next(results))
             done += 1
-            if progress and len(source.plan) > 1:
-                progress("tiles", done, len(source.plan), 0.0)
+            if progress:
+                progress(SOLVING, done, len(source.plan), 0.0)
         first, finished = strip.finished(band)
         yield Rows(first, finished[:-1], finished[-1])

@@ -68,8 +68,8 @@ class GuideUsage:
         unused, reason = self.unused / self.pixels, self._reason(alignment, channels)
         if self.mean < NEARLY:
             return (
-                f"the guide counts for {self.mean:.0%} of the result, which is nearly the one "
-                f"without it: {reason}"
+                f"the guide counts for {self.mean:.0%}: this is the result without it, because "
+                f"{reason}"
             )
         if unused > LARGE:
             return f"the guide is not used in {unused:.0%} of the image: {reason}"
@@ -79,11 +79,20 @@ class GuideUsage:
         if alignment is not None and alignment.refused:
             return f"it seems to show another scene (confidence {alignment.confidence:.2f})"
         if self.mean < NEARLY and alignment is not None and alignment.warnings:
-            return "it cannot be placed: " + alignment.warnings[-1]
+            return f"it could not be placed ({alignment.warnings[-1]})"
         if channels and (self.mean < NEARLY or self.unused > LARGE * self.pixels):
             best = max(channels, key=lambda channel: channel.gain - channel.control)
             return (
-                f"it predicts held-out pixels of the target {best.gain:+.1f} dB better than no "
-                f"guide does, displaced on purpose {best.control:+.1f} dB"
+                f"held-out pixels of the target are predicted {_decibels(best.gain)} with it, "
+                f"{_decibels(best.control)} when it is displaced on purpose"
             )
         return "held-out pixels of the target confirm it"
+
+
+def _decibels(gain: float) -> str:
+    """Write a gain in words.
+
+    >>> _decibels(0.3), _decibels(-3.25)
+    ('0.3 dB better', '3.2 dB worse')
+    """
+    return f"{abs(gain):.1f} dB {'better' if gain >= 0 else 'worse'}"

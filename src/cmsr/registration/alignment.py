@@ -302,9 +302,10 @@ def recognised(size: Size, confidence: float) -> Alignment:
     if confidence >= LEAST_CONFIDENCE:
         return Alignment(size, (), confidence)
     warning = (
-        f"the guide does not seem to show what the target shows (confidence {confidence:.2f}): "
-        "it is not used; with align off it is. If it is the right photo, tell what it shows "
-        "(--field-of-view) or where (--points)"
+        f"the guide was not found in the target (confidence {confidence:.2f}) and is not used: "
+        "this is the result without it. It may show another scene or another field of view, or "
+        "nothing that the sensor sees; if it is the right photo, say where it lies "
+        "(--points, --field-of-view) or that it lies right (--align off)"
     )
     return Alignment(size, (), confidence, (warning,), refused=True)
 
@@ -376,5 +377,5 @@ def _possible(best: Alignment, stages: Stages, device: torch.device) -> Alignmen
     problem = trouble(tried.grid(device=device), best.size, layered=tried.layered)
     if problem is None:
         return tried
-    refusal = f"a move of the guide is refused: it {problem}"
+    refusal = f"a displacement of the guide was rejected because it {problem}"
     return replace(best, warnings=(*best.warnings, refusal))

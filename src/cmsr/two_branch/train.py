@@ -12,7 +12,7 @@ from torch import Tensor
 from cmsr.config import Config
 from cmsr.operators.resampling import Kernel, resampler
 from cmsr.pair import Pair
-from cmsr.progress import Progress
+from cmsr.progress import TRAINING, Progress
 from cmsr.registration.chain import WarpChain
 from cmsr.two_branch.examples import Example, draw_patch
 from cmsr.two_branch.network import TwoBranch, masked_l1
@@ -93,7 +93,7 @@ def train(
         fit.history["loss"].append(loss.item())
         fit.history["rate"].append(rate.value)
         if progress:
-            progress("train", step + 1, iterations, loss.item())
+            progress(TRAINING, step + 1, iterations, loss.item())
         if (step + 1) % MEASURE_EVERY == 0:
             whole = _as_warped(schemes[0][0], pair, fit)
             error = reconstruction_error(fit.network, whole, pair.ratio, kernel)

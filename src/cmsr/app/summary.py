@@ -1,0 +1,127 @@
+"""What a person reads at the end: what was made, how far and why the photo was used, what next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cmsr.app.progress import duration
+from cmsr.app.record import ratio_text
+
+NEARLY = 0.05
+"""Share of the photo below which a result is as good as the one without it."""
+
+DOUBTFUL = 0.5
+"""Confidence below which a kernel is worth a hint."""
+
+PLACE = (
+    "if the photo shows this scene: --points FILE (two or more places that are the same in both), "
+    "--field-of-view TARGET PHOTO, or --align off if it already covers the target's field"
+)
+
+Rows = list[tuple[str, str]]
+
+
+def of_run(
+    out: Path, pages: list[dict[str, Any]], others: Mapping[str, Path | None] | None = None
+) -> str:
+    """Return the end of a run for people.
+
+    Parameters
+    ----------
+    out : Path
+        The result.
+    pages : list of dict
+        `Result.info` of each of its pages.
+    others : mapping of str to Path, optional
+        What else was written, by what it is; None for what was not.
+    """
+    info = pages[0]
+    height, width = info["size"]
+    seconds = sum(page["seconds"] for page in pages)
+    took = duration(seconds) if seconds >= 60 else f"{seconds:.1f} s"
+    count = f"{len(pages)} pages of " if len(pages) > 1 else ""
+    ratio = ratio_text(*info["ratio"])
+    rows: Rows = [("photo", photo_text(info))]
+    if info["alignment"] and info["alignment"]["stages"]:
+        rows.append(("placement", _placement(info["alignment"])))
+    sure = info["kernel_confidence"]
+    asked = sure is None or sure == 1
+    rows.append(("kernel", info["kernel"] + ("" if asked else f", confidence {sure:.0%}")))
+    rows += [(name, str(path)) for name, path in (others or {}).items() if path]
+    rows += [("try next", hint) for hint in hints(info)]
+    return _table(f"{out}: {count}{width} × {height} pixels, ratio {ratio}, {took}", rows)
+
+
+def of_alignment(out: Path, info: Mapping[str, Any], others: Mapping[str, Path | None]) -> str:
+    """Return the end of an alignment for people; see `of_run`."""
+    found = info["alignment"]
+    rows: Rows = [("placement", _placement(found))]
+    rows += [(name, str(path)) for name, path in others.items() if path]
+    rows += [("try next", PLACE)] if found["refused"] else []
+    return _table(f"{out}: the photo on the target, {info['seconds']:.1f} s", rows)
+
+
+def photo_text(info: Mapping[str, Any]) -> str:
+    """Return how far the photo was used and why.
+
+    >>> photo_text({"guide_used": {"weight": 0.34, "unused": 0.1, "reason": "it helps"}})
+    'used for 34%; it helps'
+    """
+    used = info["guide_used"]
+    if used is None:
+        return "none"
+    if used["weight"] < NEARLY:
+        return f"used for {used['weight']:.0%}: this is the result without it"
+    nowhere = f", in {used['unused']:.0%} of the image not at all" if used["unused"] > 0.2 else ""
+    return f"used for {used['weight']:.0%}{nowhere}; {used['reason']}"
+
+
+def hints(info: Mapping[str, Any]) -> list[str]:
+    """Return what is worth trying where something about a run is doubtful."""
+    found, used, alignment = [], info["guide_used"], info["alignment"]
+    if alignment and alignment["refused"]:
+        found.append(PLACE)
+    elif used is not None and used["weight"] < NEARLY:
+        preset = (
+            "--preset default, which also bends the photo; " if info["preset"] == "fast" else ""
+        )
+        found.append(
+            f"{preset}a photo from the same place and time, or --points if it lies wrongly"
+        )
+    sure = info["kernel_confidence"]
+    if sure is not None and sure < DOUBTFUL:
+        found.append("--kernel NAME, if you know how the camera samples the scene")
+    return found
+
+
+def of_file(facts: Mapping[str, Any]) -> str:
+    """Return what a file holds, from its record, for people."""
+    bands = f"{facts['channels']} bands" if facts["channels"] > 1 else "1 band"
+    alpha = " and alpha" if facts["alpha"] else ""
+    unit = f" {facts['unit']}" if facts["unit"] else ""
+    rows: Rows = [("size", f"{facts['size']} pixels, {bands}{alpha}, {facts['type']}")]
+    if facts["minimum"] is not None:
+        low, high, mean = (f"{facts[name]:.6g}" for name in ("minimum", "maximum", "mean"))
+        rows.append(("values", f"{low} to {high}{unit}, mean {mean}"))
+    marked = "" if facts["nodata"] is None else f" (marked by {facts['nodata']:g})"
+    share = facts["valid_share"]
+    holes = "none" if share == 1 else f"{1 - share:.2%} of the pixels{marked}"
+    rows += [("holes", holes), ("on the map", facts["crs"] or "no georeference")]
+    rows += [("note", note.removeprefix(f"{facts['file']}: ")) for note in facts["notes"]]
+    return _table(facts["file"], rows)
+
+
+def _placement(found: Mapping[str, Any]) -> str:
+    if not found["stages"]:
+        return "not moved"
+    sure = "" if found["confidence"] is None else f", confidence {found['confidence']:.0%}"
+    return (
+        f"moved by {found['median_displacement']:.1f} of its pixels in the median, "
+        f"{found['largest_displacement']:.1f} at most{sure}"
+    )
+
+
+def _table(title: str, rows: Iterable[tuple[str, str]]) -> str:
+    return "\n".join([title, *(f"  {name:14}{text}" for name, text in rows)])
