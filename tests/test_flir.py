@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import rasterio
 
+from cmsr.app.job import Job
 from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
 from cmsr.io import image_files, inputs
@@ -166,3 +167,12 @@ def test_the_real_dji_file(data: Path) -> None:
     assert target.data.dtype == np.uint16
     assert np.ptp(target.data) < 2000
     assert "Thermal SDK" in notes[0]
+
+
+def test_a_result_is_sized_by_the_sensor_and_not_by_the_picture(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(flir_file(np.full((12, 16), 14_000)))
+    config = Config.of("default", ratio=32, max_memory=0.1)
+    job = Job(target=path, out=tmp_path / "o.png", config=config)
+    assert job._expected() == (384, 512)
+    assert not job._too_large()

@@ -292,7 +292,7 @@ def test_a_report_of_what_is_too_large_is_refused(
         "0.1",
     ]
     assert main([*arguments, "--report", str(tmp_path / "r.html")]) == 2
-    assert "raise --max-memory" in capsys.readouterr().err
+    assert "without a report; --max-memory" in capsys.readouterr().err
     assert not (tmp_path / "o.tif").exists()
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from cmsr.app.arguments import Argument, Command
 from cmsr.app.extras import needing
-from cmsr.app.progress import progress_bar
+from cmsr.app.progress import duration, progress_bar
 from cmsr.errors import OptionError, RunError
 
 
@@ -75,7 +77,7 @@ class Bench(Command):
             return
         if self.ablation and self.methods != Bench.methods:
             raise OptionError("--methods cannot be combined with --ablation")
-        records = compare(self, None if self.quiet else _print_record)
+        records = compare(self, None if self.quiet else _printer())
         if not self.quiet:
             print(tables.report(records))
         failed = sum(record["error"] is not None for record in records)
@@ -127,10 +129,20 @@ class BenchTrain(Command):
             print(training.report(weights))
 
 
-def _print_record(done: int, total: int, record: dict[str, Any]) -> None:
-    """Print a line on a finished run."""
-    psnr = "identical to the truth" if record["psnr"] is None else f"{record['psnr']:.2f} dB"
-    reached = psnr if record["scored"] else "not scored"
-    seconds = f", {record['seconds']:.1f} s" if record["seconds"] is not None else ""
-    what = f"{record['dataset']}/{record['pair']} {record['method']} seed {record['seed']}"
-    print(f"[{done}/{total}] {what}: {record['error'] or reached}{seconds}", file=sys.stderr)
+def _printer() -> Callable[[int, int, dict[str, Any]], None]:
+    """Return what prints a line on each finished run, with the time left by the runs so far."""
+    began = time.monotonic()
+    counts: list[int] = []
+
+    def show(done: int, total: int, record: dict[str, Any]) -> None:
+        counts.append(done)
+        psnr = "identical to the truth" if record["psnr"] is None else f"{record['psnr']:.2f} dB"
+        reached = psnr if record["scored"] else "not scored"
+        seconds = f", {record['seconds']:.1f} s" if record["seconds"] is not None else ""
+        what = f"{record['dataset']}/{record['pair']} {record['method']} seed {record['seed']}"
+        left = (time.monotonic() - began) * (total - done) / len(counts)
+        ahead = f" (about {duration(left)} left)" if done < total else ""
+        said = record["error"] or reached
+        print(f"[{done}/{total}] {what}: {said}{seconds}{ahead}", file=sys.stderr)
+
+    return show

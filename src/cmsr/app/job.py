@@ -5,11 +5,12 @@ Plotting is imported late: most runs draw nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from cmsr.app import record
 from cmsr.app.options import upscale_command
@@ -127,12 +128,17 @@ class Job:
         """Return whether the result is too large to be kept in memory, and can be made by rows."""
         if self.config.method == "two-branch":
             return False
-        source = self.target if self.config.sized else self.guide
-        if source is None or image_files.is_array(source):
-            return False
-        stored = image_files.describe(source).grid.shape
-        shape = asked_shape(stored, self.config) or stored
-        return held_gigabytes(shape, 1) > self.config.max_memory / 2
+        shape = self._expected()
+        return shape is not None and held_gigabytes(shape, 1) > self.config.max_memory / 2
+
+    def _expected(self) -> tuple[int, int] | None:
+        """Return the size of the result, as far as it is known before the photo is placed."""
+        if self.config.ratio is not None:
+            target = inputs.read_pair(self.target, self.guide, self.config, lazily=True).target
+            return asked_shape(target.shape, self.config)
+        if self.config.size is not None or self.guide is None or image_files.is_array(self.guide):
+            return asked_shape((0, 0), self.config)
+        return image_files.describe(self.guide).grid.shape
 
     def _at_once(
         self, pages: list[inputs.Source], progress: Progress | None
@@ -162,10 +168,8 @@ class Job:
 
     def _by_rows(self, progress: Progress | None) -> dict[str, Any]:
         """Make the result row by row into a GeoTIFF, whole or not at all."""
-        if self.out.suffix.lower() not in TIFF:
-            raise OutputError(f"{self.out}: a result of this size is written as .tif only")
-        if self.report:
-            raise OptionError("a report needs the whole image in memory; raise --max-memory")
+        if self.cluster is None and (self.report or self.out.suffix.lower() not in TIFF):
+            self._refuse_rows()
         pair = opened(self.target, self.guide, self.config, lazily=True, progress=progress)
         image_files.check_output(self.out, like=pair.target, overwrite=True)
         with (
@@ -182,6 +186,15 @@ class Job:
             shown = raster_io.thinned(str(self.out), preview.LARGEST)
             preview.write(self.preview, shown.data[0], shown.valid, pair.target, self.colour_map)
         return record.of_run(run.info())
+
+    def _refuse_rows(self) -> NoReturn:
+        height, width = self._expected() or (0, 0)
+        needed = 2 * held_gigabytes((height, width), 1)
+        reason = (
+            f"a result of {width} × {height} pixels is written row by row, as .tif and without a "
+            f"report; --max-memory {math.ceil(10 * needed) / 10:g} keeps it in memory"
+        )
+        raise OptionError(reason) if self.report else OutputError(f"{self.out}: {reason}")
 
     def _maker(self, pair: Opened) -> AbstractContextManager[TileMaker | None]:
         """Provide what makes tiles: None for this process."""

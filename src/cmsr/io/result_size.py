@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from cmsr.config import Config
 from cmsr.errors import InputError
 from cmsr.io.raster import Raster
@@ -22,8 +24,8 @@ def check_pixels(name: str, shape: tuple[int, int], config: Config) -> None:
     """Raise InputError if a result of this shape has more than ``max_pixels``."""
     if shape[0] * shape[1] > config.max_pixels:
         raise InputError(
-            f"{name}: {shape[1]} × {shape[0]} pixels of the result are too many; "
-            f"--max-pixels is {config.max_pixels}"
+            f"{name}: a result of {shape[1]} × {shape[0]} pixels exceeds --max-pixels "
+            f"{config.max_pixels}"
         )
 
 
@@ -44,7 +46,9 @@ def check_size(target: Raster, shape: tuple[int, int], config: Config) -> None:
     estimate = gigabytes if config.method == "two-branch" else held_gigabytes
     needed = estimate(shape, len(target.data))
     if needed > config.max_memory:
+        network = config.method == "two-branch"
+        remedy = "; --size makes it smaller, and preset default needs less" if network else ""
         raise InputError(
-            f"{target.name}: the result of {shape[1]} × {shape[0]} pixels takes about "
-            f"{needed:.1f} GB; --max-memory is {config.max_memory}"
+            f"{target.name}: the result of {shape[1]} × {shape[0]} pixels needs about "
+            f"{needed:.1f} GB of memory; --max-memory {math.ceil(needed)} allows it{remedy}"
         )
