@@ -2,6 +2,7 @@
 
 import io
 import struct
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -14,10 +15,20 @@ SCENE = planck.Conditions(
 )
 
 
-def jpeg(size: tuple[int, int] = (64, 48), make: str = "") -> bytes:
-    buffer, exif = io.BytesIO(), Image.Exif()
-    if make:
-        exif[0x010F] = make
+def exif(**tags: Any) -> Image.Exif:
+    """Return Exif tags: ``make``, ``model``, ``orientation``, ``digital_zoom``."""
+    made, places = Image.Exif(), {"make": 0x010F, "model": 0x0110, "orientation": 0x0112}
+    for name, value in tags.items():
+        if name == "digital_zoom":
+            made.get_ifd(0x8769)[0xA404] = value
+        else:
+            made[places[name]] = value
+    return made
+
+
+def jpeg(size: tuple[int, int] = (64, 48), exif: Image.Exif | None = None) -> bytes:
+    buffer = io.BytesIO()
+    exif = Image.Exif() if exif is None else exif
     Image.new("RGB", size, (80, 60, 40)).save(buffer, "JPEG", exif=exif)
     return buffer.getvalue()
 
@@ -49,7 +60,9 @@ def raw_record(counts: np.ndarray, kind: str) -> bytes:
     return head + counts.astype(order + "u2").tobytes()
 
 
-def camera_record(sensor: planck.Sensor, scene: planck.Conditions, order: str = "<") -> bytes:
+def camera_record(
+    sensor: planck.Sensor, scene: planck.Conditions, order: str = "<", model: str = ""
+) -> bytes:
     record = bytearray(0x400)
     floats = {
         0x20: scene.emissivity,
@@ -73,25 +86,32 @@ def camera_record(sensor: planck.Sensor, scene: planck.Conditions, order: str = 
     for place, value in floats.items():
         struct.pack_into(order + "f", record, place, value)
     struct.pack_into(order + "i", record, 0x308, int(sensor.o))
+    record[0xD4 : 0xD4 + len(model)] = model.encode()
     return bytes(record)
 
 
-def photo_record(photo: np.ndarray) -> bytes:
+def photo_record(photo: np.ndarray | bytes) -> bytes:
+    """Encode a photo, or bytes that are to stand for one."""
+    if isinstance(photo, bytes):
+        return struct.pack("<HHH", 3, 4, 4).ljust(32, b"\0") + photo
     return struct.pack("<HHH", 3, photo.shape[1], photo.shape[0]).ljust(32, b"\0") + png(photo)
 
 
-def flir_file(
+def container(
     counts: np.ndarray,
-    photo: np.ndarray | None = None,
+    photo: np.ndarray | bytes | None = None,
     placement: tuple[float, int, int] = (1.0, 0, 0),
     *,
     raw: str = "png-swapped",
     order: str = "<",
-    sensor: planck.Sensor = SENSOR,
+    sensor: planck.Sensor | None = SENSOR,
     scene: planck.Conditions = SCENE,
+    model: str = "",
 ) -> bytes:
-    """Write a file as FLIR's cameras do; ``order`` is that of the camera record."""
-    records = {0x01: raw_record(counts, raw), 0x20: camera_record(sensor, scene, order)}
+    """Write an .fff file as FLIR's cameras do; ``order`` is that of the camera record."""
+    records = {0x01: raw_record(counts, raw)}
+    if sensor is not None:
+        records[0x20] = camera_record(sensor, scene, order, model)
     if photo is not None:
         records[0x0E] = photo_record(photo)
         records[0x2A] = struct.pack("<fhh", *placement).ljust(96, b"\0")
@@ -102,17 +122,30 @@ def flir_file(
         directory += entry.ljust(32, b"\0")
         body += record
     head = b"FFF\0".ljust(20, b"\0") + struct.pack(">III", 100, 64, len(records))
-    fff = (head.ljust(64, b"\0") + directory).ljust(start, b"\0") + body
+    return (head.ljust(64, b"\0") + directory).ljust(start, b"\0") + body
+
+
+def flir_file(
+    counts: np.ndarray,
+    photo: np.ndarray | bytes | None = None,
+    placement: tuple[float, int, int] = (1.0, 0, 0),
+    *,
+    exif: Image.Exif | None = None,
+    **options: Any,
+) -> bytes:
+    """Write a radiometric JPEG as FLIR's cameras do; for the options see `container`."""
+    fff = container(counts, photo, placement, **options)
     pieces = [fff[i : i + 60_000] for i in range(0, len(fff), 60_000)]
     segments = [
         (0xE1, b"FLIR\0\1" + bytes([number, len(pieces) - 1]) + piece)
         for number, piece in enumerate(pieces)
     ]
-    return with_segments(jpeg(), segments)
+    return with_segments(jpeg(exif=exif), segments)
 
 
-def dji_file(counts: np.ndarray) -> bytes:
-    """Write a file as DJI's cameras do."""
+def dji_file(counts: np.ndarray, marker: int = 0xE3, **tags: Any) -> bytes:
+    """Write a file as DJI's cameras do, the counts in APP3 or another segment."""
     raw = counts.astype("<u2").tobytes()
     pieces = [raw[i : i + 65_000] for i in range(0, len(raw), 65_000)]
-    return with_segments(jpeg(make="DJI"), [(0xE3, piece) for piece in pieces])
+    picture = jpeg(counts.shape[::-1], exif(make="DJI", **tags))
+    return with_segments(picture, [(marker, piece) for piece in pieces])

@@ -75,8 +75,10 @@ def contents(path: Path) -> list[np.ndarray]:
     """Pixels of all pages, and of the photo that a camera adds."""
     found = []
     for page in inputs.pages(path):
-        target, photo = inputs.read_target(page, Config(), [])
-        found += [target.data, target.valid, *([] if photo is None else [photo.data])]
+        target, own = inputs.read_target(page, Config(), notes := [])
+        if any("broken" in note or "cut off" in note or "no calibration" in note for note in notes):
+            raise InputError(notes[0])
+        found += [target.data, target.valid, *([] if own is None else [own([]).data])]
     return found
 
 

@@ -144,6 +144,7 @@ class Run:
             "guide_weight": self._usage.mean,
             "guide_used": self._guide_used(),
             "warnings": self._warnings(),
+            **({"camera": camera} if (camera := made.target.profile.get("camera")) else {}),
             **({"windows": tiles} if tiles > 1 else {}),
             **({"series": self._series} if self._series else {}),
         }

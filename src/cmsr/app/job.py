@@ -19,6 +19,7 @@ from cmsr.errors import OptionError, OutputError
 from cmsr.guided.solve import TileMaker
 from cmsr.io import image_files, inputs, raster_io, raster_output
 from cmsr.io.atomic import replacing
+from cmsr.io.pages import pages as pages_of
 from cmsr.io.result_size import held_gigabytes
 from cmsr.pair import asked_shape
 from cmsr.progress import WRITING, Progress, begin
@@ -77,7 +78,7 @@ class Job:
         CmsrError
             If an input, an option or an output cannot be used; nothing is written then.
         """
-        pages = inputs.pages(self.target)
+        pages = pages_of(self.target)
         self._check_outputs(len(pages))
         if self.cluster is not None or (len(pages) == 1 and self._too_large()):
             facts = [self._by_rows(progress)]

@@ -58,7 +58,7 @@ def ratio_text(vertical: float, horizontal: float) -> str:
 
 
 def of_file(raster: Raster) -> dict[str, Any]:
-    """Return size, type, range, holes and georeference of a file, as JSON values."""
+    """Return size, type, range, holes, georeference, camera of a file, as JSON values."""
     height, width = raster.shape
     seen = raster.data[np.broadcast_to(raster.measured, raster.data.shape)]
     crs = raster.profile.get("crs")
@@ -78,6 +78,7 @@ def of_file(raster: Raster) -> dict[str, Any]:
         "nodata": _finite(raster.profile.get("nodata")),
         "unit": (raster.profile.get("units") or [None])[0],
         "crs": str(crs) if crs else None,
+        **raster.profile.get("camera", {}),
     }
 
 

@@ -20,6 +20,7 @@ from cmsr.errors import InputError, OptionError
 from cmsr.io import image_files
 from cmsr.io.geo import Overlap, overlap
 from cmsr.io.holes import with_holes
+from cmsr.io.pages import has_header, pages
 from cmsr.io.raster import Limits, Raster, chosen, from_array
 from cmsr.io.raster_io import Grid
 from cmsr.sensor.enlargement import enlarged_from, reduced
@@ -99,22 +100,36 @@ def read_pair(
     if guide is not None or config.sized:
         config.check_guided(guide is not None)
     common = common_grid(target, guide)
-    raster, photo = read_target(target, config, notes, common.window if common else None)
+    raster, own = read_target(target, config, notes, common.window if common else None)
     if common is not None:
         notes.append(_cropped(raster))
-    other = Photo.of(photo) if photo is not None and not config.sized else None
-    if guide is None and other is None and not config.sized and "camera" in raster.profile:
-        raise InputError(
-            f"{raster.name}: holds no photo; name one after it, as the guide, or give the "
-            "enlargement without one (--ratio 4)"
-        )
+    other: Photo | None = None
     if guide is not None:
         other = _photo_in(guide, config, common.grid if common else None, lazily)
+    elif not config.sized:
+        other = _own_photo(raster, own, notes)
+    elif own is not None:
+        notes.append(f"{raster.name}: the photo in it is not used where the result's size is given")
     if not isinstance(target, Raster):
         raster = prepared(raster, config, notes)
     if other is not None and (common is not None or guide is None):
         other = replace(other, placed=True)
     return Inputs(raster, other, tuple(notes))
+
+
+def _own_photo(
+    target: Raster, find: Callable[[list[str]], Raster] | None, notes: list[str]
+) -> Photo | None:
+    """Return the photo in a thermal camera's file; None of any other target."""
+    if find is not None:
+        return Photo.of(find(notes))
+    if "camera" not in target.profile:
+        return None
+    broken = target.profile["camera"].get("photo") == "broken"
+    raise InputError(
+        f"{target.name}: {'its photo is broken' if broken else 'holds no photo'}; name one after "
+        "it, as the guide, or give the enlargement without one (--ratio 4)"
+    )
 
 
 def _photo_in(guide: Source, config: Config, grid: Grid | None, lazily: bool) -> Photo:
@@ -149,7 +164,9 @@ def read_alone(path: str | os.PathLike[str]) -> tuple[Raster, list[str]]:
     page = pages(path)
     if len(page) > 1:
         notes.append(f"{path}: has {len(page)} pages, this is the first; {path}:2 names the second")
-    raster, _ = read_target(page[0], Config(), notes)
+    raster, own = read_target(page[0], Config(), notes)
+    if own is not None:
+        own(notes)
     prepared(raster, Config(), notes)
     return raster, notes
 
@@ -165,38 +182,33 @@ def common_grid(target: Source, guide: Source | None) -> Overlap | None:
 
 
 def _ground(source: Source | None) -> Grid | None:
-    if not isinstance(source, str | os.PathLike) or image_files.is_array(source):
+    if source is None or not has_header(source):
         return None
     header = image_files.describe(source)
     return header.grid if header.georeferenced else None
 
 
-def pages(target: Source) -> list[Source]:
-    """Return the pages of a target: FILE:1, FILE:2, … for a TIFF of several, else itself."""
-    if not isinstance(target, str | os.PathLike) or image_files.is_array(target):
-        return [target]
-    count = len(image_files.describe(target).pages)
-    return [f"{os.fspath(target)}:{page}" for page in range(1, count + 1)] or [target]
-
-
 def read_target(
     source: Source, config: Config, notes: list[str], window: Any = None
-) -> tuple[Raster, Raster | None]:
-    """Read a target, and the photo if the same file holds one."""
+) -> radiometric.Thermal:
+    """Read a target, and what finds the photo if the same file holds one."""
     if isinstance(source, Raster):
-        return source, None
+        radiometric.refuse(config, source.name)
+        return radiometric.Thermal(source)
     if not isinstance(source, str | os.PathLike):
         radiometric.refuse(config, "an array")
-        return _chosen(from_array(source, "target"), config), None
-    found = radiometric.read(image_files.locate(source)[0], str(source), config, notes)
+        return radiometric.Thermal(_chosen(from_array(source, "target"), config))
+    found = radiometric.read(*image_files.locate(source), str(source), config, notes)
     if found is not None:
-        config.refuse(["bands"], f"has no effect on a radiometric JPEG such as {source}")
+        config.refuse(["bands"], f"has no effect on a radiometric file such as {source}")
         return found
     radiometric.refuse(config, str(source))
     limits = limits_of(config)
     if image_files.is_array(source):
-        return _chosen(image_files.read(source, limits=limits), config), None
-    return image_files.read(source, bands=config.bands, window=window, limits=limits), None
+        return radiometric.Thermal(_chosen(image_files.read(source, limits=limits), config))
+    return radiometric.Thermal(
+        image_files.read(source, bands=config.bands, window=window, limits=limits)
+    )
 
 
 def limits_of(config: Config) -> Limits:

@@ -24,6 +24,7 @@ from rasterio.windows import Window
 
 from cmsr.errors import InputError
 from cmsr.io import metadata
+from cmsr.io.orientation import turned
 from cmsr.io.raster import USUAL, Limits, Raster, check_dtype
 
 MAX_BANDS = 4096
@@ -267,7 +268,7 @@ def _raster(name: str, dataset: Any, bands: list[int], window: Window | None) ->
         data = _painted(data[0], dataset.colormap(bands[0]))
     turn = _orientation(dataset) if window is None else 1
     if turn > 1:
-        data, measured = _turned(data, turn), _turned(measured, turn)
+        data, measured = turned(data, turn), turned(measured, turn)
     same = len(data) == len(bands)
     profile = metadata.read(dataset, bands, window) if same else {"nodata": None}
     if opaque is not None:
@@ -313,12 +314,3 @@ def _orientation(dataset: Any) -> int:
         return 1
     text = metadata.tags(dataset).get("EXIF_Orientation", "1")
     return int(text) if text in tuple("12345678") else 1
-
-
-def _turned(data: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
-    """Turn (..., H, W) upright as Exif's orientation says."""
-    if orientation >= 5:
-        data = np.swapaxes(data, -2, -1)
-    if orientation in (3, 4, 7, 8):
-        data = np.flip(data, -2)
-    return np.flip(data, -1) if orientation in (2, 3, 6, 7) else data

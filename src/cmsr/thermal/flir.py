@@ -1,14 +1,10 @@
-"""Radiometric JPEGs of FLIR cameras: counts, calibration, photo, and the placement in it.
-
-APP1 segments that begin with "FLIR" carry pieces of one FFF file: a header, a directory of records,
-the records. Layout as documented by ExifTool (https://exiftool.org/TagNames/FLIR.html).
-"""
+"""A thermal image of a FLIR camera: counts, calibration, photo, and the placement in it."""
 
 from __future__ import annotations
 
 import io
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,18 +12,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from cmsr.errors import InputError
-from cmsr.io.jpeg import segments
-from cmsr.thermal import planck
-from cmsr.thermal.crop import crop
+from cmsr.thermal import fff, planck
+from cmsr.thermal.photo import Placement, decoded
 
-_RAW, _PHOTO, _CAMERA, _PLACEMENT = 0x01, 0x0E, 0x20, 0x2A
-_USED = (_RAW, _PHOTO, _CAMERA, _PLACEMENT)
 _MAX_PIXELS = 2**25
-"""Largest raw image or photo accepted: no such camera has 33 million pixels."""
-
-_BLACK, _LIT, _BAR = 24, 0.02, 2
-"""Bars: brightest value of black, share of brighter pixels in a line of a photo, and width of their
-blurred border in pixels; by eye."""
+"""Largest raw image accepted: no such camera has 33 million pixels."""
 
 _SENSOR_FIELDS = {"r1": 0x58, "b": 0x5C, "f": 0x60, "r2": 0x30C} | {
     name: 0x70 + 4 * i for i, name in enumerate(("alpha1", "alpha2", "beta1", "beta2", "x"))
@@ -43,166 +32,104 @@ _CONDITION_FIELDS = {
 }
 _IN_KELVIN = ("reflected", "atmospheric", "window_temperature")
 _PLANCK_O = 0x308
+_MODEL = slice(0xD4, 0xF4)
 
-
-@dataclass(frozen=True)
-class Placement:
-    """Place of the thermal image in the photo, as the camera has it.
-
-    Attributes
-    ----------
-    zoom : float
-        How many times larger the photo's field of view is.
-    right, down : int
-        From the photo's centre to the thermal image's, in pixels of the photo.
-    """
-
-    zoom: float = 1.0
-    right: int = 0
-    down: int = 0
+_BROKEN = (struct.error, OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
 class Flir:
-    """Content of one file.
+    """Content of one frame.
 
     Attributes
     ----------
     counts : array of uint16, shape (h, w)
     sensor, conditions
-        Turn them into temperatures.
+        Turn them into temperatures; None where the file has no calibration.
     photo : array of uint8, shape (H, W, 3), or None
     placement : Placement
+    model : str
+        The camera's, "" if it is not named.
+    faults : tuple of str
+        What of the file could not be used.
     """
 
     counts: npt.NDArray[np.uint16]
-    sensor: planck.Sensor
-    conditions: planck.Conditions
+    sensor: planck.Sensor | None
+    conditions: planck.Conditions | None
     photo: npt.NDArray[np.uint8] | None
     placement: Placement
+    model: str = ""
+    faults: tuple[str, ...] = field(default=())
 
     def celsius(self, **overrides: float | None) -> npt.NDArray[np.float32]:
-        """Return temperatures (h, w) in °C; ``overrides`` replace fields of the conditions."""
-        given = {name: value for name, value in overrides.items() if value is not None}
-        return planck.celsius(self.counts, self.sensor, replace(self.conditions, **given))
-
-    def box(self) -> npt.NDArray[np.float64]:
-        """Return top, left, bottom, right of the thermal image, in pixels of the photo.
+        """Return temperatures (h, w) in °C; ``overrides`` replace fields of the conditions.
 
         Raises
         ------
         InputError
-            If there is no photo.
+            If there is no calibration, or the conditions give no temperature.
         """
-        if self.photo is None:
-            raise InputError("holds no photo beside the thermal image")
-        height, width = self.photo.shape[:2]
-        rows, cols = self.counts.shape
-        size = min(width / cols, height / rows) / self.placement.zoom
-        top = height / 2 + self.placement.down - size * rows / 2
-        left = width / 2 + self.placement.right - size * cols / 2
-        return np.array([top, left, top + size * rows, left + size * cols])
+        if self.sensor is None or self.conditions is None:
+            raise InputError("holds no calibration")
+        given = {name: value for name, value in overrides.items() if value is not None}
+        return planck.celsius(self.counts, self.sensor, replace(self.conditions, **given))
 
 
-def cut(
-    photo: npt.NDArray[np.uint8], box: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    """Return the part of a photo in a box, and where that holds an image.
-
-    It does not beyond the photo, where the border is repeated, nor in black bars around it.
-    """
-    down = round(float(box[0])) + np.arange(round(float(box[2] - box[0])))
-    right = round(float(box[1])) + np.arange(round(float(box[3] - box[1])))
-    part, inside = crop(photo, down, right)
-    return part, crop(shown(photo), down, right)[0] & inside
-
-
-def shown(photo: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Mask (H, W) of a photo (H, W, 3) without the black bars along its border."""
-    lit = photo.max(axis=2) > _BLACK
-    rows, cols = (np.flatnonzero(lit.mean(axis=axis) > _LIT) for axis in (1, 0))
-    everywhere = np.ones(lit.shape, bool)
-    if not rows.size or not cols.size:
-        return everywhere
-    bars = ~everywhere
-    bars[rows[0] + _BAR : rows[-1] + 1 - _BAR, cols[0] + _BAR : cols[-1] + 1 - _BAR] = True
-    return bars if bars.mean() > 0.5 and not lit.all(axis=None) else everywhere
-
-
-def read(content: bytes, name: str) -> Flir | None:
-    """Parse a JPEG file; None if it is not one of FLIR's radiometric files.
+def read(content: Any, name: str, start: int = 0) -> Flir:
+    """Parse the frame of a container that begins at ``start``.
 
     Raises
     ------
     InputError
-        If it is one, but broken.
+        If it holds no thermal image that can be read.
     """
-    fff = _fff(content)
-    if not fff:
-        return None
     try:
-        records = _records(fff)
-        if _RAW not in records or _CAMERA not in records:
-            raise InputError(f"{name}: a FLIR file without raw thermal image or calibration")
-        sensor, conditions = _calibration(records[_CAMERA])
-        return Flir(
-            counts=_counts(records[_RAW]),
-            sensor=sensor,
-            conditions=conditions,
-            photo=_photo(records[_PHOTO]) if _PHOTO in records else None,
-            placement=_placement(records.get(_PLACEMENT, b"")),
-        )
-    except (struct.error, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{name}: its FLIR records are broken ({error})") from error
-
-
-def _fff(content: bytes) -> bytes:
-    """Join the pieces: each payload is "FLIR", 0, 1, its number, the last number, data."""
-    pieces = {
-        payload[6]: payload[8:]
-        for marker, payload in segments(content)
-        if marker == 0xE1 and payload[:5] == b"FLIR\0" and len(payload) > 8
-    }
-    return b"".join(pieces[number] for number in sorted(pieces))
-
-
-def _records(fff: bytes) -> dict[int, bytes]:
-    """Read the directory: 32 bytes an entry, the type first, place and length at 12 and 16."""
-    if fff[:4] not in (b"FFF\0", b"AFF\0"):
-        raise ValueError("no FFF header")
-    order = min("<>", key=lambda order: struct.unpack_from(order + "I", fff, 20)[0])
-    place, count = struct.unpack_from(order + "II", fff, 24)
-    if count > 256:
-        raise ValueError(f"{count} records")
-    found: dict[int, bytes] = {}
-    for entry in range(count):
-        kind, _, _, _, start, length = struct.unpack_from(order + "HHIIII", fff, place + 32 * entry)
-        if kind not in _USED or kind in found or not length:
-            continue
-        if start + length > len(fff):
-            raise ValueError(f"record {kind:#x} is cut off")
-        found[kind] = fff[start : start + length]
-    return found
-
-
-def _order(record: bytes) -> str:
-    """Every record begins with the number 2 or 1 or 3 in its own byte order."""
-    return "<" if int.from_bytes(record[:2], "little") < 256 else ">"
+        found = fff.records(content, start)
+        if fff.RAW not in found:
+            raise InputError(f"{name}: a FLIR file without raw thermal image; use the original")
+        counts = _counts(found[fff.RAW])
+    except _BROKEN as error:
+        raise InputError(f"{name}: its raw thermal image is broken ({error})") from error
+    photo, faults = None, list[str]()
+    if fff.PHOTO in found:
+        try:
+            photo = decoded(found[fff.PHOTO][32:])
+        except _BROKEN:
+            faults.append("the photo in it is broken and not used")
+    if photo is not None and not found.get(fff.PLACEMENT, b"-"):
+        faults.append("the place of the photo in it is cut off: the same field is assumed")
+    camera = found.get(fff.CAMERA, b"")
+    sensor, conditions = _calibration(camera)
+    if sensor is None:
+        faults.append("it has no calibration: the values are counts, not °C")
+    return Flir(
+        counts=counts,
+        sensor=sensor,
+        conditions=conditions,
+        photo=photo,
+        placement=_placement(found.get(fff.PLACEMENT, b"")),
+        model=_text(camera[_MODEL]),
+        faults=tuple(faults),
+    )
 
 
 def _counts(record: bytes) -> npt.NDArray[np.uint16]:
-    """Read the raw image, kept as PNG or as plain numbers behind 32 bytes."""
-    order = _order(record)
+    """Read the raw image, kept as PNG, as JPEG-LS or as plain numbers behind 32 bytes."""
+    order = fff.order_of(record)
     cols, rows = struct.unpack_from(order + "HH", record, 2)
     if not 0 < cols * rows <= _MAX_PIXELS:
         raise ValueError(f"raw image of {cols} × {rows} pixels")
+    if record[32:36] == b"\xff\xd8\xff\xf7":
+        raise ValueError("JPEG-LS")
     if record[32:36] != b"\x89PNG":
         plain = np.frombuffer(record, order + "u2", cols * rows, 32).reshape(rows, cols)
         return plain.astype(np.uint16)
     with Image.open(io.BytesIO(record[32:]), formats=["PNG"]) as picture:
         if not picture.mode.startswith("I"):
             raise ValueError("raw image is not of 16 bits")
-        _check_size(picture)
+        if picture.width * picture.height > _MAX_PIXELS:
+            raise ValueError(f"raw image of {picture.width} × {picture.height} pixels")
         stored = np.asarray(picture).astype(np.uint16)
     swapped = stored.byteswap()
     return min(stored, swapped, key=_roughness)
@@ -214,31 +141,23 @@ def _roughness(image: npt.NDArray[Any]) -> float:
     return float(np.abs(np.diff(wide, axis=0)).mean() + np.abs(np.diff(wide, axis=1)).mean())
 
 
-def _photo(record: bytes) -> npt.NDArray[np.uint8] | None:
-    """Decode the photo, a PNG or JPEG behind 32 bytes."""
-    with Image.open(io.BytesIO(record[32:]), formats=["JPEG", "PNG"]) as picture:
-        _check_size(picture)
-        return np.asarray(picture.convert("RGB"))
-
-
-def _check_size(picture: Image.Image) -> None:
-    if picture.width * picture.height > _MAX_PIXELS:
-        raise ValueError(f"image of {picture.width} × {picture.height} pixels")
-
-
-def _calibration(record: bytes) -> tuple[planck.Sensor, planck.Conditions]:
+def _calibration(record: bytes) -> tuple[planck.Sensor | None, planck.Conditions | None]:
     """Read how the camera turns temperatures into counts, and what it assumes of the scene."""
-    order = _order(record)
+    if len(record) < _SENSOR_FIELDS["r2"] + 4:
+        return None, None
+    order = fff.order_of(record)
 
     def number(place: int) -> float:
         return float(struct.unpack_from(order + "f", record, place)[0])
 
-    sensor = {name: number(place) for name, place in _SENSOR_FIELDS.items()}
+    constants = {name: number(place) for name, place in _SENSOR_FIELDS.items()}
     conditions = {name: number(place) for name, place in _CONDITION_FIELDS.items()}
     for name in _IN_KELVIN:
         conditions[name] -= planck.KELVIN
     offset = struct.unpack_from(order + "i", record, _PLANCK_O)[0]
-    return planck.Sensor(o=offset, **sensor), planck.Conditions(**conditions)
+    usable = all(0 < constants[name] < np.inf for name in ("r1", "r2", "b"))
+    sensor = planck.Sensor(o=offset, **constants) if usable else None
+    return sensor, planck.Conditions(**conditions)
 
 
 def _placement(record: bytes) -> Placement:
@@ -249,3 +168,8 @@ def _placement(record: bytes) -> Placement:
         if 0.25 <= zoom <= 16 and max(abs(right), abs(down)) < 4096:
             return Placement(zoom, right, down)
     return Placement()
+
+
+def _text(field: bytes) -> str:
+    text = field.split(b"\0")[0].decode("latin-1").strip()
+    return text if text.isprintable() and text != "*" else ""

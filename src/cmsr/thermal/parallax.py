@@ -1,7 +1,8 @@
 """Parallax between the two lenses of a thermal camera: displacement of its image in its photo.
 
 The camera's own placement holds for one distance; nearer or farther, all is displaced alike. Edges
-show in both images, whatever their contrast: their magnitudes are correlated over displacements.
+show in both images, whatever their contrast: their magnitudes are correlated over displacements,
+and over scales where the camera may have counted its digital zoom into the placement.
 
 References
 ----------
@@ -10,6 +11,7 @@ D. Padfield, "Masked Object Registration in the Fourier Domain", IEEE TIP 21(5),
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -36,7 +38,58 @@ _LEAST_GAIN = 0.05
 _STRONG = 97
 """Percentile of edges at which they are cut off, so that a few do not outweigh all others."""
 
+_ZOOM_GAIN = 0.1
+"""Correlation that a digital zoom which no tag names must gain over none."""
+
+_ZOOM_STEP, _MOST_ZOOM, _LEAST_FIELD = 1.04, 8.0, 0.9
+"""Ratio of neighbouring zooms that are tried, the largest one, and the least field of the photo in
+those of the thermal image that remains."""
+
+_ROUND = 0.1
+"""Zooms that cameras offer are multiples of this; so is what is found."""
+
 Array = npt.NDArray[np.float64]
+
+
+def digital_zoom(
+    thermal: npt.NDArray[Any],
+    photo: npt.NDArray[Any],
+    valid: npt.NDArray[np.bool_],
+    box_at: Callable[[float], Array],
+    placed: float,
+    told: float,
+) -> float:
+    """Find the digital zoom that a camera multiplied its placement's zoom by; 1 where none.
+
+    Parameters
+    ----------
+    thermal, photo, valid : arrays
+        As for `displacement`.
+    box_at : callable
+        Returns the box of the thermal image in the photo for a digital zoom.
+    placed : float
+        Zoom of the camera's placement, the digital one included.
+    told : float
+        The digital zoom that the file names; 1 if none. It is taken unless the edges speak against.
+    """
+    found: dict[float, float] = {}
+
+    def alike(zoom: float) -> float:
+        if zoom not in found:
+            found[zoom] = float(_coarse(thermal, photo, valid, box_at(zoom)).max())
+        return found[zoom]
+
+    if told > 1 and alike(told) >= alike(1.0) - _LEAST_GAIN:
+        return told
+    most = min(placed / _LEAST_FIELD, _MOST_ZOOM)
+    if most < 1 + _ROUND:
+        return 1.0
+    zooms = np.geomspace(1, most, 1 + round(np.log(most) / np.log(_ZOOM_STEP)))
+    best = max((float(zoom) for zoom in zooms), key=alike)
+    near = [round(_ROUND * (round(best / _ROUND) + i), 3) for i in (-1, 0, 1)]
+    best = max((zoom for zoom in near if 1 <= zoom <= most), key=alike, default=1.0)
+    sure = alike(best) > max(_LEAST, alike(1.0) + _ZOOM_GAIN)
+    return best if sure else 1.0
 
 
 def displacement(
@@ -60,20 +113,39 @@ def displacement(
     (float, float)
         Down and right, in pixels of the photo; zeros where the edges do not agree.
     """
-    pixel = (box[2] - box[0]) / thermal.shape[0]
     down, right = 0.0, 0.0
     for level, side in enumerate(_SIDES):
-        scale = min(1.0, side / max(thermal.shape))
-        step = pixel / scale
-        reach = round(REACH * side) if level == 0 else _FINE_REACH
-        start = np.array([box[0] + down, box[1] + right])
-        table = _correlations(thermal, photo, valid, start, scale, step, reach)
-        if level == 0 and not _accepted(table):
-            return 0.0, 0.0
+        scale, step = _steps(thermal, box, side)
+        moved = box[:2] + np.array([down, right])
+        if level == 0:
+            table = _coarse(thermal, photo, valid, box)
+            if not _accepted(table):
+                return 0.0, 0.0
+        else:
+            table = _correlations(thermal, photo, valid, moved, scale, step, _FINE_REACH)
         best = np.unravel_index(int(np.argmax(table)), table.shape)
-        down += (int(best[0]) - reach) * step
-        right += (int(best[1]) - reach) * step
+        middle = table.shape[0] // 2
+        down += (int(best[0]) - middle) * step
+        right += (int(best[1]) - middle) * step
     return down, right
+
+
+def _steps(thermal: npt.NDArray[Any], box: Array, side: int) -> tuple[float, float]:
+    """Return the scale that reduces the thermal image to a side, and its pixel in the photo's."""
+    scale = min(1.0, side / max(thermal.shape))
+    return scale, (box[2] - box[0]) / thermal.shape[0] / scale
+
+
+def _coarse(
+    thermal: npt.NDArray[Any],
+    photo: npt.NDArray[Any],
+    valid: npt.NDArray[np.bool_],
+    box: Array,
+) -> Array:
+    """Correlate edges at all displacements of the coarse search."""
+    side = _SIDES[0]
+    scale, step = _steps(thermal, box, side)
+    return _correlations(thermal, photo, valid, box[:2], scale, step, round(REACH * side))
 
 
 def _accepted(table: Array) -> bool:

@@ -14,7 +14,7 @@ from cmsr.app.record import of_file, ratio_text
 from cmsr.config import Config
 from cmsr.errors import CmsrError
 from cmsr.guided.calibrate import find_imaging
-from cmsr.io import image_files
+from cmsr.io import image_files, pages
 from cmsr.io.raster import Raster
 from cmsr.io.result_size import check_size
 from cmsr.progress import Progress
@@ -47,7 +47,7 @@ def check(
 ) -> Description:
     """Read a pair, named relative to ``folder``, and describe it."""
     with _inside(folder):
-        parts = image_files.parts(target)
+        parts = pages.parts(target)
         if parts:
             return Description([("Input", f"holds {len(parts)} images")], ["Choose one of them."],
                               parts=parts)  # fmt: skip
