@@ -195,7 +195,13 @@ def _dji(
         notes.append(f"{name}: raw counts, not temperatures: {dji_program.INSTALL}")
         return _upright(raw, about.orientation, name, "counts", camera)
     config.refuse(["atmospheric_temperature"], f"has no effect on a file by DJI such as {name}")
-    found = dji_program.measured(path.read_bytes(), name, (raw.shape[0], raw.shape[1]), config)
+    try:
+        found = dji_program.measured(path.read_bytes(), name, (raw.shape[0], raw.shape[1]), config)
+    except InputError as error:
+        if measured.overrides(config):
+            raise
+        notes.append(f"{error}: the values are counts, not °C")
+        return _upright(raw, about.orientation, name, "counts", camera)
     notes.append(f"{name}: temperatures in °C by {found.facts['reader']}")
     return _upright(found.celsius, about.orientation, name, "temperature", camera | found.facts)
 
