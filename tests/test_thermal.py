@@ -73,11 +73,15 @@ def test_the_camera_and_all_it_assumes_are_told(
 ) -> None:
     path = put(tmp_path / "a.jpg", flir_file(COUNTS, model="FLIR E8", exif=exif(make="FLIR AB")))
     assert main(["info", str(path), "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
+    said = json.loads(capsys.readouterr().out)["camera"]
     assert (said["maker"], said["model"]) == ("FLIR AB", "FLIR E8")
     assert said["emissivity"] == SCENE.emissivity
     assert said["reflected_temperature_c"] == 20
     assert said["photo"] is None
+    assert main(["info", str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert "FLIR AB, FLIR E8" in printed
+    assert "emissivity 0.95, distance 1 m, reflected 20 °C, air 20 °C, humidity 50%" in printed
     options = ["--ratio", "2", "--distance", "7", "--preset", "fast", "--json", tmp_path / "a.json"]
     assert main(["upscale", *map(str, [path, "-o", tmp_path / "a.tif", *options])]) == 0
     camera = json.loads((tmp_path / "a.json").read_text())["camera"]

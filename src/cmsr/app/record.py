@@ -78,7 +78,7 @@ def of_file(raster: Raster) -> dict[str, Any]:
         "nodata": _finite(raster.profile.get("nodata")),
         "unit": (raster.profile.get("units") or [None])[0],
         "crs": str(crs) if crs else None,
-        **raster.profile.get("camera", {}),
+        **({"camera": camera} if (camera := raster.profile.get("camera")) else {}),
     }
 
 

@@ -109,8 +109,34 @@ def of_file(facts: Mapping[str, Any]) -> str:
     share = facts["valid_share"]
     holes = "none" if share == 1 else f"{1 - share:.2%} of the pixels{marked}"
     rows += [("holes", holes), ("on the map", facts["crs"] or "no georeference")]
+    rows += _camera(facts.get("camera", {}))
     rows += [("note", note.removeprefix(f"{facts['file']}: ")) for note in facts["notes"]]
     return _table(facts["file"], rows)
+
+
+_MEASURED = {
+    "emissivity": "emissivity {:g}",
+    "distance_m": "distance {:g} m",
+    "reflected_temperature_c": "reflected {:g} °C",
+    "atmospheric_temperature_c": "air {:g} °C",
+    "humidity": "humidity {:.0%}",
+    "window_temperature_c": "window {:g} °C",
+    "window_transmission": "window transmission {:g}",
+}
+"""What the temperatures of a thermal camera are computed with, in words."""
+
+
+def _camera(camera: Mapping[str, Any]) -> Rows:
+    """Return who made a thermal image, what its values are computed with, and its photo."""
+    if not camera:
+        return []
+    name = camera["maker"] + (f", {camera['model']}" if camera["model"] else "")
+    rows: Rows = [("camera", name)]
+    used = [text.format(camera[key]) for key, text in _MEASURED.items() if key in camera]
+    if used:
+        rows.append(("measured with", ", ".join(used)))
+    photo = camera.get("photo")
+    return rows + ([("its photo", photo)] if photo else [])
 
 
 def _placement(found: Mapping[str, Any]) -> str:
