@@ -45,7 +45,7 @@ def test_images_on_differing_grids_are_laid_on_the_targets(tmp_path: Path) -> No
     field = tmp_path / "f.tif"
     assert run(target, guide, "-o", tmp_path / "o.tif", "--field", field) == 0
     common = inputs.common_grid(target, guide)
-    for name, count in ((tmp_path / "o.tif", 3), (field, 2)):
+    for name, count in ((tmp_path / "o.tif", 4), (field, 2)):
         with rasterio.open(name) as file:
             assert file.crs == UTM
             assert (file.count, *file.shape) == (count, *common.grid.shape)

@@ -27,6 +27,7 @@ from cmsr.registration.alignment import Alignment
 from cmsr.registration.points import COLUMNS
 from cmsr.registration.segment_map import draw_segments
 from cmsr.registration.transforms import displacement, identity_grid, sample
+from cmsr.registration.view import colours
 from cmsr.result import Registered, Result
 from cmsr.run import Run
 
@@ -141,7 +142,7 @@ def registered(pair: Opened, progress: Progress | None = None) -> Registered:
     moved = _moved(pair.photo, alignment)
     grid = alignment.grid()
     photo, _ = source.registered(source.whole, alignment)
-    overlay = checkerboard(source.pair.target[0, 0].cpu().numpy(), photo.cpu().numpy())
+    overlay = checkerboard(source.pair.target[0, 0].cpu().numpy(), colours(photo).cpu().numpy())
     return Registered(
         guide=moved[0] if len(moved) == 1 else np.moveaxis(moved, 0, -1),
         valid=alignment.seen().bool().numpy(),

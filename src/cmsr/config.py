@@ -125,6 +125,16 @@ class Config:
     bands: tuple[int, ...] = _bounded((), 1, 65535)
     """Bands of the target to upscale, for example 1,4; all by default."""
 
+    guide_bands: tuple[int, ...] = _bounded((), 1, 65535)
+    """Bands of the guide to use, for example 4,3,2; all by default."""
+
+    axis: int | None = _bounded(None, 0, 2)
+    """Axis of the channels of a target that is an array with three axes, 0 or 2; as its shape tells
+    by default."""
+
+    guide_axis: int | None = _bounded(None, 0, 2)
+    """The same of a guide that is an array."""
+
     native_size: tuple[int, int] | None = _bounded(None, 4, 65535)
     """Width and height of the sensor in pixels, if the camera has enlarged its image."""
 
@@ -154,6 +164,8 @@ class Config:
         """Check every value's range and choices, and that every option given has an effect."""
         for option in dataclasses.fields(self):
             value = getattr(self, option.name)
+            if value is None and option.default is not None:
+                raise OptionError(f"{option.name} is None; leave it out for {option.default!r}")
             _check_range(option.name, value, option.metadata.get("range"))
         if isinstance(self.invalid, str) and self.invalid not in ("auto", "none"):
             raise OptionError(f"invalid is {self.invalid!r}; choose a number, auto or none")
@@ -217,7 +229,9 @@ class Config:
         if guided:
             return
         self.refuse([] if self.align == "off" else ["align"], "requires a guide")
-        self.refuse(["segments", "field_of_view", "points"], "requires a guide")
+        self.refuse(
+            ["segments", "field_of_view", "points", "guide_bands", "guide_axis"], "requires a guide"
+        )
         for name in ("iterations", "crop"):
             self.refuse([name], f"requires a guide; use {named(name)}-guide-free")
 

@@ -29,6 +29,8 @@ class Image(Protocol):
         """Height and width."""
 
 
+SWAPPED = "target and guide seem swapped: "
+
 MIN_SIDE = 4
 """Smallest height and width of a target, in pixels."""
 
@@ -250,9 +252,11 @@ def output_shape(target: Raster, guide: Image | None, config: Config) -> tuple[i
     if guide is None:
         raise OptionError("without a guide, ratio is needed (for example --ratio 4)")
     if guide.shape[0] < height or guide.shape[1] < width:
+        swapped = guide.shape[0] <= height and guide.shape[1] <= width
         raise InputError(
-            f"{guide.name}: the guide is {guide.shape[1]} × {guide.shape[0]} pixels, smaller than "
-            f"the target's {width} × {height}; --ratio or --size says how large the result is to be"
+            f"{guide.name}: {SWAPPED if swapped else ''}the guide is "
+            f"{guide.shape[1]} × {guide.shape[0]} pixels, smaller than the target's "
+            f"{width} × {height}; --ratio or --size says how large the result is to be"
         )
     return guide.shape
 

@@ -16,7 +16,7 @@ from cmsr.io.guide_reader import GuideReader
 from cmsr.io.raster import Raster
 from cmsr.io.result_size import check_pixels
 from cmsr.operators.resampling import Kernel
-from cmsr.pair import Pair, output_shape
+from cmsr.pair import SWAPPED, Pair, output_shape
 from cmsr.progress import PLACING, READING, Progress, begin
 from cmsr.registration.framing import framed, placed_labels
 from cmsr.registration.placement import Placement
@@ -117,6 +117,8 @@ def opened(
     raster, photo, read_notes = inputs.read_pair(target, guide, config, lazily=lazily)
     if guided and photo is None:
         raise InputError(f"{raster.name}: holds no photo; name one after it, as the guide")
+    if photo is not None:
+        _check_order(raster, photo)
     labels = inputs.read_segments(photo, config)
     begin(progress if photo else None, PLACING)
     frame = None if photo is None else framed(raster, photo, config)
@@ -135,6 +137,17 @@ def opened(
         *(reader.notes if reader else ()),
     )
     return Opened(raster, reader, pair, kernel, config, notes, placement, started)
+
+
+def _check_order(target: Raster, photo: inputs.Photo) -> None:
+    """Refuse a grey guide that is smaller than a target in colours: these are swapped."""
+    smaller = all(n < m for n, m in zip(photo.shape, target.shape, strict=True))
+    if smaller and len(target.data) in (3, 4) and len(photo.read((0, 0, 1, 1)).data) == 1:
+        raise InputError(
+            f"{photo.name}: {SWAPPED}the guide is {photo.shape[1]} × {photo.shape[0]} pixels in "
+            f"one band, smaller than the target's {target.shape[1]} × {target.shape[0]} in "
+            f"{len(target.data)}"
+        )
 
 
 def device_of(name: str) -> str:

@@ -23,6 +23,7 @@ from cmsr.parallel import no_denormals, pooled
 from cmsr.progress import Progress
 from cmsr.prologue import Opened
 from cmsr.registration.alignment import Alignment
+from cmsr.registration.view import colours
 from cmsr.result import Evidence, Result
 from cmsr.sensor.imaging import Imaging, imaging_of
 from cmsr.two_branch import solve as two_branch
@@ -174,6 +175,7 @@ class Run:
         parts = list(self.rows())
         image = torch.cat([part.image for part in parts], 1)
         stored = pair.denormalise(image)
+        stored = stored.astype(made.target.profile.get("stored", stored.dtype))
         return Result(
             image=stored[0] if made.target.flat else np.moveaxis(stored, 0, -1),
             valid=pair.valid_at_output(),
@@ -228,6 +230,6 @@ def _calibration_in(info: Mapping[str, Any] | None) -> Calibration | None:
 
 
 def picture(guide: Tensor) -> npt.NDArray[np.float32]:
-    """Return a guide (G, H, W) as (H, W) or (H, W, 3)."""
-    channels = guide.numpy()
-    return np.asarray(channels[0] if len(channels) == 1 else np.moveaxis(channels, 0, -1))
+    """Return a guide (G, H, W) as (H, W) or (H, W, 3), in [0, 1]."""
+    shown = guide[0] if len(guide) == 1 else colours(guide).movedim(0, -1)
+    return np.ascontiguousarray(shown.clamp(0, 1).numpy())

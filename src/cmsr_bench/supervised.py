@@ -90,8 +90,8 @@ class TrainingPair:
 
 
 def coloured(guide: Tensor) -> Tensor:
-    """Give a guide (1 or 3, H, W) three channels."""
-    return guide.expand(3, -1, -1)
+    """Give a guide (G, H, W) three channels."""
+    return guide[[min(band, len(guide) - 1) for band in range(3)]]
 
 
 def batch(

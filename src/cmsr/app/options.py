@@ -14,7 +14,8 @@ from cmsr.errors import OptionError
 GROUPS: dict[str, tuple[str, ...]] = {
     "": ("preset", "ratio", "size"),
     "placing the photo": ("align", "points", "field_of_view", "segments"),
-    "reading the target": ("kernel", "native_size", "invalid", "fill", "bands"),
+    "reading the target": ("kernel", "native_size", "invalid", "fill", "bands", "axis"),
+    "reading the photo": ("guide_bands", "guide_axis"),
     "temperatures of a radiometric JPEG": RADIOMETRIC,
     "method": ("method", "seed", "device"),
     "only with --preset default or fast": ("solver_iterations", "denoising_rounds"),
@@ -29,7 +30,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
 PLACEHOLDERS = {
     "ratio": "R", "size": "W H", "points": "FILE", "field_of_view": "TARGET PHOTO",
     "segments": "FILE", "kernel": "NAME|FILE", "native_size": "W H", "invalid": "VALUE",
-    "bands": "N,N,…", "emissivity": "0…1", "distance": "METRES", "reflected_temperature": "°C",
+    "bands": "N,N,…", "guide_bands": "N,N,…", "axis": "N", "guide_axis": "N",
+    "emissivity": "0…1", "distance": "METRES", "reflected_temperature": "°C",
     "atmospheric_temperature": "°C", "humidity": "0…1", "max_memory": "GB", "steps": "R,R,…",
 }  # fmt: skip
 """What stands for an option's value in help, where its type does not say enough."""

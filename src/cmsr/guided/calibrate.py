@@ -20,6 +20,7 @@ from cmsr.guided.held_out import LEAST_WEIGHT, Error, mixture_weight, overall_we
 from cmsr.guided.linear_model import detail_of, level_of, mixing_of
 from cmsr.guided.scoring import AlignmentScore
 from cmsr.guided.source import Sample, Source
+from cmsr.io.guide_reader import GuideReader
 from cmsr.operators.resampling import Box, Kernel
 from cmsr.pair import Pair
 from cmsr.parallel import both, together
@@ -117,9 +118,9 @@ def find_imaging(source: Source, kernel: Kernel | None) -> Imaging:
     """Return how the target was made, from the part of the target with the most contrast."""
     side = KERNEL_SAMPLE
     if len(source.plan) == 1 or max(source.plan.target) <= side:
-        return imaging_of(source.part(source.whole), kernel)
+        return imaging_of(source.shown(source.whole), kernel)
     ((_, box), *_) = _ranked(source.pair, (side, side))
-    return imaging_of(source.part(box), kernel)
+    return imaging_of(source.shown(box), kernel)
 
 
 def find_alignment(source: Source, imaging: Imaging) -> Alignment | None:
@@ -132,16 +133,17 @@ def find_alignment(source: Source, imaging: Imaging) -> Alignment | None:
     found = align(
         AlignmentScore.of(source, imaging),
         deformable=config.align != "affine",
-        layers=_layers(config),
+        layers=_layers(config, source.guide),
         precheck=source.pair.segments is None,
     )
     return replace(found, size=source.pair.shape)
 
 
-def _layers(config: Config) -> Layers:
+def _layers(config: Config, guide: GuideReader) -> Layers:
+    """Return whether segments may move: in a guide with holes, which invite it, if asked for."""
     if config.align == "segments":
         return "yes"
-    return "proven" if config.align == "auto" else "no"
+    return "proven" if config.align == "auto" and guide.whole else "no"
 
 
 def overview(pair: Pair) -> tuple[float, ...]:

@@ -11,11 +11,12 @@ from cmsr.guided.candidates import FINENESS
 from cmsr.guided.channel import Channel, Level
 from cmsr.guided.held_out import Error, kept_pixels
 from cmsr.guided.linear_model import level_of, whiten
-from cmsr.guided.source import Source
+from cmsr.guided.source import KNOWN, Source
 from cmsr.operators.resampling import Shape, resampler
 from cmsr.registration.refinement import refine
 from cmsr.registration.superpixels import superpixels
 from cmsr.registration.transforms import Motion
+from cmsr.registration.view import colours
 from cmsr.sensor.imaging import Imaging
 
 LONGEST = 200
@@ -65,6 +66,7 @@ class AlignmentScore:
         working = _working(low, plan.result)
         reduce = resampler(plan.result, whole, imaging.kernel, device)
         y, valid = pair.target[0, 0], pair.valid[0, 0]
+        valid = valid * (source.guide.reduced_known(whole) > KNOWN).to(valid)
         kept = valid * source.kept
         if low != whole:
             smaller = resampler(whole, low, "bicubic", device)
@@ -102,7 +104,7 @@ class AlignmentScore:
         """Return the user's segments of the guide, or else about ``count`` superpixels."""
         if self.given is not None:
             return self.given
-        return superpixels(self.guide.expand(3, -1, -1), count)
+        return superpixels(colours(self.guide), count)
 
     def _predicted(self, moved: Tensor) -> Tensor:
         channel = self._partial

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from cmsr.guided.candidates import Candidates, View
 from cmsr.guided.channel import Channel, Damping, Level
 from cmsr.guided.held_out import kept_pixels
 from cmsr.io.guide_reader import GuideReader
-from cmsr.operators.resampling import Box, Kernel
+from cmsr.operators.resampling import Box, Kernel, resampler, shape_of
 from cmsr.pair import Pair
 from cmsr.registration.alignment import Alignment
 from cmsr.registration.transforms import sample
@@ -24,6 +24,9 @@ from cmsr.tiling import Plan
 
 REACH = 3
 """Pixels beside a place at which a guide is read that take part in the interpolation."""
+
+KNOWN = 0.99
+"""Share of a place that must be known where a guide with holes is interpolated or reduced."""
 
 
 class Sample(NamedTuple):
@@ -82,6 +85,15 @@ class Source:
         guide = None if self.guide is None else self.guide.read(fine)[None]
         return self.pair.part(box, (fine[2] - fine[0], fine[3] - fine[1]), guide)
 
+    def shown(self, box: Box) -> Pair:
+        """Return a box as `part` does, measured only where the guide is known."""
+        part, fine = self.part(box), self.plan.fine(box)
+        known = None if self.guide is None else self.guide.read_known(fine)[1]
+        if known is None or known.all():
+            return part
+        reduce = resampler(shape_of(known), shape_of(part.target), device=str(known.device))
+        return replace(part, valid=part.valid * (reduce(known) > KNOWN).to(known))
+
     def channels(
         self, box: Box, kernel: Kernel, calibrated: Sequence[ChannelCalibration]
     ) -> list[Channel]:
@@ -136,8 +148,7 @@ class Source:
             raise ValueError("there is no guide")
         fine = self.plan.fine(box)
         if alignment is None or not alignment.stages:
-            guide = self.guide.read(fine)
-            return guide, guide.new_ones(guide.shape[1:])
+            return self.guide.read_known(fine)
         size = torch.tensor(self.plan.result[::-1])
         rows, cols = (torch.arange(*fine[axis::2]) + 0.5 for axis in (0, 1))
         place = torch.stack(torch.meshgrid(cols, rows, indexing="xy"), -1)[None]
@@ -147,7 +158,10 @@ class Source:
         last = place.amax((0, 1, 2)).long() + REACH + 1
         left, top = (int(x) for x in first.clamp(min=0).minimum(size - 1))
         right, bottom = (int(x) for x in last.minimum(size).maximum(torch.tensor([left, top]) + 1))
-        guide = self.guide.read((top, left, bottom, right))
+        guide, known = self.guide.read_known((top, left, bottom, right))
         corner, extent = torch.tensor([left, top]), torch.tensor([right - left, bottom - top])
         grid = (2 * (place - corner) / extent - 1).to(guide)
-        return sample(guide[None], grid, "bicubic")[0], shown[0].to(guide)
+        reached = shown[0].to(guide)
+        if not known.all():
+            reached = reached * (sample(known[None, None], grid)[0, 0] > KNOWN).to(guide)
+        return sample(guide[None], grid, "bicubic")[0], reached

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from numpy.lib import format as npy_format
 
 from cmsr.errors import InputError, OutputError
+from cmsr.io.arrays import in_memory
 from cmsr.io.raster import Limits, Raster, from_array
 
 ENDINGS = (".npy", ".npz", ".exr")
@@ -48,8 +49,8 @@ def _readable(name: str, kind: str) -> Iterator[None]:
         raise InputError(f"{name}: not {kind} that can be read ({error})") from error
 
 
-def read(path: Path, member: str, limits: Limits) -> Raster:
-    """Read an array of shape (H, W) or (H, W, C).
+def read(path: Path, member: str, limits: Limits, axis: int | None = None) -> Raster:
+    """Read an array of shape (H, W), (H, W, C) or (C, H, W).
 
     Parameters
     ----------
@@ -59,6 +60,8 @@ def read(path: Path, member: str, limits: Limits) -> Raster:
         Name of the array in an NPZ; "" for the only one.
     limits : Limits
         Larger arrays are refused before anything is allocated.
+    axis : int, optional
+        As in `cmsr.io.arrays.in_memory`.
 
     Raises
     ------
@@ -74,7 +77,7 @@ def read(path: Path, member: str, limits: Limits) -> Raster:
         else:
             with path.open("rb") as file:
                 array = _read_npy(name, file, path.stat().st_size, limits)
-    return from_array(array, name, npy=True)
+    return in_memory(array, name, axis, npy=True)
 
 
 def _read_npy(name: str, file: IO[bytes], length: int, limits: Limits) -> npt.NDArray[Any]:

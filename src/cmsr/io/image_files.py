@@ -123,8 +123,11 @@ def read(
     window: Any = None,
     grid: Grid | None = None,
     limits: Limits = USUAL,
+    axis: int | None = None,
 ) -> Raster:
     """Read an image file; see `cmsr.io.raster_io.read` for the parameters.
+
+    ``axis`` is where the channels of an array are, see `cmsr.io.arrays.in_memory`.
 
     Raises
     ------
@@ -133,7 +136,7 @@ def read(
     """
     file, member = locate(path)
     if _holds_array(file):
-        return array_io.read(file, member, limits)
+        return array_io.read(file, member, limits, axis)
     source = _source(path, file, member)
     return raster_io.read(
         os.fspath(path), source, bands=bands, window=window, grid=grid, limits=limits
@@ -229,18 +232,25 @@ def write_pages(
     stacked = [
         (x[None] if x.ndim == 2 else np.moveaxis(x, -1, 0), valid, like) for x, valid, like in pages
     ]
-    image, _, like = pages[0]
-    _check_format(path, image.dtype, len(stacked[0][0]) + (like is not None and like.alpha))
+    if not _holds_array(path):  # of the types that files of arrays alone hold
+        stacked = [(x.astype(_written(x, like)), valid, like) for x, valid, like in stacked]
+    image, _, like = stacked[0]
+    _check_format(path, image.dtype, len(image) + (like is not None and like.alpha))
     if _holds_array(path) and len(pages) > 1:
         raise OutputError(f"{path}: holds one page only, not {len(pages)}; use .tif")
     with replacing(path) as temporary:
         match path.suffix.lower():
             case ".exr":
-                array_io.write_exr(temporary, image, _channel_names(image, like))
+                array_io.write_exr(temporary, pages[0][0], _channel_names(pages[0][0], like))
             case ".npy":
-                temporary.write_bytes(array_io.encode(image))
+                temporary.write_bytes(array_io.encode(pages[0][0]))
             case _:
                 temporary.write_bytes(raster_output.encode(path, stacked))
+
+
+def _written(image: npt.NDArray[Any], like: Raster | None) -> np.dtype[Any]:
+    """Return the type of a result in a file of rasters."""
+    return image.dtype if like is None or "stored" not in like.profile else like.data.dtype
 
 
 def _channel_names(image: npt.NDArray[Any], like: Raster | None) -> list[str]:

@@ -18,10 +18,11 @@ from rasterio.windows import Window
 from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
 from cmsr.io import image_files
+from cmsr.io.arrays import in_memory
 from cmsr.io.geo import Overlap, overlap
 from cmsr.io.holes import with_holes
 from cmsr.io.pages import has_header, pages
-from cmsr.io.raster import Limits, Raster, chosen, from_array
+from cmsr.io.raster import Limits, Raster, chosen
 from cmsr.io.raster_io import Grid
 from cmsr.sensor.enlargement import enlarged_from, reduced
 from cmsr.thermal import radiometric
@@ -197,7 +198,7 @@ def read_target(
         return radiometric.Thermal(source)
     if not isinstance(source, str | os.PathLike):
         radiometric.refuse(config, "an array")
-        return radiometric.Thermal(_chosen(from_array(source, "target"), config))
+        return radiometric.Thermal(_chosen(in_memory(source, "target", config.axis), config.bands))
     found = radiometric.read(*image_files.locate(source), str(source), config, notes)
     if found is not None:
         config.refuse(["bands"], f"has no effect on a radiometric file such as {source}")
@@ -205,7 +206,8 @@ def read_target(
     radiometric.refuse(config, str(source))
     limits = limits_of(config)
     if image_files.is_array(source):
-        return radiometric.Thermal(_chosen(image_files.read(source, limits=limits), config))
+        raster = image_files.read(source, limits=limits, axis=config.axis)
+        return radiometric.Thermal(_chosen(raster, config.bands))
     return radiometric.Thermal(
         image_files.read(source, bands=config.bands, window=window, limits=limits)
     )
@@ -216,30 +218,33 @@ def limits_of(config: Config) -> Limits:
     return Limits(config.max_pixels, int(config.max_memory * 2**30))
 
 
-def _chosen(raster: Raster, config: Config) -> Raster:
-    """Return the bands that the options name."""
-    if not config.bands:
+def _chosen(raster: Raster, bands: tuple[int, ...]) -> Raster:
+    """Return the bands that an option names, the first is 1; all if it names none."""
+    if not bands:
         return raster
-    if max(config.bands) > len(raster.data):
-        raise InputError(
-            f"{raster.name}: has no band {max(config.bands)}; there are {len(raster.data)}"
-        )
-    return chosen(raster, [band - 1 for band in config.bands])
+    if max(bands) > len(raster.data):
+        raise InputError(f"{raster.name}: has no band {max(bands)}; there are {len(raster.data)}")
+    return chosen(raster, [band - 1 for band in bands])
 
 
 def read_guide(
     source: Source, config: Config, *, grid: Grid | None = None, window: Any = None
 ) -> Raster:
-    """Read a guide; of more than three bands, those marked as red, green and blue."""
+    """Read a guide: the bands that the options name, or all, red, green and blue first."""
     if isinstance(source, Raster):
         return source
     if not isinstance(source, str | os.PathLike):
-        return from_array(source, "guide")
-    raster = image_files.read(source, grid=grid, window=window, limits=limits_of(config))
+        raster = in_memory(source, "guide", config.guide_axis, expand=True)
+    else:
+        limits, axis = limits_of(config), config.guide_axis
+        raster = image_files.read(source, grid=grid, window=window, limits=limits, axis=axis)
+    if config.guide_bands:
+        named = _chosen(raster, config.guide_bands)
+        return replace(named, alpha=False, profile={**named.profile, "bands": config.guide_bands})
     meanings = raster.profile.get("colorinterp", [])
     if len(raster.data) > 3 and all(colour in meanings for colour in _COLOURS):
         rgb = [meanings.index(colour) for colour in _COLOURS]
-        return chosen(raster, rgb)
+        return chosen(raster, [*rgb, *(n for n in range(len(raster.data)) if n not in rgb)])
     return raster
 
 

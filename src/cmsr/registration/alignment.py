@@ -37,6 +37,7 @@ from cmsr.registration.transforms import (
     inside,
     sample,
 )
+from cmsr.registration.view import colours
 
 LEAST_GAIN_DB = 0.05
 """Fall of the held-out error that a move of the guide must bring to be accepted."""
@@ -276,7 +277,7 @@ def align(
     if affine is not None and deformable:
         best, lowest = _deformed(best, lowest, affine, problem)
     if affine is not None and layers != "no":
-        moved = best.apply(guide).expand(3, -1, -1)
+        moved = colours(best.apply(guide))
         if layers == "yes" or not precheck or worth_matching(target, valid, moved):
             best = _layered(best, problem, forced=layers == "yes")
     if finer is None or best.layered:
@@ -293,7 +294,7 @@ def recognise(target: Tensor, valid: Tensor, guide: Tensor) -> tuple[Alignment, 
     """
     if min(target.shape) < LEAST_SIDE:
         return Alignment(shape_of(guide)), None
-    found = search(target, guide.expand(3, -1, -1), valid > 0)
+    found = search(target, colours(guide), valid > 0)
     return recognised(shape_of(guide), found.confidence), found.affine
 
 
@@ -335,8 +336,7 @@ def _deformed(
         return lowest - problem.error(moved) > LEAST_PROMISE_DB
 
     target, valid = problem.target, problem.valid
-    colours = problem.guide.expand(3, -1, -1)
-    stages = deform(target, colours, affine, valid > 0, promising)
+    stages = deform(target, colours(problem.guide), affine, valid > 0, promising)
     if len(stages) == 1:
         return best, lowest
     return accepted(best, lowest, stages, LEAST_DEFORMED_GAIN_DB, problem)
@@ -347,7 +347,7 @@ def _layered(best: Alignment, problem: Problem, *, forced: bool) -> Alignment:
 
     Held-out pixels confirm them one by one.
     """
-    moved = best.apply(problem.guide).expand(3, -1, -1)
+    moved = colours(best.apply(problem.guide))
 
     def misfit(stages: Stages) -> Tensor:
         return problem.misfit(replace(best, stages=[*best.stages, *stages]).apply(problem.guide))

@@ -28,6 +28,7 @@ from cmsr.registration.far_search import reduced_size
 from cmsr.registration.placement import Placement, place
 from cmsr.registration.points import placed_by
 from cmsr.registration.transforms import Affine, Size, identity_grid
+from cmsr.registration.view import colours
 
 LOOKED_AT = 1280
 """Longer side of the photo that is searched: two per pixel of a target of 160, four fields."""
@@ -79,7 +80,7 @@ def _placement(
     if pair.blank:
         return None, ()
     seen, valid = pair.target[0].mean(0), pair.valid[0].amin(0)
-    small = GuideReader(photo).reduced(reduced_size(photo.shape, LOOKED_AT)).expand(3, -1, -1)
+    small = colours(GuideReader(photo).reduced(reduced_size(photo.shape, LOOKED_AT)))
     best = pooled(lambda: _searched(seen, valid, small, _known_field(config, target.shape, photo)))
     if best is None:
         return None, ()

@@ -214,7 +214,7 @@ def best_placement(
     gap = float(scores[winner] - scores[_elsewhere(some, winner)].max()) if len(some) > 1 else 0.0
     odds = GAP_ODDS * gap + SIMILARITY_ODDS * float(values[winner])
     odds += CORRELATION_ODDS * some[winner].score + ODDS - (0.0 if 0 in quarters else QUARTER_ODDS)
-    confidence = 1 / (1 + math.exp(-odds))
+    confidence = 1 / (1 + math.exp(min(-odds, 99.0)))
     if confidence < least:
         return cuts.placement(thetas[winner], confidence, winner)
     cuts = _Cuts.of(target, valid, photo, some[winner : winner + 1], FINAL)

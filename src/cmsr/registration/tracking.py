@@ -20,6 +20,7 @@ from cmsr.registration.cpab import Cpab
 from cmsr.registration.free_form import FreeForm
 from cmsr.registration.refinement import finest
 from cmsr.registration.transforms import Affine, Motion
+from cmsr.registration.view import colours
 
 
 class Pose(NamedTuple):
@@ -116,8 +117,7 @@ def reacquire(pose: Pose, problem: Problem) -> Pose:
     start, rest = torch.zeros(affine.dim, device=guide.device), list(pose.best().stages)
     if rest and isinstance(rest[0][0], Affine):
         start = rest.pop(0)[1]
-    colours = guide.expand(3, -1, -1)
-    theta = refine_affine(problem.target, problem.valid > 0, colours, affine, start, rest)
+    theta = refine_affine(problem.target, problem.valid > 0, colours(guide), affine, start, rest)
     kept = [motion for motion in rest if motion[0] is not pose.free]
     moved = replace(pose.coarse, stages=[(affine, theta), *kept])
     if trouble(moved.grid(device=guide.device), shape_of(guide)):

@@ -82,6 +82,11 @@ class View:
         )
 
 
+def colours(guide: Tensor) -> Tensor:
+    """Return three bands of a guide (G, H, W): the first three, or fewer repeated."""
+    return guide[[min(band, len(guide) - 1) for band in range(3)]]
+
+
 def _reduced(image: Tensor, known: Tensor, size: Size) -> tuple[Tensor, Tensor]:
     """Resize an image (C, H, W) and its mask; mean 0 and deviation 1 where known."""
     image = torch.where(known > 0, image, 0.0)

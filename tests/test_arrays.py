@@ -1,0 +1,94 @@
+"""Arrays of every kind: channels first or last, all types, tensors, PIL images, swapped pairs."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import cmsr
+from cmsr.app.cli import main
+from cmsr.config import Config
+from cmsr.errors import InputError, OptionError
+from cmsr.io import image_files
+from cmsr.io.arrays import in_memory
+from cmsr.io.inputs import read_guide
+from tests.conftest import SyntheticPair
+
+QUICK: dict[str, Any] = {"preset": "fast", "align": "off"}
+
+
+def bands(count: int, shape: tuple[int, int] = (24, 32)) -> np.ndarray:
+    return np.random.default_rng(0).normal(20, 2, (count, *shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 12])
+def test_channels_first_are_recognised(tmp_path: Path, count: int) -> None:
+    first = bands(count)
+    for array in (first, np.moveaxis(first, 0, -1)):
+        assert np.array_equal(in_memory(array, "target").data, first)
+    np.save(tmp_path / "a.npy", first)
+    assert np.array_equal(image_files.read(tmp_path / "a.npy").data, first)
+
+
+def test_what_the_shape_does_not_tell_is_asked_for(tmp_path: Path) -> None:
+    cube = bands(20, (30, 100))
+    with pytest.raises(InputError, match=re.escape("shape (20, 30, 100) may be 100 channels of")):
+        cmsr.upscale(cube, ratio=2)
+    assert in_memory(cube, "target", 0).data.shape == (20, 30, 100)
+    assert in_memory(cube, "target", 2).data.shape == (100, 20, 30)
+    np.save(tmp_path / "a.npy", bands(9, (12, 14)))
+    words = ["upscale", str(tmp_path / "a.npy"), "-o", str(tmp_path / "o.npy"), "--ratio", "2"]
+    assert main(words) == 2
+    assert main([*words, "--axis", "0", "--preset", "fast", "--bands", "1,2"]) == 0
+    assert np.load(tmp_path / "o.npy").shape == (24, 28, 2)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int64", "uint64", "bool", ">f4", ">i2"])
+def test_every_type_works_and_comes_back(tmp_path: Path, pair: SyntheticPair, dtype: str) -> None:
+    values = pair.target > 0.5 if dtype == "bool" else (1000 * pair.target).astype(dtype)
+    result = cmsr.upscale(values, pair.guide.astype(np.int64), **QUICK)
+    assert result.image.dtype == np.dtype(dtype).newbyteorder("=")
+    assert result.image.mean() == pytest.approx(values.mean(dtype=float), rel=0.05)
+    np.save(tmp_path / "t.npy", values)
+    for out in ("o.npy", "o.tif"):
+        words = ["upscale", str(tmp_path / "t.npy"), "-o", str(tmp_path / out), "--ratio", "2"]
+        assert main([*words, "--quiet", "--preset", "fast"]) == 0
+    assert np.load(tmp_path / "o.npy").dtype == result.image.dtype
+
+
+def test_integers_that_no_float_holds_are_refused() -> None:
+    with pytest.raises(InputError, match="64-bit float"):
+        in_memory(np.full((8, 8), 2**60), "target")
+
+
+def test_tensors_and_pil_images(pair: SyntheticPair) -> None:
+    low = torch.tensor(pair.target, dtype=torch.float32, requires_grad=True)
+    usual = cmsr.upscale(pair.target.astype(np.float32), pair.guide, **QUICK).image
+    assert np.array_equal(cmsr.upscale(low, Image.fromarray(pair.guide), **QUICK).image, usual)
+    rough = cmsr.upscale(low.bfloat16(), torch.tensor(pair.guide).permute(2, 0, 1), **QUICK).image
+    assert np.abs(rough - usual).max() < 0.05
+    paletted = Image.fromarray(pair.guide).quantize(16)
+    with pytest.raises(InputError, match=r'\.convert\("RGB"\)'):
+        cmsr.upscale(paletted, ratio=2)
+    assert len(read_guide(paletted, Config()).data) == 3
+
+
+@pytest.mark.parametrize("source", [[["a"]], {"a": 1}, None, "complex"])
+def test_what_is_no_image_is_refused(source: Any) -> None:
+    with pytest.raises(InputError):
+        in_memory(np.zeros((4, 4), complex) if source == "complex" else source, "target")
+
+
+def test_no_seed_is_refused() -> None:
+    with pytest.raises(OptionError, match="seed is None"):
+        Config.of(seed=None)
+
+
+def test_swapped_arguments_are_named(pair: SyntheticPair) -> None:
+    for low in (pair.target, pair.target[..., None].repeat(3, -1)):
+        with pytest.raises(InputError, match="target and guide seem swapped"):
+            cmsr.upscale(pair.guide, low)
