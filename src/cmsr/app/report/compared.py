@@ -39,14 +39,15 @@ class Compared:
 
 def compared(target: Raster, image: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> Compared:
     """Paint the first channel of a target and of its result (H, W) or (H, W, C)."""
-    unit, bands = target.unit()[2], len(target.data)
+    (factor, _, unit), bands = target.unit(), len(target.data)
+    quantum = abs(factor) if np.issubdtype(target.data.dtype, np.integer) else 0.0
     before, after = target.in_unit(target.data[0], target.measured[0]), target.in_unit(image, valid)
     colours = Scale.of(before, unit, TARGET_COLOURS)
     return Compared(
         size=(after.shape[0], after.shape[1]),
         target_size=target.shape,
-        before=painted(before, colours),
-        after=painted(after, colours),
+        before=painted(before, colours, quantum),
+        after=painted(after, colours, quantum),
         unit=unit,
         band=f"band 1 of {bands}" if bands > 1 else "",
     )

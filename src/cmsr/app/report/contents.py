@@ -12,9 +12,11 @@ from cmsr.app.record import ratio_text
 from cmsr.app.report.chart import Arrows, Chart, arrows, histogram, kernel_chart, training_chart
 from cmsr.app.report.compared import Compared, compared
 from cmsr.app.report.image import Picture, painted, photo
+from cmsr.app.report.names import plain_text
 from cmsr.app.report.residual import Residual
 from cmsr.app.report.scale import RESIDUAL_COLOURS, WEIGHT_COLOURS, Scale
 from cmsr.app.report.segmented import segmented
+from cmsr.app.report.share import Share
 from cmsr.result import Evidence, Result
 
 
@@ -29,6 +31,10 @@ class Contents:
         The guide as given and as used, its weight, and the residual, input − reduced result.
     residual_facts : Residual
     residual_histogram, kernel : Chart
+    error : Picture or None
+        Expected error of the result, one standard deviation.
+    share : Share or None
+        How far the photo was used; None without one.
     training : list of Chart
         Empty if nothing was trained.
     displacement : Arrows or None
@@ -45,6 +51,8 @@ class Contents:
     moved: Picture | None
     weight: Picture | None
     residual: Picture
+    error: Picture | None
+    share: Share | None
     residual_facts: Residual
     residual_histogram: Chart
     kernel: Chart
@@ -54,6 +62,30 @@ class Contents:
     facts: list[tuple[str, str]]
     warnings: list[str]
     notes: list[str]
+
+    @property
+    def layers(self) -> dict[str, Picture | None]:
+        """Pictures of values by the names that the page's script has for them."""
+        return {
+            "input": self.compared.before,
+            "result": self.compared.after,
+            "weight": self.weight,
+            "error": self.error,
+            "residual": self.residual,
+        }
+
+    @property
+    def shown(self) -> list[tuple[str, str]]:
+        """What the viewer offers: names of layers and photos, and what they are called."""
+        offered = {
+            "input": (self.compared.before, "input"),
+            "result": (self.compared.after, "result"),
+            "photo-used": (self.moved, "photo as used"),
+            "photo-given": (self.guide, "photo as given"),
+            "weight": (self.weight, "guide weight"),
+            "error": (self.error, "expected error"),
+        }
+        return [(name, text) for name, (picture, text) in offered.items() if picture]
 
 
 def contents_of(result: Result) -> Contents:
@@ -67,13 +99,14 @@ def contents_of(result: Result) -> Contents:
     title = f"input − reduced result, {unit or 'in the units of the file'}"
     alignment = evidence.alignment
     segments = segmented(alignment) if alignment else None
-    used = result.warped_guide is not None and bool(result.guide_weight.any())
     return Contents(
         compared=compared(target, result.image, result.valid),
         guide=_photo(evidence.guide),
         moved=_photo(result.warped_guide),
-        weight=painted(result.guide_weight, Scale(0, 1, "", WEIGHT_COLOURS)) if used else None,
+        weight=_weight(result),
         residual=painted(residual, colours),
+        error=None,
+        share=Share.of(result.info),
         residual_facts=Residual.of(residual, result.info["noise"][0] * abs(factor), rounding),
         residual_histogram=histogram(residual, 1.2 * colours.high, title),
         kernel=kernel_chart(evidence.kernel, result.info["ratio"]),
@@ -85,8 +118,8 @@ def contents_of(result: Result) -> Contents:
         displacement=arrows(alignment) if alignment and alignment.stages and not segments else None,
         segments=segments,
         facts=facts(result.info, unit, abs(factor)),
-        warnings=list(result.info["warnings"]),
-        notes=list(result.info["notes"]),
+        warnings=[plain_text(text, target.name) for text in result.info["warnings"]],
+        notes=[plain_text(text, target.name) for text in result.info["notes"]],
     )
 
 
@@ -99,8 +132,8 @@ def facts(info: dict[str, Any], unit: str, factor: float) -> list[tuple[str, str
         ("Ratio", f"{ratio} (vertical × horizontal)" if "×" in ratio else ratio),
         ("Imaging kernel", f"{info['kernel']}, confidence {info['kernel_confidence']:.2f}"),
         ("Noise of the input, σ", noise if any(info["noise"]) else "none found"),
-        ("Guide", _alignment_in_words(info["alignment"])),
-        ("Mean weight of the guide", f"{info['guide_weight']:.2f} of 1"),
+        ("Photo", _alignment_in_words(info["alignment"])),
+        ("Share of the photo in the result", f"{100 * info['guide_weight']:.0f} %"),
         ("Preset and seed", f"{info['preset']}, {info['seed']}"),
         ("Computed", f"in {info['seconds']:.1f} s on {info['device']}"),
     ]
@@ -119,6 +152,13 @@ def evidence_of(result: Result) -> Evidence:
     return result.evidence
 
 
+def _weight(result: Result) -> Picture | None:
+    """Paint the weight of a guide, if there is one."""
+    if result.warped_guide is None:
+        return None
+    return painted(result.guide_weight, Scale(0, 1, "", WEIGHT_COLOURS), quantum=0.01)
+
+
 def _photo(guide: npt.NDArray[np.float32] | None) -> Picture | None:
     return None if guide is None else photo(guide)
 
@@ -129,7 +169,7 @@ def _alignment_in_words(found: dict[str, Any] | None) -> str:
     if found["refused"]:
         return "not used: it seems to show another scene"
     if not found["stages"]:
-        return "used as it is"
+        return "not moved"
     names = {"affine": "affine map", "cpab": "CPAB warp", "thinplate": "thin-plate spline",
              "freeform": "free-form deformation", "segments": "a transform a segment"}  # fmt: skip
     warps = ", ".join(names.get(stage["warp"], stage["warp"]) for stage in found["stages"])

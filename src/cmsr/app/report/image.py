@@ -5,18 +5,23 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from cmsr.app.report.packed import packed
 from cmsr.app.report.scale import LEVELS, Scale, Values
 from cmsr.pictures import thinned
 
-LARGEST = 2048
-"""Longest side of a picture in a page, in pixels; larger ones are thinned out."""
+LARGEST = 1600
+"""Longest side of a photo in a page, in pixels; larger ones are thinned out."""
 
-_JPEG_QUALITY = 88
+PAINTED = 720
+"""The same for painted values: a page's script paints the values themselves over them."""
+
+_JPEG_QUALITY = 85
 
 
 @dataclass(frozen=True)
@@ -33,15 +38,19 @@ class Picture:
 
     uri: str
     scale: Scale | None = None
+    values: dict[str, Any] | None = None
 
 
-def painted(values: Values, scale: Scale) -> Picture:
-    """Paint values (H, W) in the colours of a scale; NaN and infinities are transparent."""
-    picture = Image.fromarray(scale.levels(thinned(values, LARGEST)))
+def painted(values: Values, scale: Scale, quantum: float = 0.0) -> Picture:
+    """Paint values (H, W) in the colours of a scale; NaN and infinities are transparent.
+
+    ``quantum`` is the distance of two values that the file can hold, 0 for floating-point numbers.
+    """
+    picture = Image.fromarray(scale.levels(thinned(values, PAINTED)))
     picture.putpalette([*scale.palette.ravel().tolist(), 128, 128, 128])
     content = io.BytesIO()
     picture.save(content, "PNG", optimize=True, transparency=LEVELS)
-    return Picture(_uri("image/png", content), scale)
+    return Picture(_uri("image/png", content), scale, packed(values, scale, quantum))
 
 
 def photo(values: npt.NDArray[np.floating]) -> Picture:

@@ -19,7 +19,11 @@ _CONTROLS = 130
 def framed_slider(target: Raster, image: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> str:
     """Return an HTML frame with a slider between a target and its result (H, W) or (H, W, C)."""
     height, width = valid.shape
-    page = fill(title=target.name, compared=compared(target, image, valid), contents=None)
+    both = compared(target, image, valid)
+    page = fill(
+        {"input": both.before, "result": both.after},
+        title=target.name, compared=both, contents=None, shown=[],
+    )  # fmt: skip
     return (
         f'<iframe title="before and after" sandbox="allow-scripts" srcdoc="{html.escape(page)}" '
         f'style="width: 100%; max-width: 720px; border: 0; '

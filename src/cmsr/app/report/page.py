@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cmsr.app.record import of_run
 from cmsr.app.report.contents import contents_of, evidence_of
+from cmsr.app.report.names import plain_command
 from cmsr.app.report.template import fill
 from cmsr.errors import OutputError
 from cmsr.io.atomic import write_text
@@ -48,9 +49,11 @@ def render(result: Result, command: str = "") -> str:
     """Return the whole report as one HTML document that needs nothing else."""
     contents = contents_of(result)
     return fill(
+        contents.layers,
         title=Path(evidence_of(result).target.name).name,
         compared=contents.compared,
         contents=contents,
-        command=command,
+        command=plain_command(command),
+        shown=contents.shown,
         versions=of_run(result.info)["versions"],
     )

@@ -12,6 +12,9 @@ Values = npt.NDArray[np.floating]
 _WITHIN = 1.5
 """Largest residual that noise and rounding explain, in multiples of their size."""
 
+_STRUCTURE = 0.2
+"""Correlation of neighbours from which a residual counts as structure of the scene."""
+
 
 @dataclass(frozen=True)
 class Residual:
@@ -41,11 +44,17 @@ class Residual:
         return cls(rms, float(np.hypot(noise, rounding)), neighbour_correlation(values / unit))
 
     @property
+    def verdict(self) -> str:
+        """``good`` or ``doubtful``, as the page shows it."""
+        noise = self.rms <= _WITHIN * self.expected or abs(self.correlation) < _STRUCTURE
+        return "good" if noise else "doubtful"
+
+    @property
     def conclusion(self) -> str:
         """The interpretation, in a sentence."""
         if self.rms <= _WITHIN * self.expected:
             return "The reduced result equals the input within noise and rounding."
-        if abs(self.correlation) < 0.2:
+        if abs(self.correlation) < _STRUCTURE:
             return "The residual is larger than the estimated noise, but looks like noise."
         return (
             "The residual is larger than the estimated noise and shows the scene: neighbouring "
