@@ -44,7 +44,7 @@ def test_a_narrower_field_is_found() -> None:
     away = (pair.placement.places(grid) - place.places(grid)).norm(dim=-1)
     assert float(away.median()) / place.fineness[0] < 1.0
     assert pair.pair.shape == (2 * SIZE[0], 2 * SIZE[1])
-    assert any("the photo shows 2.4 × the target's field" in note for note in pair.notes)
+    assert any("the photo shows 2.4 times the target's field" in note for note in pair.notes)
 
 
 def test_the_same_field_stays_as_it_is() -> None:
@@ -106,7 +106,7 @@ def test_points_in_a_file_place_the_photo(tmp_path: Path) -> None:
     assert pair.placement is not None
     assert any("3 points" in note for note in pair.notes)
     file.write_text("target_x,target_y,photo_x,photo_y\n1,2,3,4")
-    with pytest.raises(InputError, match="do not settle a map"):
+    with pytest.raises(InputError, match="do not determine a map"):
         opened(low, street().guide, Config(points=str(file)))
 
 

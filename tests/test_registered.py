@@ -35,7 +35,7 @@ def test_without_a_photo_it_says_what_to_do(
     for name in ("a.jpg", "b.png"):
         assert run(tmp_path / name, "-o", tmp_path / "o.png") == 2
         said = capsys.readouterr().err
-        assert f"{name}: holds no photo; name one after it, as the guide" in said
+        assert f"{name}: holds no photo; name one as the guide" in said
         assert len(said.splitlines()) == 1
 
 

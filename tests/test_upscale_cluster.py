@@ -115,9 +115,9 @@ def test_a_killed_command_goes_on_with_its_tiles(scene: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["-o", "{folder}/o.png"], "workers make .tif only"),
+        (["-o", "{folder}/o.png"], "workers write .tif only"),
         (["--preset", "paper", "--align", "cpab"], "workers cannot make tiles with preset paper"),
-        (["--report", "{folder}/r.html"], "leave the workers out"),
+        (["--report", "{folder}/r.html"], "--report cannot be combined"),
         (["--scheduler", "tcp://a:1"], "workers of its own"),
     ],
 )

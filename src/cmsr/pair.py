@@ -250,13 +250,13 @@ def output_shape(target: Raster, guide: Image | None, config: Config) -> tuple[i
             )
         return asked
     if guide is None:
-        raise OptionError("without a guide, ratio is needed (for example --ratio 4)")
+        raise OptionError("a guide or a ratio is needed (for example --ratio 4)")
     if guide.shape[0] < height or guide.shape[1] < width:
         swapped = guide.shape[0] <= height and guide.shape[1] <= width
         raise InputError(
             f"{guide.name}: {SWAPPED if swapped else ''}the guide is "
             f"{guide.shape[1]} × {guide.shape[0]} pixels, smaller than the target's "
-            f"{width} × {height}; --ratio or --size says how large the result is to be"
+            f"{width} × {height}; set its size with --ratio or --size"
         )
     return guide.shape
 

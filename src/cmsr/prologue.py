@@ -116,7 +116,7 @@ def opened(
     device, kernel = device_of(config.device), named_kernel(config.kernel)
     raster, photo, read_notes = inputs.read_pair(target, guide, config, lazily=lazily)
     if guided and photo is None:
-        raise InputError(f"{raster.name}: holds no photo; name one after it, as the guide")
+        raise InputError(f"{raster.name}: holds no photo; name one as the guide")
     if photo is not None:
         _check_order(raster, photo)
     labels = inputs.read_segments(photo, config)

@@ -58,7 +58,7 @@ def train(options: BenchTrain, progress: Progress | None = None) -> Weights:
     image_files.check_output(options.out, inputs=[options.table], overwrite=True)
     plot = options.out.with_suffix(".svg")
     if not options.out.exists() and plot.exists():
-        raise OutputError(f"{plot}: exists; the plot of the validation would replace it; remove it")
+        raise OutputError(f"{plot}: exists and would be replaced; remove it first")
     scale = _scale_of(cases)
     pairs = [TrainingPair.of(case, scale) for case in cases]
     weights = _initial(options, pairs, scale)

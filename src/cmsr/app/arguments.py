@@ -226,7 +226,7 @@ def _unknown(words: Sequence[str], flags: Sequence[str], prog: str) -> str:
     word = next((word for word in words if word.startswith("-")), words[0]).partition("=")[0]
     if word.startswith("-"):
         return f"no option is called {word}{did_you_mean(word, flags) or f'; see {prog} --help'}"
-    return f"{word!r} is one argument too many; see {prog} --help"
+    return f"unexpected argument {word!r}; see {prog} --help"
 
 
 def _options(command: type[Command]) -> Iterator[Option]:

@@ -111,19 +111,19 @@ class Job:
 
             page.check(self.report)
         if pages > 1 and (self.preview or self.report):
-            raise OptionError("a preview or a report goes with one page; name it as FILE:1")
+            raise OptionError("a preview or a report shows one page; name it as FILE:1")
         if self.cluster is not None:
             self._check_cluster(pages)
 
     def _check_cluster(self, pages: int) -> None:
         if pages > 1:
-            raise OptionError("workers make one page; name it as FILE:1")
+            raise OptionError("workers make one page at a time; name it as FILE:1")
         if self.config.method == "two-branch":
             raise OptionError(f"workers cannot make tiles with preset {self.config.preset}")
         if self.report:
-            raise OptionError("a report needs the whole image in memory; leave the workers out")
+            raise OptionError("--report cannot be combined with workers, a scheduler or a cluster")
         if self.out.suffix.lower() not in TIFF:
-            raise OutputError(f"{self.out}: workers make .tif only")
+            raise OutputError(f"{self.out}: workers write .tif only")
 
     def _too_large(self) -> bool:
         """Return whether the result is too large to be kept in memory, and can be made by rows."""

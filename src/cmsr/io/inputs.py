@@ -285,7 +285,7 @@ def prepared(target: Raster, config: Config, notes: list[str]) -> Raster:
     size = enlarged_from(target)
     if size is not None:
         notes.append(
-            f"{target.name}: has no detail finer than {size[1]} × {size[0]} pixels would hold; "
+            f"{target.name}: shows no more detail than {size[1]} × {size[0]} pixels can hold; "
             f"if the camera enlarged it, --native-size {size[1]} {size[0]} gives a better result"
         )
     return target

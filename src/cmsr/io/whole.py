@@ -66,6 +66,6 @@ def _netcdf_is_whole(path: Path, file: IO[bytes]) -> bool:
 
     file.seek(0)
     if file.read(4) == b"CDF\5":
-        raise InputError(f"{path}: is a NetCDF file of kind CDF-5; convert it by nccopy -k nc4")
+        raise InputError(f"{path}: CDF-5 NetCDF files cannot be read; use nccopy -k nc4")
     with netcdf_file(path, mmap=True):
         return True

@@ -77,5 +77,5 @@ def check_shape(shape: tuple[int, ...], name: str) -> None:
     if max(shape) > MAX_SIDE:
         raise InputError(
             f"{name}: a kernel of {shape[0]} × {shape[1]} is too large; "
-            f"at most {MAX_SIDE} × {MAX_SIDE} is right"
+            f"at most {MAX_SIDE} × {MAX_SIDE} is allowed"
         )

@@ -133,10 +133,9 @@ class Placement:
 
     def text(self) -> str:
         """Say it in words."""
-        sure = f"; sure to {self.confidence:.0%}" if self.confidence < 1 else ""
-        return (
-            f"the photo shows {self.field:.2g} × the target's field, turned {self.turn:.1f}°{sure}"
-        )
+        sure = f"; confidence {self.confidence:.0%}" if self.confidence < 1 else ""
+        turn = f"rotated by {self.turn:.1f}°"
+        return f"the photo shows {self.field:.2g} times the target's field of view, {turn}{sure}"
 
 
 class Prior(NamedTuple):

@@ -56,7 +56,7 @@ def placed_by(path: str, target: Size, photo: Size) -> tuple[Placement, str]:
         raise InputError(f"{path}: {error}") from error
     return (
         found,
-        f"{path}: {len(points)} points, {found.text()}, {residual(found, points):.2g} px off",
+        f"{path}: {len(points)} points, {found.text()}, residual {residual(found, points):.2g} px",
     )
 
 
@@ -83,13 +83,13 @@ def fitted(points: npt.NDArray[np.float64], target: Size, photo: Size) -> Placem
         [_equations(len(points), *a, *b) for a, b in zip(here, there, strict=True)]
     )
     if len(points) < 2 or np.linalg.matrix_rank(rows, 1e-6) < rows.shape[1]:
-        raise ValueError("the points do not settle a map; two or more are needed, well apart")
+        raise ValueError("the points do not determine a map; two or more are needed, well apart")
     m = np.linalg.lstsq(rows, there.ravel(), rcond=None)[0]
     if len(points) == 2:
         m = np.array([m[0], -m[1], m[2], m[1], m[0], m[3]])
     matrix = np.append(np.append(m, [0.0, 0.0])[:8], 1.0).reshape(3, 3)
     if np.linalg.det(matrix) <= 0:
-        raise ValueError("the points mirror the photo; are columns or rows mixed up?")
+        raise ValueError("the points would mirror the photo; are columns or rows swapped?")
     matrix[:2] *= max(photo)
     rows_ = tuple(tuple(float(x) for x in row) for row in matrix)
     return Placement(target, photo, rows_)

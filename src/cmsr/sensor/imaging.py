@@ -75,7 +75,7 @@ def imaging_of(pair: Pair, kernel: Kernel | None) -> Imaging:
     notes: tuple[str, ...] = ()
     if any(compressed):
         errors = ", ".join(f"{e:.2g}" for e in compressed * pair.scale.ravel())
-        notes = (f"the target went through JPEG, which left it about {errors} off",)
+        notes = (f"the target was compressed as JPEG; estimated error: {errors}",)
     if kernel is not None:
         return Imaging(kernel, noise, notes=notes)
     first = int(np.flatnonzero(pair.scale)[0]) if pair.scale.any() else 0
@@ -91,18 +91,15 @@ def _notes(finding: KernelEstimate) -> list[str]:
     """Say what was found, where it is not the standard kernel or not the only one that may be."""
     notes = []
     if finding is UNKNOWN:
-        notes.append(f"the target shows nothing of its kernel; the standard {STANDARD} is assumed")
+        notes.append(f"the target does not show its imaging kernel; {STANDARD} is assumed")
     if finding.kernel != STANDARD:
         notes.append(
-            f"the target seems made by the kernel {finding.kernel}, not by the standard {STANDARD} "
-            f"(confidence {finding.confidence:.2f}); --kernel {STANDARD} overrides that"
+            f"estimated kernel: {finding.kernel}, not the usual {STANDARD} "
+            f"(confidence {finding.confidence:.2f}); --kernel {STANDARD} overrides this"
         )
     if finding.rivals:
         others = " or ".join(finding.rivals[:MOST_RIVALS])
-        notes.append(
-            f"the pair cannot tell the kernel {finding.kernel} from {others}; "
-            f"{finding.kernel} is assumed"
-        )
+        notes.append(f"kernel {finding.kernel} is assumed; {others} would fit about as well")
     return notes
 
 

@@ -76,7 +76,7 @@ class Workers:
                 raise OptionError(f"{name} is {value}; it must be at least {least}")
         if self.scheduler and (self.cluster or self.count):
             raise OptionError(
-                "--scheduler has workers of its own; leave out --workers and --cluster"
+                "--scheduler brings workers of its own; leave out --workers and --cluster"
             )
 
     @contextmanager

@@ -109,7 +109,7 @@ def _source(files: Files) -> Source:
     """
     for path, size in zip(files.paths, files.sizes, strict=True):
         if not path.exists() or path.stat().st_size != size:
-            raise InputError(f"{path}: a worker finds no such file, or another one")
+            raise InputError(f"{path}: a worker does not find this file, or finds a different one")
     return opened(files.target, files.guide, files.config, lazily=True).source
 
 
@@ -250,6 +250,6 @@ def _result(future: Future[Layers]) -> Layers:
         raise error
     if isinstance(error, KilledWorker):
         raise RunError(
-            "the workers at one tile died repeatedly; they may need more memory than there is"
+            "workers died repeatedly at one tile; they may need more memory than there is"
         ) from error
     raise RunError(f"a tile failed: {type(error).__name__}: {error}") from error

@@ -69,7 +69,7 @@ def _prepare(folder: Path, overwrite: bool) -> dict[str, Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be made a folder ({error.strerror})") from error
+        raise OutputError(f"{folder}: cannot create the folder ({error.strerror})") from error
     paths = {name: folder / name for name in FILES}
     for path in paths.values():
         image_files.check_output(path, overwrite=overwrite)
