@@ -128,8 +128,8 @@ def _own_photo(
         return None
     broken = target.profile["camera"].get("photo") == "broken"
     raise InputError(
-        f"{target.name}: {'its photo is broken' if broken else 'holds no photo'}; name one after "
-        "it, as the guide, or give the enlargement without one (--ratio 4)"
+        f"{target.name}: {'its photo is broken' if broken else 'holds no photo'}; name one as "
+        "the guide, or set the enlargement (--ratio 4)"
     )
 
 
