@@ -26,7 +26,7 @@ from cmsr.config import Config
 from cmsr.errors import CmsrError, InputError, OutputError
 from cmsr.io import image_files
 from tests.conftest import render_pair
-from tests.fake_cameras import dji_file, flir_file
+from tests.fake_cameras import container, dji_file, flir_file
 from tests.test_flir import COUNTS
 
 CASES = int(os.environ.get("CMSR_FUZZ_CASES", "500"))
@@ -93,6 +93,9 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> Seeds:
     (folder / "j.jpg").write_bytes(flir_file(COUNTS[:12, :16], photo))
     (folder / "k.jpg").write_bytes(flir_file(COUNTS[:12, :16], photo, raw="little"))
     (folder / "l.jpg").write_bytes(dji_file(np.zeros((120, 160), np.uint16)))
+    (folder / "r.csv").write_text("\n".join(",".join(map(str, row)) for row in pair.target))
+    (folder / "s.fff").write_bytes(container(COUNTS[:12, :16], photo))
+    (folder / "t.seq").write_bytes(2 * container(COUNTS[:12, :16], raw="little"))
     for name, driver, options in [
         ("m.nc", "netCDF", {"FORMAT": "NC"}),
         ("n.nc", "netCDF", {"FORMAT": "NC4C", "COMPRESS": "DEFLATE"}),

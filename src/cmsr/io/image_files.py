@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmsr.errors import InputError, OutputError
-from cmsr.io import array_io, raster_io, raster_output
+from cmsr.io import array_io, raster_io, raster_output, text_table
 from cmsr.io.atomic import replacing as replacing
 from cmsr.io.raster import DTYPES as DTYPES
 from cmsr.io.raster import USUAL
@@ -81,8 +81,9 @@ def _source(path: PathLike, file: Path, member: str) -> str:
 
 
 def is_array(path: PathLike) -> bool:
-    """Tell whether a name is that of an NPY, NPZ or EXR file."""
-    return _holds_array(locate(path)[0])
+    """Tell whether a name is that of an NPY, NPZ or EXR file, or of a table in text."""
+    file = locate(path)[0]
+    return _holds_array(file) or text_table.holds(file)
 
 
 def _holds_array(file: Path) -> bool:
@@ -137,6 +138,8 @@ def read(
     file, member = locate(path)
     if _holds_array(file):
         return array_io.read(file, member, limits, axis)
+    if not member and text_table.holds(file):
+        return text_table.read(file, os.fspath(path), limits)
     source = _source(path, file, member)
     return raster_io.read(
         os.fspath(path), source, bands=bands, window=window, grid=grid, limits=limits
