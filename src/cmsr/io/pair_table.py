@@ -25,7 +25,8 @@ def read_rows(
     table : str
         Path or URL, for messages.
     content : bytes
-        UTF-8 text with a header that names at least these columns.
+        UTF-8 text with a header that names at least these columns, separated by commas,
+        semicolons or tabs.
     columns : sequence of str
         What every row must have.
 
@@ -47,8 +48,10 @@ def read_rows(
     if len(content) > LARGEST:
         raise InputError(f"{table}: is a table of more than {LARGEST >> 20} MB; split it")
     try:
-        text = io.StringIO(content.decode("utf-8-sig"), newline="")
-        reader = csv.DictReader(text, strict=True)
+        text = content.decode("utf-8-sig")
+        reader = csv.DictReader(
+            io.StringIO(text, newline=""), strict=True, delimiter=_separator(text, columns)
+        )
         missing = [column for column in columns if column not in (reader.fieldnames or ())]
         if missing:
             raise InputError(
@@ -66,3 +69,13 @@ def read_rows(
     if not rows:
         raise InputError(f"{table}: lists no pairs")
     return rows
+
+
+def _separator(text: str, columns: Sequence[str]) -> str:
+    """Return what separates the columns: the first of comma, semicolon, tab that finds them all."""
+    header = text.partition("\n")[0]
+
+    def finds(separator: str) -> bool:
+        return {*columns} <= {name.strip(' "\r') for name in header.split(separator)}
+
+    return next(filter(finds, ",;\t"), ",")

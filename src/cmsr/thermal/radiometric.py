@@ -42,7 +42,7 @@ def _mapped(file: IO[bytes]) -> Iterator[mmap]:
 
 def holds(path: Path) -> bool:
     """Tell whether a file is a camera's container, or a JPEG with raw thermal data."""
-    return _magic(path) in fff.MAGIC or _is_radiometric(_segments(path))
+    return _magic(path) in fff.MAGIC or _is_radiometric(segments_of(path))
 
 
 def _magic(path: Path) -> bytes:
@@ -52,7 +52,7 @@ def _magic(path: Path) -> bytes:
         return file.read(4)
 
 
-def _segments(path: Path) -> list[tuple[int, bytes]]:
+def segments_of(path: Path) -> list[tuple[int, bytes]]:
     """Return the segments of a JPEG before its picture; none of any other file."""
     if _magic(path)[:2] != b"\xff\xd8" or path.stat().st_size > _MAX_JPEG:
         return []
@@ -92,7 +92,7 @@ def read(path: Path, member: str, name: str, config: Config, notes: list[str]) -
     """
     if _magic(path) in fff.MAGIC:
         return _frame(path, member, name, config, notes)
-    parts = _segments(path)
+    parts = segments_of(path)
     if not parts:
         return None
     about, container = exif.read(parts), fff.joined(parts)

@@ -6,6 +6,7 @@ Only what parsing needs is imported at the top, so that help is instant.
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from cmsr.app.arguments import Argument, Command
@@ -18,11 +19,15 @@ from cmsr.errors import RunError
 class Batch(Command):
     """Upscale any number of pairs on all cores or on a cluster; finished pairs are skipped."""
 
-    examples: ClassVar[tuple[str, ...]] = ("cmsr batch pairs.csv -o results --preset fast",)
+    examples: ClassVar[tuple[str, ...]] = (
+        "cmsr batch pairs.csv -o results --preset fast",
+        "cmsr batch DCIM -o results --pairs-out pairs.csv --dry-run",
+    )
 
     pairs: Annotated[str, Argument(positional=True, placeholder="PAIRS.csv")]
-    """CSV file with the columns name,target,guide; paths in it are relative to it. Like
-    every file here it may be a URL: s3://…, gs://…"""
+    """CSV file with the columns name,target,guide, to which the paths in it are relative, or a
+    folder of images, whose pairs are found. Like every file here the CSV file may be a URL:
+    s3://…, gs://…"""
 
     out: Annotated[str, Argument(short="-o", placeholder="FOLDER")]
     """Folder for the results NAME.tif, their records NAME.json, batch.jsonl and a contact sheet."""
@@ -31,7 +36,17 @@ class Batch(Command):
     """Options of the method; the preset sets those that are not given."""
 
     report: bool = False
-    """Also write a report NAME.html for each pair, as upscale --report does."""
+    """Also write a report NAME.html for each pair, as upscale --report does, and index.html, a page
+    over them."""
+
+    preview: bool = False
+    """Also write a false-colour picture NAME.preview.png for each pair."""
+
+    pairs_out: Path | None = None
+    """Also write the pairs that were found in the folder, for editing, as CSV."""
+
+    dry_run: bool = False
+    """Only show the pairs, and write --pairs-out."""
 
     format: Literal["tif", "png", "npy", "exr"] = "tif"
     """Format of the results."""
@@ -65,8 +80,11 @@ class Batch(Command):
         """Run the batch and print its summary."""
         with needing("batch"):
             from cmsr.app.batch.progress import display
-            from cmsr.app.batch.run import run_batch
+            from cmsr.app.batch.run import run_batch, show_pairs
 
+        if self.dry_run:
+            print(show_pairs(self))
+            return
         with display(quiet=self.quiet) as shown:
             tally = run_batch(self, shown)
         if not self.quiet:

@@ -28,8 +28,8 @@ class Tally:
         Pairs of the table.
     before : int
         Pairs that were done before.
-    changed, new : int
-        Pairs to be done again, and for the first time.
+    changed, new, missing : int
+        Pairs to be done again, for the first time, and not at all because they lack a file.
     done, unchanged : int
         Pairs computed in this run, and found to be the same as before.
     failed : list of (str, str)
@@ -42,6 +42,7 @@ class Tally:
     before: int = 0
     changed: int = 0
     new: int = 0
+    missing: int = 0
     done: int = 0
     unchanged: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
@@ -66,9 +67,10 @@ class Tally:
 
     def planned(self) -> str:
         """Return a line on the work ahead."""
+        lost = f", {self.missing} without a file" if self.missing else ""
         return (
             f"{_pairs(self.total)}: {self.before} done before, {self.changed} changed, "
-            f"{self.new} new"
+            f"{self.new} new{lost}"
         )
 
     def line(self) -> str:
@@ -85,9 +87,10 @@ class Tally:
     def summary(self, out: str) -> str:
         """Return a line on the finished run, and one for each of the first failures."""
         same = f", {self.unchanged} found unchanged" if self.unchanged else ""
+        left = f", {self.total - self.over} not done" if self.total > self.over else ""
         lines = [
             f"{out}: {_pairs(self.total)}, {self.before} done before, {self.done} done now{same}, "
-            f"{len(self.failed)} failed; {_duration(self.seconds)}, "
+            f"{len(self.failed)} failed{left}; {_duration(self.seconds)}, "
             f"{self.pairs_per_hour:.0f} pairs/h"
         ]
         lines += [f"  failed: {name}: {error}" for name, error in self.failed[:SHOWN]]

@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from cmsr.app.batch.task import PAGE, PICTURE
+
 
 @dataclass(frozen=True)
 class Receipt:
@@ -27,8 +29,8 @@ class Receipt:
         Key of the frame before, in a series.
     found : dict
         State that the next frame may start from.
-    report : int or None
-        Bytes of the page; None where none was made.
+    report, preview : int or None
+        Bytes of the page and of the picture; None where none was made.
     """
 
     key: str
@@ -39,6 +41,12 @@ class Receipt:
     previous: str | None = None
     found: dict[str, Any] = field(default_factory=dict)
     report: int | None = None
+    preview: int | None = None
+
+    @property
+    def sizes(self) -> dict[str, int | None]:
+        """Bytes of the files beside the output, by their endings."""
+        return {PAGE: self.report, PICTURE: self.preview}
 
     @classmethod
     def of(cls, content: bytes) -> Self | None:

@@ -95,7 +95,7 @@ class Results:
                 for ending in (*outdated, ".json"):
                     self._remove(f"{self.url}/{name}{ending}")
                 for output in outputs:
-                    self._put(output, f"{self.url}/{name}{output.suffix}")
+                    self._put(output, f"{place.rpartition('/')[0]}/{output.name}")
             self._put(record, place)
         except OSError as error:
             raise OutputError(f"{place}: cannot be written ({reason(error)})") from error

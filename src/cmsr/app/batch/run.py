@@ -7,11 +7,11 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cmsr.app.batch import engine, lock, sheet, storage
+from cmsr.app.batch import engine, index, lock, pairs, sheet, storage
 from cmsr.app.batch.clusters import Workers
 from cmsr.app.batch.journal import Journal, opened
 from cmsr.app.batch.progress import Display, Tally
-from cmsr.app.batch.table import SHEET, read_table
+from cmsr.app.batch.table import SHEET
 from cmsr.app.batch.task import Settings
 from cmsr.app.batch.worklist import JOURNAL, Worklist, find_work
 from cmsr.app.options import words
@@ -40,7 +40,7 @@ def run_batch(options: Batch, display: Display, *, in_process: bool = False) -> 
     RunError
         If the work was cut short; finished pairs are kept.
     """
-    table, out = storage.absolute(options.pairs), storage.absolute(options.out)
+    out = storage.absolute(options.out)
     config = _checked(options.config)
     workers = Workers(
         count=options.workers,
@@ -51,7 +51,7 @@ def run_batch(options: Batch, display: Display, *, in_process: bool = False) -> 
         retries=options.retries,
         in_process=in_process or out.startswith("memory://"),
     )
-    rows = read_table(table)
+    table, rows, alone = pairs.given(options, display)
     with lock.held(out) as run:
         settings = Settings(
             out,
@@ -61,22 +61,45 @@ def run_batch(options: Batch, display: Display, *, in_process: bool = False) -> 
             options.series,
             config,
             report=options.report,
+            preview=options.preview,
             again=_again(options, table, out, config),
         )
         worklist = find_work(table, rows, settings, overwrite=options.overwrite)
         with opened(f"{out}/{JOURNAL}") as journal:
             tally = _begun(len(rows), worklist, journal, display)
+            for path, reason in alone:
+                journal.add("alone", file=path, reason=reason)
             if worklist.queues:
                 _work(workers, worklist, settings, tally, journal, display)
                 sheet.write(f"{out}/{SHEET}.png", out, [row.name for row in rows], options.format)
+            if options.report and (worklist.queues or worklist.missing):
+                index.write(out, rows, settings, dict(tally.failed))
             journal.add("end", done=tally.done, unchanged=tally.unchanged, failed=len(tally.failed))
     return tally
+
+
+def show_pairs(options: Batch) -> str:
+    """Return the pairs of a table or a folder as a person reads them; nothing is computed."""
+    shown = _Kept()
+    _, rows, _ = pairs.given(options, shown)
+    return shown.text or "\n".join(f"{row.name}  {row.target}  {row.guide}" for row in rows)
+
+
+class _Kept(Display):
+    """Keeps the last message."""
+
+    text = ""
+
+    def say(self, text: str) -> None:
+        """Keep a message."""
+        self.text = text
 
 
 def _again(options: Batch, table: str, out: str, config: Config) -> str:
     """Return the command that repeats the batch."""
     line = ["cmsr", "batch", table, "-o", out, "--format", options.format, "--report"]
     line += ["--threads", str(options.threads), *(["--series"] if options.series else [])]
+    line += ["--preview"] if options.preview else []
     return shlex.join([*line, *words(config)])
 
 
@@ -105,10 +128,12 @@ def _work(
 
 def _begun(total: int, worklist: Worklist, journal: Journal, display: Display) -> Tally:
     """Show and record the work ahead, and the pairs that lack their files."""
-    tally = Tally(total, worklist.done, worklist.changed, worklist.new)
+    lost = len(worklist.missing)
+    tally = Tally(total, worklist.done, worklist.changed, worklist.new, lost)
     journal.add(
-        "start", pairs=total, done=worklist.done, changed=worklist.changed, new=worklist.new
-    )
+        "start", pairs=total, done=worklist.done, changed=worklist.changed, new=worklist.new,
+        missing=lost,
+    )  # fmt: skip
     display.say(tally.planned())
     for name, error in worklist.missing:
         tally.failed.append((name, error))

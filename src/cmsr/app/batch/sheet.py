@@ -45,14 +45,20 @@ def write(url: str, out: str, names: Sequence[str], ending: str) -> None:
 def _panel(name: str, url: str) -> Panel:
     caption = name if len(name) <= LETTERS else f"…{name[1 - LETTERS :]}"
     try:
-        with tempfile.TemporaryDirectory() as scratch:
-            raster = image_files.read(storage.fetch(url, Path(scratch)))
+        return Panel(caption, thumbnail(url))
     except CmsrError:
         return Panel(f"{caption}\nno result", np.full((1, 1, 3), 255, np.uint8))
-    return Panel(caption, _thumbnail(raster))
 
 
-def _thumbnail(raster: image_files.Raster) -> Rgb:
-    """Return a small picture of the first channel in false colours."""
+def thumbnail(url: str) -> Rgb:
+    """Return a small picture of a result's first channel in false colours.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        raster = image_files.read(storage.fetch(url, Path(scratch)))
     values = thinned(np.where(raster.valid, raster.data[0], np.nan), SIDE)
     return colour(values, *range_of(values))

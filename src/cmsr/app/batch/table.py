@@ -9,8 +9,9 @@ from cmsr.app.batch.storage import read_bytes
 from cmsr.errors import InputError
 from cmsr.io.pair_table import COLUMNS, read_rows
 
-SHEET = "contact_sheet"
-"""Name of the contact sheet in the folder of results, without its ending; no pair may have it."""
+SHEET, INDEX = "contact_sheet", "index"
+"""Names of the contact sheet and of the page over the pages in the folder of results, without their
+endings; no pair may have them."""
 
 FAULTS = 5
 """Faults of one table that are named at most."""
@@ -77,7 +78,11 @@ def _problem_of_name(name: str) -> str | None:
         return "is not a plain relative one; outputs stay in the folder of results"
     if any(part in ("", ".", "..") for part in parts):
         return "leads elsewhere; outputs stay in the folder of results"
-    if any(part.startswith(".") for part in parts) or not name.isprintable() or name == SHEET:
+    if (
+        any(part.startswith(".") for part in parts)
+        or not name.isprintable()
+        or name in (SHEET, INDEX)
+    ):
         return "is reserved or not printable"
     if any(len(part.encode()) > 200 for part in parts) or len(name.encode()) > 800:
         return "is too long"

@@ -13,6 +13,9 @@ from typing import Any, Literal
 from cmsr import __version__
 from cmsr.config import Config
 
+PAGE, PICTURE = "html", "preview.png"
+"""Endings of the page and the picture that a pair may have, without the dot."""
+
 
 @dataclass(frozen=True)
 class Start:
@@ -94,8 +97,8 @@ class Settings:
         Whether a frame starts from the one before.
     config : Config
         Options of the upscaling.
-    report : bool
-        Whether each pair gets a page as well.
+    report, preview : bool
+        Whether each pair gets a page, and a picture, as well.
     again : str
         Command that repeats the whole batch.
     """
@@ -107,12 +110,14 @@ class Settings:
     series: bool
     config: Config
     report: bool = False
+    preview: bool = False
     again: str = ""
 
     @property
     def endings(self) -> list[str]:
         """Endings of a pair's outputs besides its record, without the dot."""
-        return [self.ending, "html"] if self.report else [self.ending]
+        wanted = {PAGE: self.report, PICTURE: self.preview}
+        return [self.ending, *(ending for ending, given in wanted.items() if given)]
 
     @cached_property
     def key(self) -> str:

@@ -22,7 +22,7 @@ from cmsr.app import record
 from cmsr.app.batch.receipt import Receipt
 from cmsr.app.batch.results import Results
 from cmsr.app.batch.storage import fetch, is_remote, named
-from cmsr.app.batch.task import Outcome, Settings, Start, Task
+from cmsr.app.batch.task import PAGE, PICTURE, Outcome, Settings, Start, Task
 from cmsr.app.job import Job
 from cmsr.app.options import upscale_command
 from cmsr.errors import CmsrError
@@ -90,7 +90,8 @@ def _publish(task: Task, settings: Settings, previous: Start | None, scratch: Pa
         note = folder / f"{plain}.json"
         with _renamed(names):
             record.write_json(note, receipt.added_to(facts))
-        outdated = [".html"] if earlier is not None and earlier[1].report is not None else []
+        sizes = earlier[1].sizes if earlier is not None else {}
+        outdated = [f".{ending}" for ending, size in sizes.items() if size is not None]
         results.publish(task.name, note, outputs, outdated)
     start = Start(key, receipt.found) if settings.series else None
     return Outcome(task.name, "unchanged" if unchanged else "done", start=start)
@@ -105,7 +106,8 @@ def _receipt(
     previous: Start | None,
 ) -> Receipt:
     """Return the receipt of a result in the workspace."""
-    output, *page = outputs
+    output, *more = outputs
+    sizes = dict(zip(settings.endings[1:], (file.stat().st_size for file in more), strict=True))
     return Receipt(
         key=key,
         settings=settings.key,
@@ -114,7 +116,8 @@ def _receipt(
         sha256=digest(output).hex(),
         previous=previous.key if previous else None,
         found={name: facts.get(name) for name in _FOUND} if settings.series else {},
-        report=page[0].stat().st_size if page else None,
+        report=sizes.get(PAGE),
+        preview=sizes.get(PICTURE),
     )
 
 
@@ -136,10 +139,10 @@ def _earlier(results: Results, name: str) -> tuple[dict[str, Any], Receipt] | No
 
 def _holds(receipt: Receipt, key: str, results: Results, task: Task, settings: Settings) -> bool:
     """Tell whether an earlier run made this very result, and it still exists in full."""
-    sizes = dict(zip(settings.endings, (receipt.size, receipt.report), strict=False))
+    sizes = {settings.ending: receipt.size, **receipt.sizes}
     return receipt.key == key and all(
-        size is not None and results.size(f"{task.name}.{ending}") == size
-        for ending, size in sizes.items()
+        sizes[ending] is not None and results.size(f"{task.name}.{ending}") == sizes[ending]
+        for ending in settings.endings
     )
 
 
@@ -157,19 +160,21 @@ def _computed(
         for source, file in zip(task.sources, files, strict=True)
     ]
     target, guide = paths[0], paths[1] if len(paths) > 1 else None
-    output, *report = outputs
+    output, *more = outputs
+    beside = dict(zip(settings.endings[1:], more, strict=True))
     job = Job(
         target=target,
         guide=guide,
         out=output,
-        report=report[0] if report else None,
+        report=beside.get(PAGE),
+        preview=beside.get(PICTURE),
         config=settings.config,
         previous=_found_before(previous, settings),
         again=_again(target, guide, output, task, settings),
     )
     facts = job.run()
-    for file in report:
-        _rename_in_page(file, names)
+    if settings.report:
+        _rename_in_page(beside[PAGE], names)
     for page in facts:
         page |= {
             kind: [_in_names(text, names) for text in page[kind]] for kind in ("notes", "warnings")

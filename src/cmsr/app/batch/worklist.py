@@ -139,14 +139,15 @@ def _receipts(tasks: Iterable[str], listing: Listing, settings: Settings) -> dic
     def read(name: str) -> Receipt | None:
         place = f"{settings.out}/{name}"
         output = listing.entry(f"{place}.{settings.ending}")
-        page = listing.entry(f"{place}.html") if settings.report else None
         if output is None or listing.entry(f"{place}.json") is None:
             return None
         receipt = Receipt.of(read_bytes(f"{place}.json"))
         if receipt is None or receipt.size != output.size:
             return None
-        if settings.report and (page is None or receipt.report != page.size):
-            return None
+        for ending in settings.endings[1:]:
+            file = listing.entry(f"{place}.{ending}")
+            if file is None or receipt.sizes[ending] != file.size:
+                return None
         return receipt
 
     names = list(tasks)
