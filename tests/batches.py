@@ -44,13 +44,16 @@ def batch(
     *,
     series: bool = False,
     report: bool = False,
+    preview: bool = False,
     display: Display | None = None,
     **options: object,
 ) -> Tally:
     """Run a batch in this process, and return how it went."""
     config = Config.of("fast", **{"align": "off", "kernel": "bicubic", **options})
-    options = Batch(pairs=str(table), out=str(out), series=series, report=report, config=config)
-    return run_batch(options, display or Display(), in_process=True)
+    command = Batch(
+        pairs=str(table), out=str(out), series=series, report=report, preview=preview, config=config
+    )
+    return run_batch(command, display or Display(), in_process=True)
 
 
 def command(*arguments: object) -> subprocess.Popen[str]:

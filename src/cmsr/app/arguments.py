@@ -148,6 +148,8 @@ class Command:
     """A command: its arguments are its fields, its help their docstrings."""
 
     examples: ClassVar[tuple[str, ...]] = ()
+    surplus: ClassVar[str] = ""
+    """What to do instead of giving an argument too many."""
 
     def run(self) -> None:
         """Run the command."""
@@ -188,7 +190,7 @@ def command_of(command: type[Command], prog: str, words: Sequence[str]) -> Comma
     found, unknown = parser.parse_known_intermixed_args(list(words))
     if unknown:
         flags = [name for action in parser._actions for name in action.option_strings]
-        raise OptionError(_unknown(unknown, flags, prog))
+        raise OptionError(_unknown(unknown, flags, prog, command.surplus))
     given = vars(found)
     missing = [option for option in listed if option.required and option.name not in given]
     if missing:
@@ -222,11 +224,11 @@ def _config(given: dict[str, Any]) -> Config:
     return config
 
 
-def _unknown(words: Sequence[str], flags: Sequence[str], prog: str) -> str:
+def _unknown(words: Sequence[str], flags: Sequence[str], prog: str, surplus: str) -> str:
     word = next((word for word in words if word.startswith("-")), words[0]).partition("=")[0]
     if word.startswith("-"):
         return f"no option is called {word}{did_you_mean(word, flags) or f'; see {prog} --help'}"
-    return f"unexpected argument {word!r}; see {prog} --help"
+    return f"unexpected argument {word!r}; {surplus or f'see {prog} --help'}"
 
 
 def _options(command: type[Command]) -> Iterator[Option]:

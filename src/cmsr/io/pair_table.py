@@ -63,7 +63,9 @@ def read_rows(
             for row in reader
         ]
     except UnicodeDecodeError as error:
-        raise InputError(f"{table}: is not UTF-8 text (byte {error.start})") from error
+        raise InputError(
+            f"{table}: is not UTF-8 text (byte {error.start}), as a CSV file is"
+        ) from error
     except csv.Error as error:
         raise InputError(f"{table}: line {reader.line_num + 1}: {error}") from error
     if not rows:

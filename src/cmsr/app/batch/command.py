@@ -24,6 +24,8 @@ class Batch(Command):
         "cmsr batch DCIM -o results --pairs-out pairs.csv --dry-run",
     )
 
+    surplus: ClassVar[str] = "name their folder, or a CSV file that lists the pairs"
+
     pairs: Annotated[str, Argument(positional=True, placeholder="PAIRS.csv")]
     """CSV file with the columns name,target,guide, to which the paths in it are relative, or a
     folder of images, whose pairs are found. Like every file here the CSV file may be a URL:
