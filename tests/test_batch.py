@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmsr.app.batch import clusters, lock, storage
+from cmsr.app.batch.progress import Tally
 from cmsr.app.batch.table import read_table
 from cmsr.app.cli import main
 from cmsr.errors import InputError
@@ -175,3 +176,9 @@ def test_memory_storage(tmp_path: Path) -> None:
     assert batch(table, tmp_path / "out").done == 2
     for name, content in results(tmp_path / "out").items():
         assert storage.read_bytes(f"memory://results/{name}.tif") == content
+
+
+def test_the_summary_says_how_far_the_photos_were_used() -> None:
+    said = Tally(3, done=3, photos=[0.9, 0.6, 0.0]).summary("out")
+    assert "photos used for 50% in the mean; 1 of 3 results are as without a photo" in said
+    assert "photos" not in Tally(1, done=1).summary("out")

@@ -8,9 +8,7 @@ from typing import Any
 
 from cmsr.app.progress import duration
 from cmsr.app.record import ratio_text
-
-NEARLY = 0.05
-"""Share of the photo below which a result is as good as the one without it."""
+from cmsr.guided.usage import NEARLY
 
 DOUBTFUL = 0.5
 """Confidence below which a kernel is worth a hint."""

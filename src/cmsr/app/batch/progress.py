@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from cmsr.app.progress import duration
+from cmsr.guided.usage import NEARLY
+
 EVERY = 60.0
 """Seconds between two lines of progress where there is no terminal for a bar."""
 
@@ -34,6 +37,8 @@ class Tally:
         Pairs computed in this run, and found to be the same as before.
     failed : list of (str, str)
         Names of the pairs that failed, and why.
+    photos : list of float
+        How far the photo counted in each pair of this run that has one, 0 to 1.
     running, workers : int
         Pairs under way, and how many could be.
     """
@@ -46,6 +51,7 @@ class Tally:
     done: int = 0
     unchanged: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
+    photos: list[float] = field(default_factory=list)
     running: int = 0
     workers: int = 0
     started: float = field(default_factory=time.monotonic)
@@ -78,7 +84,7 @@ class Tally:
         left = "–"
         if self.done:
             seconds = (self.total - self.over) * self.seconds / (self.done + self.unchanged)
-            left = _duration(seconds)
+            left = duration(seconds)
         return (
             f"{self.over}/{self.total}, {len(self.failed)} failed, {self.running} running, "
             f"{self.pairs_per_hour:.0f} pairs/h, {left} left"
@@ -90,9 +96,16 @@ class Tally:
         left = f", {self.total - self.over} not done" if self.total > self.over else ""
         lines = [
             f"{out}: {_pairs(self.total)}, {self.before} done before, {self.done} done now{same}, "
-            f"{len(self.failed)} failed{left}; {_duration(self.seconds)}, "
+            f"{len(self.failed)} failed{left}; {duration(self.seconds)}, "
             f"{self.pairs_per_hour:.0f} pairs/h"
         ]
+        if self.photos:
+            mean = sum(self.photos) / len(self.photos)
+            without = sum(share < NEARLY for share in self.photos)
+            lines.append(
+                f"  photos used for {mean:.0%} in the mean; {without} of {len(self.photos)} results "
+                "are as without a photo"
+            )
         lines += [f"  failed: {name}: {error}" for name, error in self.failed[:SHOWN]]
         if len(self.failed) > SHOWN:
             lines.append(f"  and {len(self.failed) - SHOWN} more, in batch.jsonl")
@@ -157,11 +170,3 @@ def display(*, quiet: bool) -> Iterator[Display]:
 
 def _pairs(count: int) -> str:
     return f"{count} pair" if count == 1 else f"{count} pairs"
-
-
-def _duration(seconds: float) -> str:
-    """Write a duration in two units: 1 h 40 min, 3 min 20 s, 12 s."""
-    whole = round(seconds)
-    if whole >= 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 60} min {whole % 60} s" if whole >= 60 else f"{whole} s"

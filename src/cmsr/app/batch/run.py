@@ -122,6 +122,7 @@ def _work(
             else:
                 tally.done += outcome.status == "done"
                 tally.unchanged += outcome.status == "unchanged"
+                tally.photos += [] if outcome.photo is None else [outcome.photo]
             journal.add("pair", tries=finished.tries, **dataclasses.asdict(outcome))
             display.show(tally)
 

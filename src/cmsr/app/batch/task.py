@@ -152,6 +152,8 @@ class Outcome:
         Whether every other pair would fail as well.
     start : Start or None
         State for the next frame of a series.
+    photo : float or None
+        How far the photo counted, 0 to 1; None without one.
     """
 
     name: str
@@ -162,3 +164,4 @@ class Outcome:
     error: str = ""
     fatal: bool = False
     start: Start | None = None
+    photo: float | None = None

@@ -94,7 +94,8 @@ def _publish(task: Task, settings: Settings, previous: Start | None, scratch: Pa
         outdated = [f".{ending}" for ending, size in sizes.items() if size is not None]
         results.publish(task.name, note, outputs, outdated)
     start = Start(key, receipt.found) if settings.series else None
-    return Outcome(task.name, "unchanged" if unchanged else "done", start=start)
+    photo = (facts.get("guide_used") or {}).get("weight")
+    return Outcome(task.name, "unchanged" if unchanged else "done", start=start, photo=photo)
 
 
 def _receipt(
