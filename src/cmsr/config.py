@@ -122,6 +122,10 @@ class Config:
     fill: bool = False
     """Fill the target's holes instead of keeping them."""
 
+    bounds: tuple[float, float] | None = _bounded(None, -1e300, 1e300)
+    """Least and largest value that the result may have, in the target's unit; no less than 0 by
+    default where the target has no negative values and its unit does not speak for them."""
+
     bands: tuple[int, ...] = _bounded((), 1, 65535)
     """Bands of the target to upscale, for example 1,4; all by default."""
 
@@ -189,6 +193,10 @@ class Config:
         self.check_method(self.given())
         if self.ratio is not None and self.size is not None:
             raise OptionError("--ratio and --size cannot be combined")
+        if self.bounds is not None and self.bounds[0] >= self.bounds[1]:
+            raise OptionError(
+                f"--bounds {self.bounds[0]:g} {self.bounds[1]:g}: MIN must be below MAX"
+            )
         if self.points is not None and self.field_of_view is not None:
             raise OptionError("--points and --field-of-view cannot be combined")
         if self.segments is not None and self.align not in ("auto", "segments"):

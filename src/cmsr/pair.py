@@ -56,6 +56,8 @@ class Pair:
         Type of the input's values, and of the result's.
     hole : float, optional
         The value that marks a hole in the result.
+    bounds : (array, array)
+        Least and largest value that each channel of a result may have, (C, 1, 1).
     notes : tuple of str
         What the user should know of this pair.
     fill : bool
@@ -72,6 +74,7 @@ class Pair:
     scale: npt.NDArray[np.float64]
     dtype: np.dtype[Any]
     hole: float | None = None
+    bounds: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None
     notes: tuple[str, ...] = ()
     fill: bool = False
     segments: Tensor | None = None
@@ -83,6 +86,7 @@ class Pair:
         shape: tuple[int, int],
         *,
         fill: bool = False,
+        bounds: tuple[float, float] | None = None,
         segments: npt.NDArray[np.int64] | None = None,
     ) -> Self:
         """Check and normalise a target whose result is to have this shape, without a guide.
@@ -104,6 +108,7 @@ class Pair:
             scale=scale,
             dtype=target.data.dtype,
             hole=_hole(target),
+            bounds=_bounds(target, bounds),
             notes=tuple(notes),
             fill=fill and bool(target.measured.any()),
             segments=None if segments is None else torch.from_numpy(segments),
@@ -183,6 +188,8 @@ class Pair:
         """
         image = image.reshape(image.shape[-3:])
         values = image.cpu().double().numpy() * self.scale + self.offset
+        if self.bounds is not None:
+            values = values.clip(*self.bounds)
         values = fitted(values, self.dtype)
         if self.hole is not None and np.issubdtype(self.dtype, np.integer):
             beside = self.hole + (1 if self.hole < np.iinfo(self.dtype).max else -1)
@@ -279,6 +286,30 @@ def _normalise(
             f"{low.min():.3g} to {high.max():.3g}; rescale them"
         )
     return np.where(target.measured, data - low, 0) / np.where(scale > 0, scale, 1), low, scale
+
+
+_SIGNED = ("celsius", "fahrenheit", "degc", "degf", "°c", "°f", "db")
+"""Parts of units whose zero is no end."""
+
+
+def _bounds(
+    target: Raster, given: tuple[float, float] | None
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the bounds of each channel in stored values: those given, in its unit, or 0."""
+    bounds = []
+    for band in range(len(target.data)):
+        scale, offset, unit = target.unit(band)
+        if given is not None and scale:
+            ends = [(end - offset) / scale for end in given]
+            bounds.append((min(ends), max(ends)))
+            continue
+        seen = target.seen(band)
+        named = unit.lower().replace(" ", "")
+        signed = offset != 0 or named in ("c", "f") or any(part in named for part in _SIGNED)
+        positive = seen.size and seen.min() >= 0 and not signed
+        bounds.append((0.0 if positive else -np.inf, np.inf))
+    low, high = np.array(bounds).T[:, :, None, None]
+    return low, high
 
 
 def _hole(target: Raster) -> float | None:

@@ -128,7 +128,9 @@ def opened(
     if labels is not None and placement is not None:
         labels = placed_labels(labels, placement, shape)
     check_pixels(raster.name, shape, config)
-    pair = Pair.of(raster, shape, fill=config.fill, segments=labels).to(device)
+    pair = Pair.of(raster, shape, fill=config.fill, bounds=config.bounds, segments=labels).to(
+        device
+    )
     reader = None if photo is None else GuideReader(photo, device)
     notes = (
         *read_notes,

@@ -14,7 +14,7 @@ from cmsr.errors import OptionError
 GROUPS: dict[str, tuple[str, ...]] = {
     "": ("preset", "ratio", "size"),
     "placing the photo": ("align", "points", "field_of_view", "segments"),
-    "reading the target": ("kernel", "native_size", "invalid", "fill", "bands", "axis"),
+    "reading the target": ("kernel", "native_size", "invalid", "fill", "bounds", "bands", "axis"),
     "reading the photo": ("guide_bands", "guide_axis"),
     "temperatures of a radiometric JPEG": RADIOMETRIC,
     "method": ("method", "seed", "device"),
@@ -30,7 +30,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 PLACEHOLDERS = {
     "ratio": "R", "size": "W H", "points": "FILE", "field_of_view": "TARGET PHOTO",
     "segments": "FILE", "kernel": "NAME|FILE", "native_size": "W H", "invalid": "VALUE",
-    "bands": "N,N,…", "guide_bands": "N,N,…", "axis": "N", "guide_axis": "N",
+    "bounds": "MIN MAX", "bands": "N,N,…", "guide_bands": "N,N,…", "axis": "N", "guide_axis": "N",
     "emissivity": "0…1", "distance": "METRES", "reflected_temperature": "°C",
     "atmospheric_temperature": "°C", "humidity": "0…1", "max_memory": "GB", "steps": "R,R,…",
 }  # fmt: skip
@@ -102,7 +102,7 @@ def words(config: Config) -> list[str]:
     for name, value in config.given().items():
         if isinstance(value, bool):
             line.append(named(name) if value else named(f"no_{name}"))
-        elif name in ("native_size", "size", "field_of_view"):
+        elif name in ("native_size", "size", "field_of_view", "bounds"):
             line += [named(name), *map(text, value)]
         elif text(value).startswith("-"):  # else it could be taken for an option
             line.append(f"{named(name)}={text(value)}")

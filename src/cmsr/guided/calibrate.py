@@ -24,7 +24,7 @@ from cmsr.io.guide_reader import GuideReader
 from cmsr.operators.resampling import Box, Kernel
 from cmsr.pair import Pair
 from cmsr.parallel import both, together
-from cmsr.priors.wedgelets import Wedgelets
+from cmsr.priors.wedgelets import SIDE, Wedgelets
 from cmsr.progress import ALIGNING, KERNEL, SOLVING, VALIDATING, Progress, begin
 from cmsr.registration.alignment import Alignment, Layers, align
 from cmsr.sensor.imaging import Imaging, imaging_of
@@ -215,7 +215,9 @@ def measured(
 
 
 def straightness(channel: Channel) -> float:
-    """Return how far a channel consists of straight, sharp edges, 0 to 1."""
+    """Return how far a channel consists of straight, sharp edges, 0 to 1; 0 in a tiny one."""
+    if min(channel.y.shape) < SIDE:
+        return 0.0
     return Wedgelets(channel.y, channel.valid, channel.reduce).straightness()
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cmsr.guided.calibration import Calibration
+from cmsr.guided.overshoot import limited
 from cmsr.guided.source import Sample, Source
 from cmsr.operators.resampling import Box
 from cmsr.parallel import in_order
@@ -74,7 +75,7 @@ def solve(
             rounds = channel.rounds, channel.held_out_rounds
             errors = torch.tensor(channel.errors)
             image, weight = candidates.mixed(view, rounds, errors, channel.weight)
-        images.append(image)
+        images.append(limited(image, weight, candidates.channel))
         weights.append(weight)
     return torch.stack(images), torch.stack(weights).mean(0)
 
