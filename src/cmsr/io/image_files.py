@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmsr.errors import InputError, OutputError
-from cmsr.io import array_io, raster_io, raster_output, text_table
+from cmsr.io import array_io, raster_io, raster_output, text_table, tiff_pages
 from cmsr.io.atomic import replacing as replacing
 from cmsr.io.raster import DTYPES as DTYPES
 from cmsr.io.raster import USUAL
@@ -73,7 +73,9 @@ def _source(path: PathLike, file: Path, member: str) -> str:
     if file.is_file():
         check_whole(file, os.fspath(path))
     if not member:
-        return str(file.absolute())
+        largest = tiff_pages.meant(file)
+        inside = f"GTIFF_DIR:off:{largest[0].offset}:" if largest else ""
+        return f"{inside}{file.absolute()}"
     pattern = _VARIABLES.get(file.suffix.lower())
     if pattern is None or '"' in str(file) or not member.isprintable():
         raise InputError(f"{file}: has no parts that ':{member}' could name")

@@ -17,7 +17,7 @@ from rasterio.windows import Window
 
 from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
-from cmsr.io import image_files
+from cmsr.io import image_files, tiff_pages
 from cmsr.io.arrays import in_memory
 from cmsr.io.geo import Overlap, overlap
 from cmsr.io.holes import with_holes
@@ -208,6 +208,8 @@ def read_target(
     if image_files.is_array(source):
         raster = image_files.read(source, limits=limits, axis=config.axis)
         return radiometric.Thermal(_chosen(raster, config.bands))
+    file, member = image_files.locate(source)
+    notes.extend([] if member else tiff_pages.note(file, str(source)))
     return radiometric.Thermal(
         image_files.read(source, bands=config.bands, window=window, limits=limits)
     )
