@@ -65,3 +65,41 @@ def test_the_option(tmp_path: Path) -> None:
     with Image.open(tmp_path / "p.png") as picture:
         assert picture.width > 32
     assert image_files.read(tmp_path / "o.png").shape == (32, 32)
+
+
+def test_three_bands_are_shown_in_their_colours() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (12, 16, 3)).astype(np.uint8)
+    shown = np.asarray(preview.draw(image, np.ones((12, 16), bool)))
+    assert (shown == image).all()
+    bands = image.astype(np.float32)
+    bands[0, 0] = np.nan
+    shown = np.asarray(preview.draw(bands, np.isfinite(bands[..., 0])))
+    assert shown.shape == (12, 16, 3)
+    assert shown[0, 0].tolist() == [128, 128, 128]
+    assert np.ptp(shown.astype(int), axis=2).max() > 50
+
+
+def test_hundredths_of_a_kelvin_are_celsius(monkeypatch: pytest.MonkeyPatch) -> None:
+    bars: list[tuple[float, float, str]] = []
+    drawn = preview._scale_bar
+
+    def noted(height: int, low: float, high: float, unit: str, name: str) -> Image.Image:
+        bars.append((low, high, unit))
+        return drawn(height, low, high, unit, name)
+
+    monkeypatch.setattr(preview, "_scale_bar", noted)
+    kelvin = np.linspace(28815, 30815, 64).reshape(8, 8).astype(np.uint16)
+    preview.draw(kelvin, np.ones((8, 8), bool))
+    preview.draw(kelvin // 4, np.ones((8, 8), bool))
+    preview.draw(kelvin, np.ones((8, 8), bool), given=(10.0, 20.0))
+    assert bars[0][2] == "°C if cK"
+    assert 15 <= bars[0][0] < bars[0][1] <= 35
+    assert bars[1][2] == ""
+    assert bars[2][:2] == (10.0, 20.0)
+
+
+def test_a_range_must_not_be_empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(OptionError, match="--range 5 5 is empty"):
+        preview.check(tmp_path / "x.png", "gray", (5.0, 5.0))
+    assert main(["upscale", "a.tif", "-o", "b.tif", "--range", "0", "30"]) == 2
+    assert "--range requires --preview" in capsys.readouterr().err

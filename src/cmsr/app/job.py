@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+
 from cmsr.app import record
 from cmsr.app.options import upscale_command
 from cmsr.config import Config
@@ -43,7 +45,7 @@ class Job:
         ``guide`` is None where there is none, or ``target`` holds it.
     out, json, preview, report : Path
         The result, the record of the run, the picture, the page; all but the first may be None.
-    colour_map : str
+    colour_map, preview_range : str, (float, float) or None
         Of the preview.
     overwrite : bool
         Whether files that exist are replaced.
@@ -64,6 +66,7 @@ class Job:
     preview: Path | None = None
     report: Path | None = None
     colour_map: str = "inferno"
+    preview_range: tuple[float, float] | None = None
     overwrite: bool = False
     config: Config
     previous: Mapping[str, Any] | None = None
@@ -105,7 +108,7 @@ class Job:
         if self.preview:
             from cmsr.io import preview
 
-            preview.check(self.preview, self.colour_map)
+            preview.check(self.preview, self.colour_map, self.preview_range)
         if self.report:
             from cmsr.app.report import page
 
@@ -161,7 +164,7 @@ class Job:
         if self.preview:
             from cmsr.io import preview
 
-            preview.write(self.preview, *written[0], self.colour_map)
+            preview.write(self.preview, *written[0], self.colour_map, self.preview_range)
         return facts
 
     def _upscale(self, pair: Opened, progress: Progress | None) -> Result:
@@ -185,7 +188,10 @@ class Job:
             from cmsr.io import preview
 
             shown = raster_io.thinned(str(self.out), preview.LARGEST)
-            preview.write(self.preview, shown.data[0], shown.valid, pair.target, self.colour_map)
+            image = np.moveaxis(shown.data[: len(pair.target.data)], 0, -1)
+            preview.write(
+                self.preview, image, shown.valid, pair.target, self.colour_map, self.preview_range
+            )
         return record.of_run(run.info())
 
     def _refuse_rows(self) -> NoReturn:

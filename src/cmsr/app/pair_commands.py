@@ -45,6 +45,13 @@ class Upscale(Command):
     colour_map: Annotated[str, Argument(placeholder="NAME", group="more output")] = "inferno"
     """Colour map of the preview, any of matplotlib's."""
 
+    preview_range: Annotated[
+        tuple[float, float] | None,
+        Argument(name="range", placeholder="MIN MAX", group="more output"),
+    ] = None
+    """Values from which to which the preview's colours go, in the unit of its scale bar; by default
+    those of the result without half a percent at either end."""
+
     json: Annotated[Path | None, Argument(group="more output")] = None
     """Also write the record of the run as JSON; - prints it."""
 
@@ -78,6 +85,8 @@ class Upscale(Command):
         """Read, upscale, write."""
         if self.preview is None and self.colour_map != Upscale.colour_map:
             raise OptionError("--colour-map requires --preview")
+        if self.preview is None and self.preview_range is not None:
+            raise OptionError("--range requires --preview")
         with progress_bar(self.quiet) as progress:
             from cmsr.app import job, summary
 
