@@ -39,6 +39,10 @@ LEAST_SEARCHED = 24, 48
 SAME_SCALE = 0.08
 """Logarithm of a scale up to which the photo counts as showing the target's field."""
 
+LEAST_STEP = 1.25
+"""Pixels of the photo per one of the result up to which it is read as it is: smoothing it for less
+costs its finest detail, up to 2 dB (EXPERIMENTS.md, "Photos that show another field")."""
+
 
 class Framed(NamedTuple):
     """A photo on the target's field, where it was found, and notes for the user."""
@@ -123,7 +127,7 @@ def placed_on(photo: Raster, found: Placement, shape: Size) -> Raster:
     height, width = found.target
     steps = found.fineness[0] * height / shape[0], found.fineness[1] * width / shape[1]
     size = tuple(
-        max(1, round(n / step)) if step > 1 else n
+        max(1, round(n / step)) if step > LEAST_STEP else n
         for n, step in zip(photo.shape, steps, strict=True)
     )
     colours = _known(photo, data)
