@@ -75,6 +75,10 @@ class Config:
     """CSV file of places that are the same in both images, in pixels from the top left corner:
     target_x, target_y, photo_x, photo_y; two points or more."""
 
+    rig: str = "auto"
+    """File of a rig, made by cmsr rig: where the photos of two cameras fixed to each other show the
+    target; in a batch, auto finds it from the pairs, and off places each by itself."""
+
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Device to compute on; auto takes a GPU if there is one."""
 
@@ -199,6 +203,8 @@ class Config:
             )
         if self.points is not None and self.field_of_view is not None:
             raise OptionError("--points and --field-of-view cannot be combined")
+        if self.points is not None and self.rig_file is not None:
+            raise OptionError("--points and --rig cannot be combined")
         if self.segments is not None and self.align not in ("auto", "segments"):
             raise OptionError("--segments requires --align auto or segments")
         if self.method == "two-branch" and (self.segments or self.align == "segments"):
@@ -232,6 +238,11 @@ class Config:
         """Whether the options say how large the result is."""
         return self.ratio is not None or self.size is not None
 
+    @property
+    def rig_file(self) -> str | None:
+        """The file of a rig, if one is named."""
+        return None if self.rig in ("auto", "off") else self.rig
+
     def check_guided(self, guided: bool) -> None:
         """Refuse options that have no effect with, or without, a guide."""
         if guided:
@@ -240,6 +251,7 @@ class Config:
         self.refuse(
             ["segments", "field_of_view", "points", "guide_bands", "guide_axis"], "requires a guide"
         )
+        self.refuse(["rig"] if self.rig_file else [], "requires a guide")
         for name in ("iterations", "crop"):
             self.refuse([name], f"requires a guide; use {named(name)}-guide-free")
 

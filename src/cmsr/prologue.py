@@ -20,6 +20,7 @@ from cmsr.pair import SWAPPED, Pair, output_shape
 from cmsr.progress import PLACING, READING, Progress, begin
 from cmsr.registration.framing import framed, placed_labels
 from cmsr.registration.placement import Placement
+from cmsr.registration.rig import read_rig
 from cmsr.sensor.imaging import named_kernel
 
 
@@ -121,7 +122,8 @@ def opened(
         _check_order(raster, photo)
     labels = inputs.read_segments(photo, config)
     begin(progress if photo else None, PLACING)
-    frame = None if photo is None else framed(raster, photo, config)
+    rig = read_rig(config.rig) if config.rig_file else None
+    frame = None if photo is None else framed(raster, photo, config, rig)
     photo = frame and frame.photo
     shape = output_shape(raster, photo, config)
     placement = frame and frame.placement
@@ -131,6 +133,8 @@ def opened(
     pair = Pair.of(raster, shape, fill=config.fill, bounds=config.bounds, segments=labels).to(
         device
     )
+    if rig is not None and kernel is None:
+        kernel = rig.kernel_at(pair.ratio)
     reader = None if photo is None else GuideReader(photo, device)
     notes = (
         *read_notes,

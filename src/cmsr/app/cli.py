@@ -15,6 +15,7 @@ from cmsr.app.batch.command import Batch
 from cmsr.app.commands import Demo, Evaluate, Info, Web
 from cmsr.app.interrupts import INTERRUPTED, PIPE_CLOSED, ended_by_signals, leave
 from cmsr.app.pair_commands import Align, Upscale
+from cmsr.app.rig_command import FindRig
 from cmsr.errors import CmsrError, OptionError, RunError
 from cmsr_bench.commands import Bench, BenchTrain
 
@@ -22,6 +23,7 @@ COMMANDS: dict[str, type[Command]] = {
     "upscale": Upscale,
     "align": Align,
     "batch": Batch,
+    "rig": FindRig,
     "info": Info,
     "evaluate": Evaluate,
     "web": Web,

@@ -146,6 +146,9 @@ class Align(Command):
     )
     """Horizontal fields of view of target and photo, in degrees, where they are known."""
 
+    rig: Path | None = None
+    """File of a rig, made by cmsr rig."""
+
     segments: Path | None = None
     """Label image of the photo's size: a whole number for each object."""
 
@@ -197,6 +200,7 @@ class Align(Command):
             "segments": self.segments and str(self.segments),
             "points": self.points and str(self.points),
             "field_of_view": self.field_of_view,
+            "rig": str(self.rig) if self.rig else "auto",
         }
         config = Config.of("default", **options)
         pair = opened(self.target, self.guide, config, guided=True, progress=progress)
@@ -218,7 +222,7 @@ class Align(Command):
         from cmsr.app import record
         from cmsr.io import image_files
 
-        named = (self.target, self.guide, self.segments, self.points)
+        named = (self.target, self.guide, self.segments, self.points, self.rig)
         inputs = [image_files.locate(path)[0] for path in named if path is not None]
         given = record.files(
             self.out, self.field, self.points_out, self.mask, self.overlay, self.json

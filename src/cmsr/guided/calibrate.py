@@ -135,6 +135,7 @@ def find_alignment(source: Source, imaging: Imaging) -> Alignment | None:
         deformable=config.align != "affine",
         layers=_layers(config, source.guide),
         precheck=source.pair.segments is None,
+        placed=config.rig_file is not None,
     )
     return replace(found, size=source.pair.shape)
 

@@ -246,7 +246,12 @@ class Problem(Protocol):
 
 
 def align(
-    problem: Problem, *, deformable: bool = True, layers: Layers = "no", precheck: bool = True
+    problem: Problem,
+    *,
+    deformable: bool = True,
+    layers: Layers = "no",
+    precheck: bool = True,
+    placed: bool = False,
 ) -> Alignment:
     """Find where the guide lies, and keep of that what held-out pixels confirm.
 
@@ -261,9 +266,13 @@ def align(
         it, or in any case. In the last one the guide is never refused, as no single map may fit it.
     precheck : bool
         Whether layers are looked for only where a quick look tells that there may be some.
+    placed : bool
+        Whether it is known that the guide is nearly in place: nothing is searched from far away.
     """
     target, valid, guide = problem.target, problem.valid, problem.guide
-    best, affine = recognise(target, valid, guide)
+    best, affine = Alignment(shape_of(guide)), None
+    if not placed:
+        best, affine = recognise(target, valid, guide)
     if best.refused and layers == "yes":
         best = Alignment(best.size, (), best.confidence)
     if best.refused:
@@ -276,7 +285,7 @@ def align(
     finer = ahead(lambda: problem.refine(rigid.apply(guide))) if deformable else None
     if affine is not None and deformable:
         best, lowest = _deformed(best, lowest, affine, problem)
-    if affine is not None and layers != "no":
+    if (affine is not None or placed) and layers != "no":
         moved = colours(best.apply(guide))
         if layers == "yes" or not precheck or worth_matching(target, valid, moved):
             best = _layered(best, problem, forced=layers == "yes")

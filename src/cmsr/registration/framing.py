@@ -27,6 +27,7 @@ from cmsr.registration.coarse_search import search
 from cmsr.registration.far_search import reduced_size
 from cmsr.registration.placement import Placement, place
 from cmsr.registration.points import placed_by
+from cmsr.registration.rig import Rig, placed_by_rig
 from cmsr.registration.transforms import Affine, Size, identity_grid
 from cmsr.registration.view import colours
 
@@ -52,13 +53,13 @@ class Framed(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def framed(target: Raster, photo: Photo, config: Config) -> Framed:
+def framed(target: Raster, photo: Photo, config: Config, rig: Rig | None = None) -> Framed:
     """Bring a photo to the target's field and the result's size.
 
     A photo that shows it within
     a few percent stays as it is, but for its size where another one is asked for.
     """
-    found, notes = _placement(target, photo, config)
+    found, notes = _placement(target, photo, config, rig)
     asked = asked_shape(target.shape, config)
     if found is None:
         same = asked is None or asked == photo.shape
@@ -71,45 +72,76 @@ def framed(target: Raster, photo: Photo, config: Config) -> Framed:
 
 
 def _placement(
-    target: Raster, photo: Photo, config: Config
+    target: Raster, photo: Photo, config: Config, rig: Rig | None
 ) -> tuple[Placement | None, tuple[str, ...]]:
     """Return where the target's field lies, None where it is the photo's or nobody knows."""
     if config.points is not None:
         found, said = placed_by(config.points, target.shape, photo.shape)
         return found, (said,)
-    large = min(target.shape) >= LEAST_SEARCHED[0] and min(photo.shape) >= LEAST_SEARCHED[1]
-    if photo.placed or config.align == "off" or not large:
+    if rig is not None:
+        return _placed_by(rig, target, photo, moved=config.align != "off")
+    if photo.placed or config.align == "off" or not large(target.shape, photo.shape):
         return None, ()
-    pair = Pair.of(target, target.shape)
-    if pair.blank:
+    if Pair.of(target, target.shape).blank:
         return None, ()
-    seen, valid = pair.target[0].mean(0), pair.valid[0].amin(0)
-    small = colours(GuideReader(photo).reduced(reduced_size(photo.shape, LOOKED_AT)))
-    best = pooled(lambda: _searched(seen, valid, small, _known_field(config, target.shape, photo)))
+    seen, valid, small = looked_at(target, photo)
+    field = known_field(config, target.shape, photo.shape)
+    best = pooled(lambda: _searched(seen, valid, small, field))
     if best is None:
         return None, ()
     return _rescaled(best, photo.shape), (f"{photo.name}: {best.text()}",)
+
+
+def _placed_by(
+    rig: Rig, target: Raster, photo: Photo, *, moved: bool
+) -> tuple[Placement | None, tuple[str, ...]]:
+    """Return the place that a rig gives, moved for parallax, unless the files tell another."""
+    if photo.placed:
+        said = "the rig is not used, as the files say where the photo lies"
+        return None, (f"{photo.name}: {said}",)
+    found = rig.placement(target.shape, photo.shape)
+    if moved and not Pair.of(target, target.shape).blank:
+        seen, valid, small = looked_at(target, photo)
+        found = _rescaled(pooled(lambda: placed_by_rig(rig, seen, valid, small)), photo.shape)
+    return found, (f"{photo.name}: {found.text()}, by its rig",)
+
+
+def large(target: Size, photo: Size) -> bool:
+    """Return whether a target is searched for in a photo at all."""
+    return min(target) >= LEAST_SEARCHED[0] and min(photo) >= LEAST_SEARCHED[1]
+
+
+def looked_at(target: Raster, photo: Photo) -> tuple[Tensor, Tensor, Tensor]:
+    """Return a target and its validity (h, w), and the photo (3, H, W), as they are searched."""
+    pair = Pair.of(target, target.shape)
+    small = colours(GuideReader(photo).reduced(reduced_size(photo.shape, LOOKED_AT)))
+    return pair.target[0].mean(0), pair.valid[0].amin(0), small
+
+
+def shows_same(target: Tensor, valid: Tensor, photo: Tensor) -> bool:
+    """Return whether a photo shows the target's field and no other, as far as can be seen."""
+    near = search(target, photo, valid > 0)
+    size = photo.shape[1], photo.shape[2]
+    scales = torch.linalg.svdvals(Affine(size).matrix(near.affine)[:, :2]).log().abs()
+    return near.confidence >= LEAST_CONFIDENCE and float(scales.max()) < SAME_SCALE
 
 
 def _searched(
     target: Tensor, valid: Tensor, photo: Tensor, field: float | None
 ) -> Placement | None:
     """Search near, then far; None where the photo shows the target's field, or another scene."""
-    near = search(target, photo, valid > 0)
-    size = photo.shape[1], photo.shape[2]
-    scales = torch.linalg.svdvals(Affine(size).matrix(near.affine)[:, :2]).log().abs()
-    if field is None and near.confidence >= LEAST_CONFIDENCE and float(scales.max()) < SAME_SCALE:
+    if field is None and shows_same(target, valid, photo):
         return None
     found = place(target, valid, photo, field)
     return None if found is None or found.same_field() else found
 
 
-def _known_field(config: Config, target: Size, photo: Photo) -> float | None:
+def known_field(config: Config, target: Size, photo: Size) -> float | None:
     """Return the photo's field in those of the target, along diagonals, if the options tell it."""
     if config.field_of_view is None:
         return None
     here, there = (math.tan(math.radians(angle) / 2) for angle in config.field_of_view)
-    diagonals = [math.hypot(*size) / size[1] for size in (photo.shape, target)]
+    diagonals = [math.hypot(*size) / size[1] for size in (photo, target)]
     return there / here * diagonals[0] / diagonals[1]
 
 

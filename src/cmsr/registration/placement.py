@@ -7,9 +7,9 @@ of rigs (a photo mostly shows about twice the field, hardly turned) counts as a 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -17,22 +17,15 @@ from torch import Tensor
 
 from cmsr.operators.resampling import shape_of
 from cmsr.parallel import together
-from cmsr.registration.far_search import FIELDS, Candidate, candidates, reduced, reduced_size
-from cmsr.registration.optimisation import climb
-from cmsr.registration.similarity import similarity
-from cmsr.registration.transforms import Size, exponential, half_sides, identity_grid, sample
+from cmsr.registration.cutouts import Cutouts
+from cmsr.registration.far_search import FIELDS, Candidate, candidates
+from cmsr.registration.transforms import Size, half_sides
 
 CANDIDATES, FINALISTS = 14, 6
 """Places that are refined, and those of them that are refined once more."""
 
 LONGER, FINAL = (64, 96), 160
 """Longer side of the target, in pixels, at the two refinements of candidates and the winner's."""
-
-AT_ONCE = 3
-"""Candidates refined by one task."""
-
-FINER, MARGIN = 2, 0.15
-"""Pixels of a cut-out of the photo per one of the target, and what it shows beside it, in sides."""
 
 CORRELATION, SIMILARITY = 27.6, 42.3
 """Weights of a candidate's two scores."""
@@ -62,12 +55,6 @@ those of the better control: rendered photos of other scenes reach 2.8, cameras'
 
 LEAST_CONFIDENCE = 0.4
 """Confidence below which nothing was found; what is accepted here still has to pass `alignment`."""
-
-BENT, SPREAD = 0.05, 0.02
-"""Usual radial distortion, strain and shear, which cost similarity, by eye."""
-
-PENALTY = 0.001
-"""Similarity, in nats, that one such standard deviation costs, by eye."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +131,11 @@ class Prior(NamedTuple):
     field: float = FIELD
     spread: float = FIELD_SPREAD
 
+    @classmethod
+    def of(cls, field: float | None) -> Self:
+        """Take the field that is known, if any."""
+        return cls() if field is None else cls(field, KNOWN_SPREAD)
+
     @property
     def fields(self) -> tuple[float, float]:
         """The fields that are searched."""
@@ -162,7 +154,7 @@ def place(
     this very pair. Quarter turns are tried where the upright photo gives nothing. ``field`` is how
     many times the target's the photo's field is, along diagonals, where that is known.
     """
-    prior = Prior() if field is None else Prior(field, KNOWN_SPREAD)
+    prior = Prior.of(field)
     for quarters in ((0,), (1, -1)):
         best = best_placement(target, valid, photo, quarters, prior, LEAST_CONFIDENCE)
         if best.confidence < LEAST_CONFIDENCE:
@@ -194,6 +186,39 @@ def best_placement(
     least: float = 0.0,
 ) -> Placement:
     """Return the best placement near some quarter turns, refined last where it is sure enough."""
+    last = finalists(target, valid, photo, quarters, prior)
+    some, values, scores = last.candidates, last.values, last.scores
+    winner = int(scores.argmax())
+    gap = float(scores[winner] - scores[_elsewhere(some, winner)].max()) if len(some) > 1 else 0.0
+    odds = GAP_ODDS * gap + SIMILARITY_ODDS * float(values[winner])
+    odds += CORRELATION_ODDS * some[winner].score + ODDS - (0.0 if 0 in quarters else QUARTER_ODDS)
+    confidence = 1 / (1 + math.exp(min(-odds, 99.0)))
+    if confidence < least:
+        return last.placement(winner, confidence)
+    cuts = Cutouts.of(target, valid, photo, [last.cuts.frames[winner]], FINAL)
+    theta, _ = cuts.climb(last.thetas[winner : winner + 1], 6)
+    theta, _ = cuts.climb(theta, 7)
+    return placed(cuts, theta[0], confidence)
+
+
+class Finalists(NamedTuple):
+    """The best places of a target in a photo, refined: (N, 7), (N,) and (N,)."""
+
+    candidates: list[Candidate]
+    cuts: Cutouts
+    thetas: Tensor
+    values: Tensor
+    scores: Tensor
+
+    def placement(self, number: int, confidence: float = 0.0) -> Placement:
+        """Return one of them."""
+        return placed(self.cuts, self.thetas[number], confidence, number)
+
+
+def finalists(
+    target: Tensor, valid: Tensor, photo: Tensor, quarters: tuple[int, ...], prior: Prior
+) -> Finalists:
+    """Return the few best places near some quarter turns."""
     some = [
         each
         for quarter in quarters
@@ -201,25 +226,21 @@ def best_placement(
     ]
     promising = _scores(some, torch.zeros(len(some)), prior).argsort(descending=True, stable=True)
     some = [some[number] for number in promising[:CANDIDATES].tolist()]
-    thetas, values = _Cuts.of(target, valid, photo, some, LONGER[0]).climb(
-        torch.zeros(len(some), 7), 4
-    )
+    frames = [_frame(each, shape_of(target), shape_of(photo)) for each in some]
+    cuts = Cutouts.of(target, valid, photo, frames, LONGER[0])
+    thetas, values = cuts.climb(torch.zeros(len(some), 7), 4)
     kept = _scores(some, values, prior).argsort(descending=True, stable=True)[:FINALISTS]
     some, thetas = [some[number] for number in kept.tolist()], thetas[kept]
-    cuts = _Cuts.of(target, valid, photo, some, LONGER[1])
+    frames = [frames[number] for number in kept.tolist()]
+    cuts = Cutouts.of(target, valid, photo, frames, LONGER[1])
     thetas, values = cuts.climb(thetas, 6)
-    scores = _scores(some, values, prior)
-    winner = int(scores.argmax())
-    gap = float(scores[winner] - scores[_elsewhere(some, winner)].max()) if len(some) > 1 else 0.0
-    odds = GAP_ODDS * gap + SIMILARITY_ODDS * float(values[winner])
-    odds += CORRELATION_ODDS * some[winner].score + ODDS - (0.0 if 0 in quarters else QUARTER_ODDS)
-    confidence = 1 / (1 + math.exp(min(-odds, 99.0)))
-    if confidence < least:
-        return cuts.placement(thetas[winner], confidence, winner)
-    cuts = _Cuts.of(target, valid, photo, some[winner : winner + 1], FINAL)
-    theta, _ = cuts.climb(thetas[winner : winner + 1], 6)
-    theta, _ = cuts.climb(theta, 7)
-    return cuts.placement(theta[0], confidence)
+    return Finalists(some, cuts, thetas, values, _scores(some, values, prior))
+
+
+def placed(cuts: Cutouts, theta: Tensor, confidence: float = 1.0, number: int = 0) -> Placement:
+    """Return the place of a cut-out, moved by its parameters."""
+    matrix = cuts.matrix(theta, number)
+    return Placement(cuts.size, cuts.photo, matrix, float(theta[6]), confidence)
 
 
 def _scores(some: list[Candidate], values: Tensor, prior: Prior) -> Tensor:
@@ -243,113 +264,8 @@ def _elsewhere(some: list[Candidate], winner: int) -> Tensor:
     return marked if marked.any() else torch.arange(len(some)) == len(some) - 1
 
 
-@dataclass(frozen=True)
-class _Cuts:
-    """Cut-outs of the photo around candidates, in the target's frame, and small warps of them.
-
-    The parameters (N, 7) are those of `transforms.Affine` and the bend.
-    """
-
-    size: Size
-    photo: Size
-    frames: Tensor
-    target: Tensor
-    valid: Tensor
-    layers: Tensor
-
-    @classmethod
-    def of(
-        cls, target: Tensor, valid: Tensor, photo: Tensor, some: list[Candidate], longer: int
-    ) -> _Cuts:
-        size = reduced_size(shape_of(target), longer)
-        known = (reduced(valid[None], size)[0] > 0.99).float()
-        small = _standardised(reduced(target[None], size), known)[0]
-        tall, wide = (round(side * FINER * (1 + 2 * MARGIN)) for side in size)
-        grid = identity_grid((tall, wide))[0] * (1 + 2 * MARGIN) * half_sides(size).float()
-        pyramid: dict[float, Tensor] = {}
-        frames, layers = [], []
-        for each in some:
-            frame = _frame(each, shape_of(target), shape_of(photo))
-            scale = math.sqrt(float(torch.linalg.det(frame[:, :2]))) * 2 / max(size)
-            level = min(1.0, 2.0 ** (math.ceil(2 * math.log2(FINER / scale)) / 2))
-            if level not in pyramid:
-                shape = tuple(max(8, round(side * level)) for side in shape_of(photo))
-                pyramid[level] = reduced(photo, (shape[0], shape[1]))
-            places = F.pad(grid, (0, 1), value=1.0) @ frame.mT
-            at = places * 2 / torch.tensor([photo.shape[2], photo.shape[1]]) - 1
-            inside = (at.abs() <= 1).all(-1).float()
-            colours = sample(pyramid[level][None], at[None])[0]
-            layers.append(torch.cat((_standardised(colours, inside), inside[None])))
-            frames.append(frame)
-        return cls(
-            shape_of(target),
-            shape_of(photo),
-            torch.stack(frames),
-            small,
-            known,
-            torch.stack(layers),
-        )
-
-    def climb(self, starts: Tensor, free: int) -> tuple[Tensor, Tensor]:
-        """Raise the similarity by the first ``free`` parameters, a few candidates a task."""
-        mask = (torch.arange(7) < free).float()
-
-        def part(first: int) -> tuple[Tensor, Tensor]:
-            some = slice(first, first + AT_ONCE)
-            cuts = replace(self, frames=self.frames[some], layers=self.layers[some])
-            begin = starts[some]
-            return climb(lambda moved: cuts.similarity(begin * (1 - mask) + moved * mask), begin)
-
-        found = together(*(partial(part, first) for first in range(0, len(starts), AT_ONCE)))
-        ends, values = zip(*found, strict=True)
-        return torch.cat(ends), torch.cat(values)
-
-    def similarity(self, thetas: Tensor) -> Tensor:
-        """Return the similarity (N,) in nats, less where the photo covers little of the target."""
-        size = shape_of(self.target)
-        extent = half_sides(size).float()
-        grid = identity_grid((size[0] * FINER, size[1] * FINER))[0] * extent
-        square = grid.square().sum(-1, keepdim=True) / extent.square().sum()
-        bent = grid * (1 + thetas[:, 6, None, None, None] * square)
-        moved = torch.einsum("nij,nhwj->nhwi", _affine(thetas), F.pad(bent, (0, 1), value=1.0))
-        read = F.grid_sample(
-            self.layers, moved / extent / (1 + 2 * MARGIN), "bilinear", "zeros", False
-        )
-        read = F.avg_pool2d(read, FINER)
-        shown = (read[:, -1].detach() > 0.99).float() * self.valid
-        targets = self.target.expand(len(thetas), -1, -1)
-        share = shown.mean((1, 2)) / self.valid.mean().clamp_min(1e-6)
-        cost = (thetas[:, 4:6] / SPREAD).square().sum(1) + (thetas[:, 6] / BENT).square()
-        return similarity(targets, read[:, :-1], shown) * share - PENALTY * cost
-
-    def placement(self, theta: Tensor, confidence: float, number: int = 0) -> Placement:
-        """Return a candidate, moved by its parameters."""
-        last = torch.tensor([[0.0, 0.0, 1.0]])
-        whole = torch.cat((self.frames[number], last)) @ torch.cat((_affine(theta[None])[0], last))
-        rows = tuple(tuple(row) for row in whole.double().tolist())
-        return Placement(self.size, self.photo, rows, float(theta[6]), confidence)
-
-
-def _affine(thetas: Tensor) -> Tensor:
-    """Return affine maps (N, 2, 3) of parameters (N, 7); see `transforms.Affine`."""
-    x, y, turn, scale, strain, shear, _ = thetas.unbind(-1)
-    rows = (
-        torch.stack((scale + strain, shear - turn, x), -1),
-        torch.stack((turn + shear, scale - strain, y), -1),
-    )
-    return exponential(torch.stack(rows, -2))
-
-
 def _frame(each: Candidate, target: Size, photo: Size) -> Tensor:
     """Return the map (2, 3) of a candidate, from half longer sides to pixels of the photo."""
     scale = math.hypot(*photo) / (each.field * math.hypot(*target)) * max(target) / 2
     c, s = scale * math.cos(each.turn), scale * math.sin(each.turn)
     return torch.tensor([[c, -s, each.x * photo[1]], [s, c, each.y * photo[0]]])
-
-
-def _standardised(image: Tensor, known: Tensor) -> Tensor:
-    """Return (C, h, w) of mean 0 and deviation 1 where it is known, 0 elsewhere."""
-    count = known.sum().clamp_min(1)
-    centred = (image - (image * known).sum((1, 2), keepdim=True) / count) * known
-    spread = (centred.square().sum((1, 2), keepdim=True) / count).sqrt()
-    return centred / spread.clamp_min(1e-6)

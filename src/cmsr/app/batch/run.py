@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cmsr.app.batch import engine, index, lock, pairs, sheet, storage
+from cmsr.app.batch import engine, index, lock, pairs, rig, sheet, storage
 from cmsr.app.batch.clusters import Workers
 from cmsr.app.batch.journal import Journal, opened
 from cmsr.app.batch.progress import Display, Tally
@@ -53,6 +53,7 @@ def run_batch(options: Batch, display: Display, *, in_process: bool = False) -> 
     )
     table, rows, alone = pairs.given(options, display)
     with lock.held(out) as run:
+        config = rig.with_rig(config, table, rows, out, display)
         settings = Settings(
             out,
             options.format,
@@ -144,6 +145,7 @@ def _begun(total: int, worklist: Worklist, journal: Journal, display: Display) -
 
 def _checked(config: Config) -> Config:
     """Check the options before any work, and make their files' paths absolute for the workers."""
+    from cmsr.registration.rig import read_rig
     from cmsr.sensor.imaging import named_kernel
     from cmsr.sensor.kernel_file import is_kernel_file
 
@@ -152,6 +154,9 @@ def _checked(config: Config) -> Config:
         config = dataclasses.replace(config, kernel=str(Path(config.kernel).absolute()))
     if config.points is not None:
         config = dataclasses.replace(config, points=str(Path(config.points).absolute()))
+    if config.rig_file is not None:
+        read_rig(config.rig)
+        config = dataclasses.replace(config, rig=str(Path(config.rig).absolute()))
     return config
 
 

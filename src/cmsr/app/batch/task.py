@@ -124,9 +124,9 @@ class Settings:
         """Digest of all that decides a result besides the pair: options, version, kernel file."""
         options = {**dataclasses.asdict(self.config), "series": self.series, "ending": self.ending}
         digest = hashlib.sha256(json.dumps([__version__, options], sort_keys=True).encode())
-        kernel = Path(self.config.kernel)
-        if kernel.is_absolute() and kernel.is_file():
-            digest.update(kernel.read_bytes())
+        for file in (Path(self.config.kernel), Path(self.config.rig)):
+            if file.is_absolute() and file.is_file():
+                digest.update(file.read_bytes())
         return digest.hexdigest()
 
 

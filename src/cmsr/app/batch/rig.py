@@ -1,0 +1,77 @@
+"""The rig of a batch: found once from its pairs where they are of two cameras fixed to each other.
+
+The library is imported late: most batches need no rig.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from cmsr.app.batch import storage
+from cmsr.app.batch.progress import Display
+from cmsr.app.batch.table import Row
+from cmsr.app.batch.worklist import JOURNAL
+from cmsr.config import Config
+from cmsr.errors import CmsrError
+
+FILE = "rig.json"
+"""Name of the rig in the folder of results."""
+
+LEAST_PAIRS = 6
+"""Pairs from which a rig is looked for: fewer hardly outvote what resembles by chance."""
+
+
+def with_rig(config: Config, table: str, rows: Sequence[Row], out: str, display: Display) -> Config:
+    """Return the options with the rig of the pairs, found when the folder is begun.
+
+    It is looked for where all targets and all photos are of one size each, and lie on this machine.
+    """
+    file = Path(out, FILE)
+    if config.rig != "auto" or config.points is not None or storage.is_remote(out):
+        return config
+    if config.align == "off" or config.field_of_view is not None:
+        return config
+    if not file.is_file() and not Path(out, JOURNAL).is_file():
+        _find(config, table, rows, file, display)
+    if not file.is_file():
+        return config
+    display.say(f"the pairs share the rig {file}; --rig off places each by itself")
+    return dataclasses.replace(config, rig=str(file))
+
+
+def _find(config: Config, table: str, rows: Sequence[Row], file: Path, display: Display) -> None:
+    """Write the rig of the pairs, if they have one."""
+    folder = storage.parent(table)
+    pairs = [
+        (row.name, storage.resolved(row.target, folder), storage.resolved(row.guide, folder))
+        for row in rows
+        if row.guide
+    ]
+    if len(pairs) < LEAST_PAIRS or any(map(storage.is_remote, (table, *pairs[0][1:]))):
+        return
+    if not _one_size([pair[1] for pair in pairs]) or not _one_size([pair[2] for pair in pairs]):
+        return
+    from cmsr import rigs
+
+    rig = rigs.rig_needed(pairs, config)
+    if rig is not None:
+        storage.write_bytes(str(file), (json.dumps(rig.to_json(), indent=2) + "\n").encode())
+        display.say(f"{file}: {rig.text()}")
+
+
+def _one_size(files: Sequence[str]) -> bool:
+    """Return whether images are of one camera's size, as far as they can be read."""
+    from cmsr.io import image_files
+
+    sizes = set()
+    for file in files:
+        try:
+            if image_files.is_array(file):
+                return False
+            sizes.add(image_files.describe(file).grid.shape)
+        except CmsrError:
+            return False
+    return len(sizes) == 1

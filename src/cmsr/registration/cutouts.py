@@ -1,0 +1,134 @@
+"""Cut-outs of a photo around places of a target in it, and small warps of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cmsr.operators.resampling import shape_of
+from cmsr.parallel import together
+from cmsr.registration.far_search import reduced, reduced_size
+from cmsr.registration.optimisation import climb
+from cmsr.registration.similarity import similarity
+from cmsr.registration.transforms import Size, exponential, half_sides, identity_grid, sample
+
+AT_ONCE = 3
+"""Candidates refined by one task."""
+
+FINER, MARGIN = 2, 0.15
+"""Pixels of a cut-out of the photo per one of the target, and what it shows beside it, in sides."""
+
+BENT, SPREAD = 0.05, 0.02
+"""Usual radial distortion, strain and shear, which cost similarity, by eye."""
+
+PENALTY = 0.001
+"""Similarity, in nats, that one such standard deviation costs, by eye."""
+
+
+@dataclass(frozen=True)
+class Cutouts:
+    """Cut-outs of the photo around candidates, in the target's frame, and small warps of them.
+
+    The parameters (N, 7) are those of `transforms.Affine` and the bend.
+    """
+
+    size: Size
+    photo: Size
+    frames: Tensor
+    target: Tensor
+    valid: Tensor
+    layers: Tensor
+
+    @classmethod
+    def of(
+        cls, target: Tensor, valid: Tensor, photo: Tensor, frames: Sequence[Tensor], longer: int
+    ) -> Cutouts:
+        """Cut around places, each given by its frame (2, 3), with a target of reduced size."""
+        size = reduced_size(shape_of(target), longer)
+        known = (reduced(valid[None], size)[0] > 0.99).float()
+        small = _standardised(reduced(target[None], size), known)[0]
+        tall, wide = (round(side * FINER * (1 + 2 * MARGIN)) for side in size)
+        grid = identity_grid((tall, wide))[0] * (1 + 2 * MARGIN) * half_sides(size).float()
+        pyramid: dict[float, Tensor] = {}
+        layers = []
+        for frame in frames:
+            scale = math.sqrt(float(torch.linalg.det(frame[:, :2]))) * 2 / max(size)
+            level = min(1.0, 2.0 ** (math.ceil(2 * math.log2(FINER / scale)) / 2))
+            if level not in pyramid:
+                shape = tuple(max(8, round(side * level)) for side in shape_of(photo))
+                pyramid[level] = reduced(photo, (shape[0], shape[1]))
+            places = F.pad(grid, (0, 1), value=1.0) @ frame.mT
+            at = places * 2 / torch.tensor([photo.shape[2], photo.shape[1]]) - 1
+            inside = (at.abs() <= 1).all(-1).float()
+            colours = sample(pyramid[level][None], at[None])[0]
+            layers.append(torch.cat((_standardised(colours, inside), inside[None])))
+        return cls(
+            shape_of(target),
+            shape_of(photo),
+            torch.stack(list(frames)),
+            small,
+            known,
+            torch.stack(layers),
+        )
+
+    def climb(self, starts: Tensor, free: int) -> tuple[Tensor, Tensor]:
+        """Raise the similarity by the first ``free`` parameters, a few candidates a task."""
+        mask = (torch.arange(7) < free).float()
+
+        def part(first: int) -> tuple[Tensor, Tensor]:
+            some = slice(first, first + AT_ONCE)
+            cuts = replace(self, frames=self.frames[some], layers=self.layers[some])
+            begin = starts[some]
+            return climb(lambda moved: cuts.similarity(begin * (1 - mask) + moved * mask), begin)
+
+        found = together(*(partial(part, first) for first in range(0, len(starts), AT_ONCE)))
+        ends, values = zip(*found, strict=True)
+        return torch.cat(ends), torch.cat(values)
+
+    def similarity(self, thetas: Tensor) -> Tensor:
+        """Return the similarity (N,) in nats, less where the photo covers little of the target."""
+        size = shape_of(self.target)
+        extent = half_sides(size).float()
+        grid = identity_grid((size[0] * FINER, size[1] * FINER))[0] * extent
+        square = grid.square().sum(-1, keepdim=True) / extent.square().sum()
+        bent = grid * (1 + thetas[:, 6, None, None, None] * square)
+        moved = torch.einsum("nij,nhwj->nhwi", _affine(thetas), F.pad(bent, (0, 1), value=1.0))
+        read = F.grid_sample(
+            self.layers, moved / extent / (1 + 2 * MARGIN), "bilinear", "zeros", False
+        )
+        read = F.avg_pool2d(read, FINER)
+        shown = (read[:, -1].detach() > 0.99).float() * self.valid
+        targets = self.target.expand(len(thetas), -1, -1)
+        share = shown.mean((1, 2)) / self.valid.mean().clamp_min(1e-6)
+        cost = (thetas[:, 4:6] / SPREAD).square().sum(1) + (thetas[:, 6] / BENT).square()
+        return similarity(targets, read[:, :-1], shown) * share - PENALTY * cost
+
+    def matrix(self, theta: Tensor, number: int = 0) -> tuple[tuple[float, ...], ...]:
+        """Return the map of a place, moved by its parameters; see `placement.Placement`."""
+        last = torch.tensor([[0.0, 0.0, 1.0]])
+        whole = torch.cat((self.frames[number], last)) @ torch.cat((_affine(theta[None])[0], last))
+        return tuple(tuple(row) for row in whole.double().tolist())
+
+
+def _affine(thetas: Tensor) -> Tensor:
+    """Return affine maps (N, 2, 3) of parameters (N, 7); see `transforms.Affine`."""
+    x, y, turn, scale, strain, shear, _ = thetas.unbind(-1)
+    rows = (
+        torch.stack((scale + strain, shear - turn, x), -1),
+        torch.stack((turn + shear, scale - strain, y), -1),
+    )
+    return exponential(torch.stack(rows, -2))
+
+
+def _standardised(image: Tensor, known: Tensor) -> Tensor:
+    """Return (C, h, w) of mean 0 and deviation 1 where it is known, 0 elsewhere."""
+    count = known.sum().clamp_min(1)
+    centred = (image - (image * known).sum((1, 2), keepdim=True) / count) * known
+    spread = (centred.square().sum((1, 2), keepdim=True) / count).sqrt()
+    return centred / spread.clamp_min(1e-6)
