@@ -126,6 +126,10 @@ class Config:
     fill: bool = False
     """Fill the target's holes instead of keeping them."""
 
+    extent: Literal["overlap", "target"] = "overlap"
+    """Part of a georeferenced target that the result covers: what the guide covers too, or all of
+    it, made without the guide where that does not reach."""
+
     bounds: tuple[float, float] | None = _bounded(None, -1e300, 1e300)
     """Least and largest value that the result may have, in the target's unit; no less than 0 by
     default where the target has no negative values and its unit does not speak for them."""
@@ -249,7 +253,8 @@ class Config:
             return
         self.refuse([] if self.align == "off" else ["align"], "requires a guide")
         self.refuse(
-            ["segments", "field_of_view", "points", "guide_bands", "guide_axis"], "requires a guide"
+            ["segments", "field_of_view", "points", "guide_bands", "guide_axis", "extent"],
+            "requires a guide",
         )
         self.refuse(["rig"] if self.rig_file else [], "requires a guide")
         for name in ("iterations", "crop"):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
+from affine import Affine
 
 from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
@@ -130,6 +131,8 @@ def opened(
     if labels is not None and placement is not None:
         labels = placed_labels(labels, placement, shape)
     check_pixels(raster.name, shape, config)
+    if photo is not None and placement is None:
+        raster = _georeferenced(raster, photo)
     pair = Pair.of(raster, shape, fill=config.fill, bounds=config.bounds, segments=labels).to(
         device
     )
@@ -154,6 +157,22 @@ def _check_order(target: Raster, photo: inputs.Photo) -> None:
             f"one band, smaller than the target's {target.shape[1]} × {target.shape[0]} in "
             f"{len(target.data)}"
         )
+
+
+def _georeferenced(target: Raster, photo: inputs.Photo) -> Raster:
+    """Give a target without a place on the ground that of the photo that covers its area."""
+    own = target.profile
+    if not own.get("transform", Affine.identity()).is_identity or (own.get("gcps") or ([],))[0]:
+        return target
+    theirs = photo.read((0, 0, 1, 1)).profile
+    place = theirs.get("transform", Affine.identity())
+    if place.is_identity:
+        return target
+    down, across = (n / m for n, m in zip(photo.shape, target.shape, strict=True))
+    return replace(
+        target,
+        profile={**own, "crs": theirs.get("crs"), "transform": place * Affine.scale(across, down)},
+    )
 
 
 def device_of(name: str) -> str:

@@ -13,7 +13,7 @@ from cmsr.errors import OptionError
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "": ("preset", "ratio", "size"),
-    "placing the photo": ("align", "points", "field_of_view", "rig", "segments"),
+    "placing the photo": ("align", "points", "field_of_view", "rig", "segments", "extent"),
     "reading the target": ("kernel", "native_size", "invalid", "fill", "bounds", "bands", "axis"),
     "reading the photo": ("guide_bands", "guide_axis"),
     "temperatures of a radiometric JPEG": RADIOMETRIC,

@@ -21,6 +21,9 @@ Array = npt.NDArray[Any]
 _SAME = 0.02
 """Largest difference of two outlines that count as equal, in pixels of the target."""
 
+LEAST_OVERLAP = 4
+"""Least sides of the part of a target that a guide covers, in its pixels."""
+
 _OUTLINE = 21
 """Points along each side of an image's outline."""
 
@@ -35,13 +38,18 @@ class Overlap:
         Whole pixels of the target; these are not resampled.
     grid : Grid
         Covers the same area at about the guide's resolution; the guide is brought onto it.
+    share : float
+        Of the target that the guide covers.
     """
 
     window: Window
     grid: Grid
+    share: float
 
 
-def overlap(target: Grid, guide: Grid, names: tuple[str, str]) -> Overlap | None:
+def overlap(
+    target: Grid, guide: Grid, names: tuple[str, str], *, whole: bool = False
+) -> Overlap | None:
     """Find the common grid of two georeferenced images; None if they cover the same area.
 
     Parameters
@@ -50,6 +58,8 @@ def overlap(target: Grid, guide: Grid, names: tuple[str, str]) -> Overlap | None
         Any coordinate systems, pixel sizes, rotations.
     names : (str, str)
         Their names in messages.
+    whole : bool
+        Whether all of the target is kept, the guide unknown where it does not reach.
 
     Raises
     ------
@@ -73,10 +83,19 @@ def overlap(target: Grid, guide: Grid, names: tuple[str, str]) -> Overlap | None
     )
     if right <= left or bottom <= top:
         raise InputError(f"{names[0]} and {names[1]} do not overlap on the ground")
+    area = (bottom - top) * (right - left)
+    if whole:
+        left, top, right, bottom = 0, 0, width, height
+    if min(bottom - top, right - left) < LEAST_OVERLAP <= min(height, width):
+        raise InputError(
+            f"{names[1]}: covers only a sliver of {names[0]}, {right - left} × {bottom - top} "
+            f"pixels; at least {LEAST_OVERLAP} × {LEAST_OVERLAP} are needed, or --extent target"
+        )
     shape = round((bottom - top) * finer[0]), round((right - left) * finer[1])
     scale = Affine.scale((right - left) / shape[1], (bottom - top) / shape[0])
     fine = target.transform * Affine.translation(left, top) * scale
-    return Overlap(Window(left, top, right - left, bottom - top), Grid(target.crs, fine, shape))
+    window = Window(left, top, right - left, bottom - top)
+    return Overlap(window, Grid(target.crs, fine, shape), area / (height * width))
 
 
 def _apply(matrix: Affine, x: Array, y: Array) -> tuple[Array, Array]:
@@ -90,7 +109,9 @@ def _outline_in(target: Grid, guide: Grid) -> tuple[Array, Array]:
     cols = np.concatenate([along * width, along * width, 0 * along, 0 * along + width])
     rows = np.concatenate([0 * along, 0 * along + height, along * height, along * height])
     ground = _apply(guide.transform, cols, rows)
-    x, y = (np.asarray(axis) for axis in transform(guide.crs, target.crs, *ground))
+    x, y = ground
+    if guide.crs != target.crs:
+        x, y = (np.asarray(axis) for axis in transform(guide.crs, target.crs, *ground))
     there = np.isfinite(x) & np.isfinite(y)
     if not there.any():
         raise RasterioError("none of its points has coordinates there")

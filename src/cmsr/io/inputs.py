@@ -32,6 +32,8 @@ Source = str | os.PathLike[str] | npt.NDArray[Any] | Raster
 
 _COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
+_PLAIN = Config()
+
 
 @dataclass(frozen=True)
 class Photo:
@@ -100,10 +102,10 @@ def read_pair(
     notes: list[str] = []
     if guide is not None or config.sized:
         config.check_guided(guide is not None)
-    common = common_grid(target, guide)
+    common = common_grid(target, guide, config, notes)
     raster, own = read_target(target, config, notes, common.window if common else None)
-    if common is not None:
-        notes.append(_cropped(raster))
+    if common is not None and common.share < 1:
+        notes.append(_covered(raster, common, config))
     other: Photo | None = None
     if guide is not None:
         other = _photo_in(guide, config, common.grid if common else None, lazily)
@@ -152,10 +154,14 @@ def _window(box: Box) -> Window:
     return Window(left, top, right - left, bottom - top)
 
 
-def _cropped(raster: Raster) -> str:
+def _covered(raster: Raster, common: Overlap, config: Config) -> str:
+    if config.extent == "target":
+        return (
+            f"{raster.name}: the guide covers {common.share:.0%} of it; the rest is made without it"
+        )
     return (
         f"{raster.name}: cropped to {raster.shape[1]} × {raster.shape[0]} pixels, "
-        "the part that the guide covers"
+        f"{common.share:.0%} of it, the part that the guide covers; --extent target keeps all of it"
     )
 
 
@@ -172,14 +178,31 @@ def read_alone(path: str | os.PathLike[str]) -> tuple[Raster, list[str]]:
     return raster, notes
 
 
-def common_grid(target: Source, guide: Source | None) -> Overlap | None:
-    """Return the common grid of two georeferenced files; None if they already have it."""
+def common_grid(
+    target: Source, guide: Source | None, config: Config = _PLAIN, notes: list[str] | None = None
+) -> Overlap | None:
+    """Return the common grid of two georeferenced files; None if they already have it.
+
+    Transforms place images also without a coordinate system, which is then taken to be the other's.
+    """
     grids = [_ground(source) for source in (target, guide)]
-    if grids[0] is None or grids[1] is None:
-        return None
     names = [source.name if isinstance(source, Raster) else str(source)
              for source in (target, guide)]  # fmt: skip
-    return overlap(grids[0], grids[1], (names[0], names[1]))
+    if grids[0] is None or grids[1] is None:
+        if guide is not None and any(grids) and notes is not None:
+            other, placed = names if grids[0] is None else names[::-1]
+            notes.append(f"{other}: has no place on the ground; {placed} is taken to show its area")
+        return None
+    crs = grids[0].crs or grids[1].crs
+    known = bool(grids[0].crs and grids[1].crs)
+    here, there = (replace(grid, crs=grid.crs or crs) for grid in grids if grid)
+    whole = config.extent == "target"
+    try:
+        return overlap(here, there, (names[0], names[1]), whole=whole)
+    except InputError:
+        if known:
+            raise
+        return None
 
 
 def _ground(source: Source | None) -> Grid | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 from typing import Any
 
 import numpy as np
 from rasterio._err import CPLE_BaseError
+from rasterio.control import GroundControlPoint
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
@@ -31,6 +33,8 @@ def read(dataset: Any, bands: list[int], window: Window | None) -> dict[str, Any
         "colorinterp": [dataset.colorinterp[i] for i in here],
         "tags": {k: v for k, v in tags(dataset).items() if k not in _INTERNAL_TAGS},
         "band_tags": [_without_statistics(tags(dataset, band)) for band in bands],
+        "gcps": dataset.gcps if window is None else ([], None),
+        "rpcs": _rpcs(dataset) if window is None else None,
         "cog": dataset.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == "COG",
     }
 
@@ -61,6 +65,34 @@ def write(dataset: Any, profile: dict[str, Any]) -> None:
     colours = profile.get("colorinterp", ())
     if 0 <= dataset.count - len(colours) <= 1:  # one more: alpha
         dataset.colorinterp = [*colours, *dataset.colorinterp[len(colours) :]]
+
+
+def _rpcs(dataset: Any) -> Any:
+    """Return the rational polynomials of a file; None if there are none, or they are broken."""
+    try:
+        return dataset.rpcs
+    except (RasterioError, CPLE_BaseError, ValueError, KeyError):
+        return None
+
+
+def write_points(dataset: Any, profile: dict[str, Any], growth: tuple[float, float]) -> None:
+    """Set ground control points and RPCs, for a grid so many times as fine (down, across)."""
+    points, crs = profile.get("gcps") or ([], None)
+    if points:
+        moved = [
+            GroundControlPoint(p.row * growth[0], p.col * growth[1], p.x, p.y, p.z, p.id, p.info)
+            for p in points
+        ]
+        dataset.gcps = (moved, crs)
+    rpcs = profile.get("rpcs")
+    if rpcs is not None:
+        changed = copy(rpcs)
+        # the first pixel's centre is 0 there
+        changed.line_off = (rpcs.line_off + 0.5) * growth[0] - 0.5
+        changed.samp_off = (rpcs.samp_off + 0.5) * growth[1] - 0.5
+        changed.line_scale = rpcs.line_scale * growth[0]
+        changed.samp_scale = rpcs.samp_scale * growth[1]
+        dataset.rpcs = changed
 
 
 def tags(dataset: Any, band: int = 0) -> dict[str, str]:

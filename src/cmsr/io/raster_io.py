@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +74,12 @@ class Header:
 
     @property
     def georeferenced(self) -> bool:
-        """Whether it has a coordinate system and a transform."""
-        return bool(self.grid.crs) and not self.grid.transform.is_identity
+        """Whether it has a transform; a coordinate system may be missing."""
+        return not self.grid.transform.is_identity
 
+
+_NOWHERE = "EPSG:3857"
+"""Coordinate system, of metres, that stands for none while an image without is resampled."""
 
 QUIET = {"GDAL_PAM_ENABLED": "NO"}
 """Write no sidecar files."""
@@ -211,13 +214,19 @@ def read(
             _check_size(name, dataset, window, limits)
             return _raster(name, dataset, _bands(name, dataset, bands), window)
         height, width = grid.shape
-        options = {"crs": grid.crs, "transform": grid.transform, "width": width, "height": height}
+        crs = grid.crs or _NOWHERE
+        options = {"crs": crs, "transform": grid.transform, "width": width, "height": height}
         alpha = ColorInterp.alpha in dataset.colorinterp or dataset.nodata is not None
         with WarpedVRT(
-            dataset, resampling=Resampling.cubic, add_alpha=not alpha, **options
+            dataset,
+            src_crs=dataset.crs or crs,
+            resampling=Resampling.cubic,
+            add_alpha=not alpha,
+            **options,
         ) as warped:
             _check_size(name, warped, window, limits)
-            return _raster(name, warped, _bands(name, warped, bands), window)
+            read = _raster(name, warped, _bands(name, warped, bands), window)
+            return replace(read, profile={**read.profile, "crs": grid.crs})
 
 
 def thinned(name: str, longest: int) -> Raster:

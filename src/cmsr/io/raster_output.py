@@ -216,6 +216,9 @@ def _created(
     ):
         if driver == "GTiff":
             metadata.write(dataset, profile)
+            if like is not None:
+                growth = height / like.shape[0], width / like.shape[1]
+                metadata.write_points(dataset, profile, growth)
         if like is not None and like.alpha:
             dataset.colorinterp = [*dataset.colorinterp[:-1], ColorInterp.alpha]
         yield dataset
