@@ -14,12 +14,15 @@ import torch.nn.functional as F
 
 from cmsr.config import Config
 from cmsr.guided.calibration import Calibration, ChannelCalibration
-from cmsr.guided.candidates import Gain, View
-from cmsr.guided.channel import Channel, pooled_dampings
+from cmsr.guided.candidates import Gain
+from cmsr.guided.channel import Channel, Level, pooled_dampings
 from cmsr.guided.held_out import LEAST_WEIGHT, Error, mixture_weight, overall_weight
 from cmsr.guided.linear_model import detail_of, level_of, mixing_of
+from cmsr.guided.sample_boxes import ranked, sample_boxes
 from cmsr.guided.scoring import AlignmentScore
 from cmsr.guided.source import Sample, Source
+from cmsr.guided.transfer import Fit, brightness_of
+from cmsr.guided.view import View
 from cmsr.io.guide_reader import GuideReader
 from cmsr.operators.resampling import Box, Kernel
 from cmsr.pair import Pair
@@ -28,11 +31,6 @@ from cmsr.priors.wedgelets import SIDE, Wedgelets
 from cmsr.progress import ALIGNING, KERNEL, SOLVING, VALIDATING, Progress, begin
 from cmsr.registration.alignment import Alignment, Layers, align
 from cmsr.sensor.imaging import Imaging, imaging_of
-
-SAMPLE, LEAST_SAMPLE = 384, 48
-"""Side of a sample, of which there are at most four: in pixels of the result, and in those of the
-target at least. One holds as many pixels as the smallest images that held-out pixels were tried
-on."""
 
 KERNEL_SAMPLE = 160
 """Side of the part of a large target, in its pixels, whose kernel is looked for."""
@@ -119,7 +117,7 @@ def find_imaging(source: Source, kernel: Kernel | None) -> Imaging:
     side = KERNEL_SAMPLE
     if len(source.plan) == 1 or max(source.plan.target) <= side:
         return imaging_of(source.shown(source.whole), kernel)
-    ((_, box), *_) = _ranked(source.pair, (side, side))
+    ((_, box), *_) = ranked(source.pair, (side, side))
     return imaging_of(source.shown(box), kernel)
 
 
@@ -152,32 +150,6 @@ def overview(pair: Pair) -> tuple[float, ...]:
     means = F.adaptive_avg_pool2d(pair.target[:, :1], OVERVIEW).flatten()
     scaled = means.cpu().double().numpy() * pair.scale.ravel()[0] + pair.offset.ravel()[0]
     return tuple(float(mean) for mean in scaled)
-
-
-def sample_boxes(source: Source) -> list[Box]:
-    """Choose the boxes of the target that a calibration is made from."""
-    if len(source.plan) == 1:
-        return [source.whole]
-    sides = [
-        min(small, max(LEAST_SAMPLE, round(SAMPLE * small / large)))
-        for small, large in zip(source.plan.target, source.plan.result, strict=True)
-    ]
-    return [box for _, box in _ranked(source.pair, (sides[0], sides[1]))]
-
-
-def _ranked(pair: Pair, sides: tuple[int, int]) -> list[tuple[float, Box]]:
-    """Find, in each quarter of a target, the box with the most contrast; the best comes first."""
-    (down, across), y, valid = sides, pair.target[0].mean(0), pair.valid[0].amin(0)
-    height, width = y.shape
-    best: dict[tuple[bool, bool], tuple[float, Box]] = {}
-    for top in range(0, max(1, height - down + 1), max(1, down // 2)):
-        for left in range(0, max(1, width - across + 1), max(1, across // 2)):
-            box = (top, left, min(top + down, height), min(left + across, width))
-            part, seen = (x[box[0] : box[2], box[1] : box[3]] for x in (y, valid))
-            score = float(part.std() * seen.mean())
-            quarter = 2 * top + down > height, 2 * left + across > width
-            best[quarter] = max(best.get(quarter, (-1.0, box)), (score, box))
-    return sorted(best.values(), reverse=True)
 
 
 def measured(
@@ -238,7 +210,12 @@ def weighed(source: Source, found: Calibrated, controls: tuple[float, ...] = ())
     if not seen.calibration.mixing:
         return seen
     channels = tuple(
-        _weighed(channel, list(seen.samples.values()), number, controls[number : number + 1])
+        _taught(
+            _weighed(channel, list(seen.samples.values()), number, controls[number : number + 1]),
+            seen.samples,
+            number,
+            source.whole,
+        )
         for number, channel in enumerate(seen.calibration.channels)
     )
     return replace(seen, calibration=replace(seen.calibration, channels=channels))
@@ -252,16 +229,45 @@ def with_views(source: Source, found: Calibrated) -> Calibrated:
     guides = {box: source.registered(box, alignment) for box in found.samples}
     details = [detail_of(guide, source.ratio).flatten(1) for guide, _ in guides.values()]
     mixing = mixing_of(torch.cat(details, 1))
-    views = {box: View(*guides[box], mixing, source.ratio) for box in guides}
+    reduced = [
+        found.samples[box].candidates[0].channel.reduce(brightness_of(guide, source.ratio)).ravel()
+        for box, (guide, _) in guides.items()
+    ]
+    all_reduced = torch.cat(reduced)
+    level = Level(*level_of(all_reduced, torch.ones_like(all_reduced)))
+    views = {box: View(*guides[box], mixing, level, source.ratio) for box in guides}
     samples = {box: each._replace(view=views[box]) for box, each in found.samples.items()}
     rows = tuple(tuple(row) for row in mixing.tolist())
-    return Calibrated(replace(found.calibration, mixing=rows), samples)
+    return Calibrated(replace(found.calibration, mixing=rows, brightness=level), samples)
 
 
 def gain_of(samples: list[Sample], number: int, control: bool) -> Gain:
     """Compare, for one channel, what is predicted with the guide and without, over all samples."""
     pairs = [(each.candidates[number], each.view) for each in samples if each.view]
     return Gain.pooled(together(*(partial(made.gain, view, control) for made, view in pairs)))
+
+
+def _taught(
+    channel: ChannelCalibration, samples: dict[Box, Sample], number: int, whole: Box
+) -> ChannelCalibration:
+    """Add how far detail goes over from the guide; none where the target is of straight steps."""
+    if channel.straightness > 0:
+        return channel
+    held_out = whole not in samples
+    rounds = channel.held_out_rounds if held_out else _free_rounds(channel)
+    fits = together(
+        *(
+            partial(each.candidates[number].fit, each.view, rounds, held_out)
+            for each in samples.values()
+            if each.view
+        )
+    )
+    return replace(channel, transfer=Fit.pooled(fits).weight)
+
+
+def _free_rounds(channel: ChannelCalibration) -> int:
+    """Return the rounds of the image without the guide, once `_weighed` has begun it."""
+    return min(TRUSTED_ROUNDS, channel.rounds) if channel.errors else channel.rounds
 
 
 def _weighed(

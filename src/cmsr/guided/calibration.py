@@ -40,6 +40,8 @@ class ChannelCalibration:
         guide is left out.
     weight : float
         Of the guide in the whole image, 0 to 1.
+    transfer : float
+        Weight of what goes over from the guide beside that, 0 to 1, see `cmsr.guided.transfer`.
     rounds, held_out_rounds : int
         Rounds of denoising without the guide, from all pixels and where some are held out.
     """
@@ -53,6 +55,7 @@ class ChannelCalibration:
     control: float = 0.0
     errors: tuple[float, ...] = ()
     weight: float = 0.0
+    transfer: float = 0.0
     rounds: int = 32
     held_out_rounds: int = 12
 
@@ -90,6 +93,8 @@ class Calibration:
         One for each channel of the target.
     mixing : tuple of tuples of float
         (G, G), makes the guide's detail uncorrelated; empty without a guide.
+    brightness : tuple of float
+        Mean and standard deviation of the guide's brightness, reduced as the target was.
     alignment : Alignment or None
         Where the guide lies; None without one.
     overview : tuple of float
@@ -105,13 +110,14 @@ class Calibration:
     mixing: tuple[tuple[float, ...], ...] = ()
     alignment: Alignment | None = None
     overview: tuple[float, ...] = ()
+    brightness: tuple[float, float] = (0.0, 0.0)
     tracking: Tracking | None = None
     continued: bool = field(default=False, compare=False)
 
     @property
     def guided(self) -> bool:
         """Whether the guide takes part in any channel."""
-        return any(channel.guided for channel in self.channels)
+        return any(channel.guided or channel.transfer for channel in self.channels)
 
     def mixing_matrix(self, like: Tensor) -> Tensor:
         """Return ``mixing`` as a tensor of the type and on the device of another."""
@@ -132,6 +138,7 @@ class Calibration:
             "channels": [asdict(channel) for channel in self.channels],
             "mixing": [list(row) for row in self.mixing],
             "alignment": self.alignment and self.alignment.to_json(),
+            "brightness": list(self.brightness),
             "overview": list(self.overview),
             "tracking": self.tracking and asdict(self.tracking),
         }
@@ -161,6 +168,7 @@ class Calibration:
             tuple(tuple(row) for row in values["mixing"]),
             alignment and Alignment.of_json(alignment),
             tuple(values["overview"]),
+            (values["brightness"][0], values["brightness"][1]),
             tracking and Tracking(tuple(tracking["deformation"]), tracking["worth"]),
         )
 

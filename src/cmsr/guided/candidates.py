@@ -15,15 +15,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cmsr.guided.channel import Channel, Damping, Dampings
+from cmsr.guided.channel import GUIDE_FREE, Channel, Damping, Dampings
 from cmsr.guided.held_out import CONTROL, Error, region_weights
-from cmsr.guided.linear_model import detail_of, uncorrelated
+from cmsr.guided.transfer import STRENGTH, Fit, transferred
+from cmsr.guided.view import View
 from cmsr.operators.resampling import Resampler, Shape, resampler, shape_of
 from cmsr.parallel import ahead, both, together
-from cmsr.priors.guide_edges import EdgeVariation, GuidedFilter
-from cmsr.priors.sparse_blocks import Schedule
+from cmsr.priors.guide_edges import EdgeVariation
 
-GUIDE_FREE = partial(Schedule, first=0.3, last=0.02, variation=0.004, power=0.5)
 STEP_CONTRAST = 0.06
 STEP_ITERATIONS = 30
 SMOOTHING_ITERATIONS = 10
@@ -34,27 +33,6 @@ FILTER_ROUNDS = 6
 FINENESS = 2.0
 """Pixels of the result per one of the target at which a guide is registered, and its control made:
 it tells where a guide lies, and whether it tells anything, as well as finer."""
-
-
-class View:
-    """A tile's guide in place, in the forms that the candidates need.
-
-    Parameters
-    ----------
-    guide : Tensor, shape (G, H, W)
-        [0, 1].
-    seen : Tensor, shape (H, W)
-        1 where the guide reaches.
-    mixing : Tensor, shape (G, G)
-        Makes the guide's detail uncorrelated, see `cmsr.guided.linear_model.mixing_of`.
-    ratio : float
-        Pixels of the guide per one of the target.
-    """
-
-    def __init__(self, guide: Tensor, seen: Tensor, mixing: Tensor, ratio: float) -> None:
-        self.guide, self.seen = guide, seen
-        self.features = uncorrelated(detail_of(guide, ratio), mixing)
-        self.filter = GuidedFilter(guide, max(1, round(ratio / 2)))
 
 
 class Gain(NamedTuple):
@@ -181,8 +159,28 @@ class Candidates:
         weights = region_weights(predicted, self.channel.y, self.hidden(view), errors)
         return self._measured((weights * predicted).sum(0), view)
 
+    def fit(self, view: View, rounds: int, held_out: bool) -> Fit:
+        """Compare the guide's gradients with those of the image without it.
+
+        That is the one from all pixels, or the one where some are held out, in so many rounds.
+        """
+        free = self.free_held_out(rounds) if held_out else self.free(rounds)
+        return Fit.of(free, view.lesson(self.channel), self.channel.ratio)
+
+    def taught(self, view: View, free: Tensor, transfer: float) -> tuple[Tensor, Tensor]:
+        """Add what the guide-free method misses of the guide; return image and weight, (H, W)."""
+        share = STRENGTH * transfer * view.seen
+        if transfer == 0:
+            return free, share
+        return free + share * transferred(free, view.lesson(self.channel), self.channel), share
+
     def mixed(
-        self, view: View, rounds: tuple[int, int], errors: Tensor, weight: float
+        self,
+        view: View,
+        rounds: tuple[int, int],
+        errors: Tensor,
+        weight: float,
+        transfer: float,
     ) -> tuple[Tensor, Tensor]:
         """Mix all candidates; return the image and the guide's weight, both (H, W).
 
@@ -194,17 +192,18 @@ class Candidates:
             From all pixels, and where some are held out.
         errors : Tensor, shape (K,)
             Mean held-out errors in the whole image.
-        weight : float
-            Of the guide in the whole image.
+        weight, transfer : float
+            Of the guide in the whole image, and of what goes over from it beside that.
         """
         found = self._begun or (lambda: self._found(view, rounds[0]))
         predicted, (free, guided) = both(lambda: self.predicted(view, rounds[1]), found)
         weights = region_weights(predicted, self.channel.y, self.hidden(view), errors)
         wide = self.channel.enlarge(weights)
+        free, given = self.taught(view, free, transfer)
         mixed = (wide * torch.stack([free, *guided])).sum(0)
         share = weight * view.seen
         image = self.channel.consistent(free + share * (mixed - free))
-        return image, share * (1 - wide[0])
+        return image, torch.lerp(given, torch.ones_like(given), share * (1 - wide[0]))
 
     def _found(self, view: View, rounds: int) -> tuple[Tensor, list[Tensor]]:
         """Return the candidates from all pixels: without the guide, and with it."""

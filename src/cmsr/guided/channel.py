@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,9 @@ from cmsr.guided.linear_model import estimate, supported
 from cmsr.operators.resampling import CONSISTENCY, Resampler, Shape, project
 from cmsr.priors.sparse_blocks import Schedule, denoise
 from cmsr.priors.wedgelets import Wedgelets
+
+GUIDE_FREE = partial(Schedule, first=0.3, last=0.02, variation=0.004, power=0.5)
+"""Denoising without a guide."""
 
 UNIT = 6.0
 """Standard deviations of a measurement that make 1 in the schedules below."""

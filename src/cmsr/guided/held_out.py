@@ -24,7 +24,7 @@ GAIN = (0.4, 1.2)
 the pairs of docs/BENCHMARKS.md, as all numbers here. `benchmarks/fit_guide_weight.py` measures what
 they bring where guides are deformed or another scene's, and what others would."""
 
-MIX_GAIN = (1.0, 3.0)
+MIX_GAIN = (2.0, 3.0)
 """The same for the mixture of all candidates against the one without a guide: held-out pixels are
 further from their neighbours than detail is, so a guide looks more useful than it is."""
 

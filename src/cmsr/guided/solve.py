@@ -68,13 +68,16 @@ def solve(
         view = source.view(box, calibration)
     images, weights = [], []
     for candidates, channel in zip(found.candidates, calibration.channels, strict=True):
-        if view is None or not channel.guided:
+        if view is None:
             image = candidates.free(channel.rounds)
             weight = torch.zeros_like(image)
+        elif not channel.guided:
+            free = candidates.free(channel.rounds)
+            image, weight = candidates.taught(view, free, channel.transfer)
         else:
             rounds = channel.rounds, channel.held_out_rounds
             errors = torch.tensor(channel.errors)
-            image, weight = candidates.mixed(view, rounds, errors, channel.weight)
+            image, weight = candidates.mixed(view, rounds, errors, channel.weight, channel.transfer)
         images.append(limited(image, weight, candidates.channel))
         weights.append(weight)
     return torch.stack(images), torch.stack(weights).mean(0)

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from cmsr.config import Config
 from cmsr.guided.calibration import Calibration, ChannelCalibration
-from cmsr.guided.candidates import Candidates, View
+from cmsr.guided.candidates import Candidates
 from cmsr.guided.channel import Channel, Damping, Level
 from cmsr.guided.held_out import kept_pixels
+from cmsr.guided.view import View
 from cmsr.io.guide_reader import GuideReader
 from cmsr.operators.resampling import Box, Kernel, resampler, shape_of
 from cmsr.pair import Pair
@@ -134,7 +135,8 @@ class Source:
     def view(self, box: Box, calibration: Calibration) -> View:
         """Return the guide in place over a box of the target."""
         guide, seen = self.registered(box, calibration.alignment)
-        return View(guide, seen, calibration.mixing_matrix(guide), self.ratio)
+        level = Level(*calibration.brightness)
+        return View(guide, seen, calibration.mixing_matrix(guide), level, self.ratio)
 
     def registered(self, box: Box, alignment: Alignment | None) -> tuple[Tensor, Tensor]:
         """Return the guide (G, H, W) in place over a box of the target, and where it reaches.

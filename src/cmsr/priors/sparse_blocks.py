@@ -155,6 +155,11 @@ class Dual:
         self._q /= excess
 
 
+def gradients(x: Tensor) -> Tensor:
+    """Forward differences of (H, W) along the rows and the columns, (2, H, W)."""
+    return torch.stack([gradient_x(x), gradient_y(x)])
+
+
 def gradient_x(x: Tensor) -> Tensor:
     """Forward difference along the rows, zero at the end."""
     return F.pad(x[..., 1:] - x[..., :-1], (0, 1))
