@@ -86,6 +86,8 @@ class GuideUsage:
                 f"held-out pixels of the target are predicted {_decibels(best.gain)} with it, "
                 f"{_decibels(best.control)} when it is displaced on purpose"
             )
+        if channels and not any(channel.guided for channel in channels):
+            return "its edges lie on the target's"
         return "held-out pixels of the target confirm it"
 
 
