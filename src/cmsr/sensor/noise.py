@@ -4,7 +4,8 @@ The quietest blocks of an image show its noise, all others its scene as well. Se
 both directions remove slopes, and a regression on the guide removes texture; the rest is noise,
 unless the smallest differences of the whole image are smaller still: then it was edges. Fine
 texture everywhere would pass for noise, so a level that is small against the contrast of the whole
-image counts as none.
+image counts as none. What is left of the scene's texture is told by its growth: differences over
+twice the distance are as large where there is noise alone, and much larger where there is texture.
 
 References
 ----------
@@ -16,6 +17,7 @@ thresholds follow from it.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +43,11 @@ edges between smooth parts has more of the smallest than noise has. Quantiles of
 RIDGE = 1e-11
 """Keeps the regression on a constant guide solvable."""
 
+GROWTH = (1.3, 2.5)
+"""By how much the power in quiet blocks grows as differences are taken over twice the distance: by
+chance where there is noise alone, and at least where there is texture alone. It is 2.3 to 5.6 on
+thermal scenes without noise but rounding (EXPERIMENTS.md)."""
+
 DOUBT = 0.025
 """Level, as a share of the image's standard deviation, that texture may have in quiet blocks; by
 eye."""
@@ -64,24 +71,60 @@ def noise_level(
     image, seen = np.asarray(y)[middle].astype(float), np.asarray(valid)[middle] > 0
     if min(image.shape) < 2 * SIDE or not seen.any():
         return 0.0
-    differences = _second_differences(image)
-    measured = np.asarray(np.lib.stride_tricks.sliding_window_view(seen, (3, 3)).all((-2, -1)))
-    whole = blocks(measured, STEP).all(-1)
-    if whole.sum() < 1 / QUIET:
+    features = None if guide is None else guide[:, *middle]
+    fine = _quiet_power(image, seen, features, 1)
+    if fine is None:
         return 0.0
-    parts = blocks(differences, STEP)[whole]
+    coarse = _quiet_power(image, seen, features, 2)
+    (chance, growth), texture = GROWTH, 0.0
+    if coarse is not None:
+        texture = max(coarse - chance * fine, 0.0) / (growth - chance)
+    small = np.abs(_second_differences(image, 1)[_measured(seen, 1)])
+    smallest = min(np.quantile(small, share) / at for share, at in GAUSSIAN_QUANTILES)
+    power = min(fine - texture, smallest**2)
+    doubt = DOUBT * float(image[seen].std())
+    return math.sqrt(max(power - doubt**2, 0.0))
+
+
+def _quiet_power(
+    image: npt.NDArray[np.float64],
+    seen: npt.NDArray[np.bool_],
+    guide: npt.NDArray[np.float64] | None,
+    step: int,
+) -> float | None:
+    """Return the power of second differences in quiet blocks; None where there are too few."""
+    whole = blocks(_measured(seen, step), STEP).all(-1)
+    if whole.sum() < 1 / QUIET:
+        return None
+    parts = blocks(_second_differences(image, step), STEP)[whole]
     if guide is None:
         variance = (parts**2).mean(-1)
     else:
-        features = blocks(_second_differences(guide[:, *middle]), STEP)[:, whole]
+        features = blocks(_second_differences(guide, step), STEP)[:, whole]
         variance = regress(parts, features, RIDGE)[0] * SIDE**2 / (SIDE**2 - len(features))
-    quiet = math.sqrt(np.quantile(variance, QUIET)) / QUIET_LEVEL
-    small = np.abs(differences[measured])
-    level = min(quiet, *(np.quantile(small, share) / at for share, at in GAUSSIAN_QUANTILES))
-    doubt = DOUBT * float(image[seen].std())
-    return math.sqrt(max(level**2 - doubt**2, 0.0))
+    return float(np.quantile(variance, QUIET)) / QUIET_LEVEL**2
 
 
-def _second_differences(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Take them along both axes, (..., h - 2, w - 2), scaled to keep the level of noise."""
-    return np.asarray(np.diff(np.diff(x, 2), 2, axis=-2) / 6)
+def _measured(seen: npt.NDArray[np.bool_], step: int) -> npt.NDArray[np.bool_]:
+    """Return where no pixel that a second difference is taken from is a hole."""
+    for axis in (0, 1):
+        first, middle, last = _thirds(seen, step, axis)
+        seen = first & middle & last
+    return seen
+
+
+def _second_differences(x: npt.NDArray[np.float64], step: int) -> npt.NDArray[np.float64]:
+    """Take them along both axes over a distance, scaled to keep the level of noise.
+
+    ``x`` is (..., h, w), the outcome (..., h - 2 · step, w - 2 · step).
+    """
+    for axis in (-2, -1):
+        first, middle, last = _thirds(x, step, axis)
+        x = first - 2 * middle + last
+    return x / 6
+
+
+def _thirds(x: npt.NDArray[Any], step: int, axis: int) -> list[npt.NDArray[Any]]:
+    """Return what lies a step before, at and a step behind each place along an axis."""
+    length = x.shape[axis] - 2 * step
+    return [np.take(x, np.arange(start, start + length), axis) for start in (0, step, 2 * step)]
