@@ -123,6 +123,9 @@ class Config:
     """Value that marks pixels without a measurement, besides NaN and the file's nodata; auto takes
     0 if zeros are far from all other values."""
 
+    strip_metadata: bool = False
+    """Leave out what the target's file says of camera, time and place: Exif, XMP, ICC profile."""
+
     fill: bool = False
     """Fill the target's holes instead of keeping them."""
 

@@ -19,9 +19,10 @@ from cmsr.app.options import upscale_command
 from cmsr.config import Config
 from cmsr.errors import OptionError, OutputError
 from cmsr.guided.solve import TileMaker
-from cmsr.io import image_files, inputs, raster_io, raster_output
+from cmsr.io import carried, image_files, inputs, raster_io, raster_output
 from cmsr.io.atomic import replacing
 from cmsr.io.pages import pages as pages_of
+from cmsr.io.raster import Raster
 from cmsr.io.result_size import held_gigabytes
 from cmsr.pair import asked_shape
 from cmsr.progress import WRITING, Progress, begin
@@ -156,7 +157,7 @@ class Job:
             written.append((result.image, result.valid, pair.target))
             facts.append(record.of_run(result.info))
         begin(progress, WRITING)
-        image_files.write_pages(self.out, written)
+        image_files.write_pages(self.out, written, self._carried(written[0][2]))
         if self.report:
             from cmsr.app.report import page
 
@@ -179,11 +180,15 @@ class Job:
         with (
             self._maker(pair) as maker,
             replacing(self.out, fixed=self.cluster is not None) as temporary,
-            raster_output.by_rows(temporary, pair.target, pair.pair.shape) as write,
         ):
-            run = Run(pair, self.previous, progress, maker)
-            for rows in run.rows():
-                write(rows.first, *run.stored(rows))
+            with raster_output.by_rows(temporary, pair.target, pair.pair.shape) as write:
+                run = Run(pair, self.previous, progress, maker)
+                for rows in run.rows():
+                    write(rows.first, *run.stored(rows))
+            if not pair.target.profile.get("cog"):
+                about = self._carried(pair.target).sized(pair.pair.shape, pair.target.shape)
+                with temporary.open("r+b") as file:
+                    about.into(file)
         if self.preview:
             from cmsr.io import preview
 
@@ -202,6 +207,13 @@ class Job:
             f"report; --max-memory {math.ceil(10 * needed) / 10:g} keeps it in memory"
         )
         raise OptionError(reason) if self.report else OutputError(f"{self.out}: {reason}")
+
+    def _carried(self, target: Raster) -> carried.Carried:
+        """Return what the target's file says besides its pixels, for the result."""
+        if self.config.strip_metadata:
+            return carried.Carried()
+        thermal = "camera" in target.profile or target.unit()[2] == "°C"
+        return carried.read(image_files.locate(self.target)[0], thermal=thermal)
 
     def _maker(self, pair: Opened) -> AbstractContextManager[TileMaker | None]:
         """Provide what makes tiles: None for this process."""

@@ -23,7 +23,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "iterations", "iterations_guide_free", "crop", "crop_guide_free", "learning_rate", "p",
         "steps", "ensemble", "back_projections",
     ),
-    "limits": ("max_pixels", "max_memory"),
+    "limits": ("strip_metadata", "max_pixels", "max_memory"),
 }  # fmt: skip
 """Options in groups, as people look for them; the first are what nearly everyone needs."""
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from cmsr.errors import InputError, OutputError
 from cmsr.io import array_io, raster_io, raster_output, text_table, tiff_pages
 from cmsr.io.atomic import replacing as replacing
+from cmsr.io.carried import Carried, added
 from cmsr.io.raster import DTYPES as DTYPES
 from cmsr.io.raster import USUAL
 from cmsr.io.raster import Limits as Limits
@@ -231,8 +232,12 @@ def write(
 def write_pages(
     path: PathLike,
     pages: Sequence[tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None, Raster | None]],
+    carried: Carried | None = None,
 ) -> None:
-    """Write a file of one or more pages (TIFF); each page is what `write` takes."""
+    """Write a file of one or more pages (TIFF); each page is what `write` takes.
+
+    ``carried`` is what the target's file says besides its pixels.
+    """
     path = Path(path)
     stacked = [
         (x[None] if x.ndim == 2 else np.moveaxis(x, -1, 0), valid, like) for x, valid, like in pages
@@ -250,7 +255,10 @@ def write_pages(
             case ".npy":
                 temporary.write_bytes(array_io.encode(pages[0][0]))
             case _:
-                temporary.write_bytes(raster_output.encode(path, stacked))
+                content = raster_output.encode(path, stacked)
+                if carried is not None and like is not None and not like.profile.get("cog"):
+                    content = added(content, carried.sized(image.shape[1:], like.shape))
+                temporary.write_bytes(content)
 
 
 def _written(image: npt.NDArray[Any], like: Raster | None) -> np.dtype[Any]:

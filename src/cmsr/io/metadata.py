@@ -31,7 +31,11 @@ def read(dataset: Any, bands: list[int], window: Window | None) -> dict[str, Any
         "offsets": [dataset.offsets[i] for i in here],
         "units": [dataset.units[i] for i in here],
         "colorinterp": [dataset.colorinterp[i] for i in here],
-        "tags": {k: v for k, v in tags(dataset).items() if k not in _INTERNAL_TAGS},
+        "tags": {
+            name: text
+            for name, text in tags(dataset).items()
+            if name not in _INTERNAL_TAGS and not name.startswith("EXIF_")  # see cmsr.io.carried
+        },
         "band_tags": [_without_statistics(tags(dataset, band)) for band in bands],
         "gcps": dataset.gcps if window is None else ([], None),
         "rpcs": _rpcs(dataset) if window is None else None,
