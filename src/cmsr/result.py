@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from cmsr.registration.alignment import Alignment
 
 
+NEARLY = 0.05
+"""Weight below which a guide counts as not used; a twentieth of its detail is hardly seen."""
+
+
 @dataclass(frozen=True)
 class Evidence:
     """Input and residual of one run: what its result is judged by.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json as json_text
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -135,8 +136,9 @@ class Web(Command):
     def run(self) -> None:
         """Serve until interrupted."""
         Config(device=self.device, max_pixels=self.max_pixels, max_memory=self.max_memory)
-        address = f"http://{self.host}:{self.port}"
-        print(f"cmsr web: starting at {address} …", file=sys.stderr, flush=True)
+        if find_spec("gradio"):
+            address = f"http://{self.host}:{self.port}"
+            print(f"cmsr web: starting at {address} …", file=sys.stderr, flush=True)
         from cmsr.app.web.server import serve
 
         serve(**vars(self))

@@ -8,7 +8,7 @@ from typing import Any
 
 from cmsr.app.progress import duration
 from cmsr.app.record import ratio_text
-from cmsr.guided.usage import NEARLY
+from cmsr.result import NEARLY
 
 DOUBTFUL = 0.5
 """Confidence below which a kernel is worth a hint."""

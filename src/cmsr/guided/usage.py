@@ -9,9 +9,7 @@ from torch import Tensor
 
 from cmsr.guided.calibration import ChannelCalibration
 from cmsr.registration.alignment import Alignment
-
-NEARLY = 0.05
-"""Weight below which a guide counts as not used; a twentieth of its detail is hardly seen."""
+from cmsr.result import NEARLY as NEARLY
 
 LARGE = 0.5
 """Share of the image that is worth a warning when the guide is not used in it."""

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from cmsr.app.progress import duration
-from cmsr.guided.usage import NEARLY
+from cmsr.result import NEARLY
 
 EVERY = 60.0
 """Seconds between two lines of progress where there is no terminal for a bar."""
