@@ -48,11 +48,13 @@ def png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def raw_record(counts: np.ndarray, kind: str) -> bytes:
-    """Encode the raw image: "png", "png-swapped", "little" or "big"."""
+def raw_record(counts: np.ndarray, kind: str | bytes) -> bytes:
+    """Encode the raw image: "png", "png-swapped", "little" or "big"; bytes are encoded already."""
     rows, cols = counts.shape
     order = ">" if kind == "big" else "<"
     head = struct.pack(order + "HHH", 2, cols, rows).ljust(32, b"\0")
+    if isinstance(kind, bytes):
+        return head + kind
     if kind == "png":
         return head + png(counts.astype(np.uint16))
     if kind == "png-swapped":
@@ -102,7 +104,7 @@ def container(
     photo: np.ndarray | bytes | None = None,
     placement: tuple[float, int, int] = (1.0, 0, 0),
     *,
-    raw: str = "png-swapped",
+    raw: str | bytes = "png-swapped",
     order: str = "<",
     sensor: planck.Sensor | None = SENSOR,
     scene: planck.Conditions = SCENE,

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from cmsr.errors import InputError
-from cmsr.thermal import fff, planck
+from cmsr.thermal import fff, jpeg_ls, planck
 from cmsr.thermal.photo import Placement, decoded
 
 _MAX_PIXELS = 2**25
@@ -120,8 +120,8 @@ def _counts(record: bytes) -> npt.NDArray[np.uint16]:
     cols, rows = struct.unpack_from(order + "HH", record, 2)
     if not 0 < cols * rows <= _MAX_PIXELS:
         raise ValueError(f"raw image of {cols} × {rows} pixels")
-    if record[32:36] == b"\xff\xd8\xff\xf7":
-        raise ValueError("JPEG-LS")
+    if record[32:34] == jpeg_ls.MAGIC:
+        return _smoother(jpeg_ls.decode(record[32:], (rows, cols)))
     if record[32:36] != b"\x89PNG":
         plain = np.frombuffer(record, order + "u2", cols * rows, 32).reshape(rows, cols)
         return plain.astype(np.uint16)
@@ -130,9 +130,12 @@ def _counts(record: bytes) -> npt.NDArray[np.uint16]:
             raise ValueError("raw image is not of 16 bits")
         if picture.width * picture.height > _MAX_PIXELS:
             raise ValueError(f"raw image of {picture.width} × {picture.height} pixels")
-        stored = np.asarray(picture).astype(np.uint16)
-    swapped = stored.byteswap()
-    return min(stored, swapped, key=_roughness)
+        return _smoother(np.asarray(picture).astype(np.uint16))
+
+
+def _smoother(stored: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
+    """Return an image in the byte order that makes the smoother scene."""
+    return min(stored, stored.byteswap(), key=_roughness)
 
 
 def _roughness(image: npt.NDArray[Any]) -> float:
