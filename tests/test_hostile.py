@@ -28,6 +28,7 @@ from cmsr.io import image_files
 from tests.conftest import render_pair
 from tests.fake_cameras import container, dji_file, flir_file
 from tests.test_flir import COUNTS
+from tests.test_jpeg_ls import encoded
 
 CASES = int(os.environ.get("CMSR_FUZZ_CASES", "500"))
 """Mutated files per run; set it to 100000 for the long mode."""
@@ -90,12 +91,14 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> Seeds:
     image_files.write_pages(folder / "h.tif", [(grey, None, None)] * 2)
     np.savez_compressed(folder / "i.npz", a=pair.target)
     photo = np.random.default_rng(0).integers(0, 255, (24, 32, 3), dtype=np.uint8)
+    scene = encoded("scene")  # in JPEG-LS
     (folder / "j.jpg").write_bytes(flir_file(COUNTS[:12, :16], photo))
     (folder / "k.jpg").write_bytes(flir_file(COUNTS[:12, :16], photo, raw="little"))
     (folder / "l.jpg").write_bytes(dji_file(np.zeros((120, 160), np.uint16)))
     (folder / "r.csv").write_text("\n".join(",".join(map(str, row)) for row in pair.target))
     (folder / "s.fff").write_bytes(container(COUNTS[:12, :16], photo))
-    (folder / "t.seq").write_bytes(2 * container(COUNTS[:12, :16], raw="little"))
+    film = container(COUNTS[:12, :16], raw="little") + container(COUNTS[:12, :16], raw=scene)
+    (folder / "t.csq").write_bytes(film)
     for name, driver, options in [
         ("m.nc", "netCDF", {"FORMAT": "NC"}),
         ("n.nc", "netCDF", {"FORMAT": "NC4C", "COMPRESS": "DEFLATE"}),
