@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from cmsr import rigs
+from cmsr.app.batch import rig as batch_rig
+from cmsr.app.batch.progress import Display
+from cmsr.app.batch.table import read_table
 from cmsr.app.cli import main
 from cmsr.app.demo.scene import street
 from cmsr.config import Config
@@ -17,8 +21,9 @@ from cmsr.errors import InputError, OptionError
 from cmsr.io import image_files
 from cmsr.operators.resampling import resampler
 from cmsr.prologue import opened
+from cmsr.registration import placement
 from cmsr.registration.placement import Placement, Prior
-from cmsr.registration.rig import LEAST_SPREAD, Rig, placed_by_rig, read_rig
+from cmsr.registration.rig import LEAST_SPREAD, Rig, Vote, placed_by_rig, read_rig
 from cmsr.registration.rig_search import Seen, shared
 from cmsr.registration.transforms import identity_grid, sample
 
@@ -61,6 +66,13 @@ def away(found: Placement, truth: Placement = TRUTH) -> float:
     return float(off.median()) / truth.fineness[0]
 
 
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refine fewer places: the field is known, and the right one is among the first."""
+    monkeypatch.setattr(placement, "CANDIDATES", 4)
+    monkeypatch.setattr(placement, "FINALISTS", 3)
+
+
 @pytest.fixture(scope="module")
 def places() -> list[tuple[int, int]]:
     """Where the rig stood."""
@@ -69,7 +81,7 @@ def places() -> list[tuple[int, int]]:
 
 
 def test_pairs_vote_for_their_geometry_and_name_an_outlier(places: list[tuple[int, int]]) -> None:
-    pairs = [seen(f"at {x} {y}", *pair(x, y)) for x, y in places[:3]]
+    pairs = [seen(f"at {x} {y}", *pair(x, y)) for x, y in places[:2]]
     other = Placement(SIZE, WINDOW, ((60.0, 4.0, 120.0), (-4.0, 60.0, 140.0), (0.0, 0.0, 1.0)))
     pairs.append(seen("moved", *pair(80, 60, other)))
     rig = shared(pairs, Prior.of(TRUTH.field))
@@ -126,21 +138,61 @@ def test_no_rig_is_named(tmp_path: Path) -> None:
         Config(rig="rig.json", points="points.csv")
 
 
+def table_of(folder: Path, places: list[tuple[int, int]]) -> Path:
+    """Write pairs of the rig, and their table."""
+    with open(folder / "pairs.csv", "w", newline="") as table:
+        write = csv.writer(table)
+        write.writerow(["name", "target", "guide"])
+        for number, place in enumerate(places):
+            target, photo = pair(*place)
+            image_files.write(folder / f"t{number}.tif", target)
+            image_files.write(folder / f"g{number}.png", photo)
+            write.writerow([f"p{number}", f"t{number}.tif", f"g{number}.png"])
+    return folder / "pairs.csv"
+
+
 def test_the_command_writes_the_rig_and_a_picture(
     tmp_path: Path, places: list[tuple[int, int]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with open(tmp_path / "pairs.csv", "w", newline="") as table:
-        write = csv.writer(table)
-        write.writerow(["name", "target", "guide"])
-        for number, place in enumerate(places[:3]):
-            target, photo = pair(*place)
-            image_files.write(tmp_path / f"t{number}.tif", target)
-            image_files.write(tmp_path / f"g{number}.png", photo)
-            write.writerow([f"p{number}", f"t{number}.tif", f"g{number}.png"])
-    line = ["rig", f"{tmp_path}/pairs.csv", "-o", f"{tmp_path}/rig.json"]
+    line = ["rig", f"{table_of(tmp_path, places[:2])}", "-o", f"{tmp_path}/rig.json"]
     assert main([*line, "--overlay", f"{tmp_path}/look.png", *FIELDS]) == 0
-    assert "3 of 3 pairs agree" in capsys.readouterr().out
+    assert "2 of 2 pairs agree" in capsys.readouterr().out
     rig = read_rig(str(tmp_path / "rig.json"))
     assert away(rig.placement(SIZE, WINDOW)) < 0.3
-    assert [vote.name for vote in rig.votes] == ["p0", "p1", "p2"]
+    assert [vote.name for vote in rig.votes] == ["p0", "p1"]
     assert (tmp_path / "look.png").stat().st_size > 0
+
+
+def test_a_batch_finds_its_rig_once_and_says_so(
+    tmp_path: Path,
+    places: list[tuple[int, int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(batch_rig, "LEAST_PAIRS", 2)
+    known = Rig.of(TRUTH, votes=(Vote("p0", "agrees", (0.0, 0.0), 1.0),))
+    monkeypatch.setattr(
+        rigs, "rig_needed", lambda pairs, config: known if len(pairs) == 2 else None
+    )
+    table, out = table_of(tmp_path, places[:2]), tmp_path / "out"
+    rows, shown = read_table(str(table)), Said()
+    off = batch_rig.with_rig(Config(rig="off"), str(table), rows, str(out), shown)
+    assert off == Config(rig="off")
+    out.mkdir()
+    config = Config()
+    found = batch_rig.with_rig(config, str(table), rows, str(out), shown)
+    assert found.rig == str(out / "rig.json")
+    assert read_rig(found.rig) == known
+    assert "1 of 1 pairs agree" in shown.texts[0]
+    again = batch_rig.with_rig(config, str(table), [], str(out), shown)
+    assert again == found
+
+
+class Said(Display):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def say(self, text: str) -> None:
+        """Keep it."""
+        self.texts.append(text)

@@ -32,7 +32,7 @@ def with_rig(config: Config, table: str, rows: Sequence[Row], out: str, display:
     file = Path(out, FILE)
     if config.rig != "auto" or config.points is not None or storage.is_remote(out):
         return config
-    if config.align == "off" or config.field_of_view is not None:
+    if config.align == "off":
         return config
     if not file.is_file() and not Path(out, JOURNAL).is_file():
         _find(config, table, rows, file, display)
