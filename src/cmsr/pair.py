@@ -15,6 +15,7 @@ from cmsr.errors import InputError, OptionError
 from cmsr.io.guide_reader import as_tensor
 from cmsr.io.raster import Raster, fill_holes, fitted
 from cmsr.operators.resampling import resampler
+from cmsr.operators.trend import fitted_trend, surface
 
 
 class Image(Protocol):
@@ -50,12 +51,14 @@ class Pair:
     shape : (int, int)
         H and W of the result.
     offset, scale : arrays, shape (C, 1, 1)
-        ``target * scale + offset`` is in the units of the input.
+        ``target * scale + offset``, and the trend, is in the units of the input.
         A constant channel has scale 0: whatever is computed, it comes back as that constant.
     dtype : numpy dtype
         Type of the input's values, and of the result's.
     hole : float, optional
         The value that marks a hole in the result.
+    trend : array, shape (C, 6), or None
+        Smooth surfaces that were taken off the channels, see `cmsr.operators.trend`.
     bounds : (array, array)
         Least and largest value that each channel of a result may have, (C, 1, 1).
     notes : tuple of str
@@ -74,6 +77,7 @@ class Pair:
     scale: npt.NDArray[np.float64]
     dtype: np.dtype[Any]
     hole: float | None = None
+    trend: npt.NDArray[np.float64] | None = None
     bounds: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None
     notes: tuple[str, ...] = ()
     fill: bool = False
@@ -98,7 +102,8 @@ class Pair:
         """
         notes: list[str] = []
         _check_target(target, notes)
-        data, offset, scale = _normalise(target)
+        level, trend = _levelled(target)
+        data, offset, scale = _normalise(level)
         return cls(
             target=as_tensor(fill_holes(data, target.measured)),
             valid=as_tensor(target.measured),
@@ -108,6 +113,7 @@ class Pair:
             scale=scale,
             dtype=target.data.dtype,
             hole=_hole(target),
+            trend=trend,
             bounds=_bounds(target, bounds),
             notes=tuple(notes),
             fill=fill and bool(target.measured.any()),
@@ -188,6 +194,7 @@ class Pair:
         """
         image = image.reshape(image.shape[-3:])
         values = image.cpu().double().numpy() * self.scale + self.offset
+        values = values + self.surfaces(self.shape, first, image.shape[1])
         if self.bounds is not None:
             values = values.clip(*self.bounds)
         values = fitted(values, self.dtype)
@@ -196,6 +203,15 @@ class Pair:
             values = np.where(values == self.hole, beside, values)
         measured = self._measured_at_output(first, image.shape[1])
         return np.where(measured, values, 0 if self.hole is None else self.hole).astype(self.dtype)
+
+    def surfaces(
+        self, shape: tuple[int, int], first: int = 0, count: int | None = None
+    ) -> npt.NDArray[np.float64] | float:
+        """Return the trend of each channel on some rows of a grid of this shape, (C, n, W)."""
+        if self.trend is None:
+            return 0.0
+        rows = np.arange(first, shape[0] if count is None else first + count)
+        return np.stack([surface(trend, shape, rows) for trend in self.trend])
 
     def valid_at_output(self, first: int = 0, count: int | None = None) -> npt.NDArray[np.bool_]:
         """Return, for some rows of the result, whether the target pixel under each was measured.
@@ -266,6 +282,23 @@ def output_shape(target: Raster, guide: Image | None, config: Config) -> tuple[i
             f"{width} × {height}; set its size with --ratio or --size"
         )
     return guide.shape
+
+
+def _levelled(target: Raster) -> tuple[Raster, npt.NDArray[np.float64] | None]:
+    """Take smooth surfaces off a target; return what is left, as floats, and the surfaces.
+
+    The target itself where no channel has one that explains most of it.
+    """
+    measured = np.broadcast_to(target.measured, target.data.shape)
+    filled = np.where(measured, target.data, 0).astype(np.float64)
+    if not np.abs(filled).max() < 1e150:  # squares of these overflow
+        return target, None
+    found = [fitted_trend(*each) for each in zip(filled, measured, strict=True)]
+    if all(trend is None for trend in found):
+        return target, None
+    trends = np.stack([np.zeros(6) if trend is None else trend for trend in found])
+    left = filled - np.stack([surface(trend, target.shape) for trend in trends])
+    return replace(target, data=left), trends
 
 
 def _normalise(

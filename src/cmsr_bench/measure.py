@@ -106,7 +106,7 @@ def _facts(image: Image, opened: Opened) -> dict[str, Any]:
     reduce = resampler(pair.shape, opened.target.shape, kernel)
     known = np.broadcast_to(pair.valid_at_output(), image.shape)
     scale = np.where(pair.scale > 0, pair.scale, 1)
-    solid = np.where(known, (image.astype(np.float64) - pair.offset) / scale, 0)
+    solid = np.where(known, (image - pair.surfaces(pair.shape) - pair.offset) / scale, 0)
     weight = torch.from_numpy(known.astype(np.float32))
     seen = opened.target.valid & (reduce(weight).numpy() > 0.999).all(axis=0)
     again = reduce(torch.from_numpy(solid.astype(np.float32)))

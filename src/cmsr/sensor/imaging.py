@@ -106,7 +106,7 @@ def _notes(finding: KernelEstimate) -> list[str]:
 def _compression(pair: Pair) -> npt.NDArray[np.float64]:
     """Return the error that JPEG made in each channel, (C,); 0 in what never was one."""
     scale = pair.scale.ravel()
-    if pair.dtype != np.uint8:
+    if pair.dtype != np.uint8 or pair.trend is not None:
         return np.zeros(len(scale))
     counts = pair.target[0].cpu().double().numpy() * pair.scale + pair.offset
     errors = [
