@@ -18,10 +18,11 @@ import numpy.typing as npt
 from numpy.lib import format as npy_format
 
 from cmsr.errors import InputError, OutputError
+from cmsr.io import pfm
 from cmsr.io.arrays import in_memory
 from cmsr.io.raster import Limits, Raster, from_array
 
-ENDINGS = (".npy", ".npz", ".exr")
+ENDINGS = (".npy", ".npz", ".exr", pfm.ENDING)
 
 _BROKEN = (
     OSError,
@@ -69,6 +70,8 @@ def read(path: Path, member: str, limits: Limits, axis: int | None = None) -> Ra
         If the file is broken, too large, holds objects, or no such array.
     """
     name = f"{path}:{member}" if member else str(path)
+    if path.suffix.lower() == pfm.ENDING:
+        return pfm.read(path, limits)
     if path.suffix.lower() == ".exr":
         return _read_exr(path, limits)
     with _readable(name, "an array"):
@@ -181,8 +184,8 @@ def encode(image: npt.NDArray[Any]) -> bytes:
 def check_output(path: Path, dtype: np.dtype[Any], channels: int) -> None:
     """Raise OutputError unless the format can hold such values."""
     ending = path.suffix.lower()
-    if ending == ".npz":
-        raise OutputError(f"{path}: NPZ is read only; use .npy")
+    if ending in (".npz", pfm.ENDING):
+        raise OutputError(f"{path}: {ending[1:].upper()} is read only; use .npy")
     if ending == ".exr" and (dtype.name not in ("float32", "uint32") or channels not in (1, 3)):
         raise OutputError(
             f"{path}: EXR holds 1 or 3 channels of float32 here, not {channels} of {dtype.name}; "

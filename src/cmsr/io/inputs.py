@@ -303,6 +303,11 @@ def read_segments(guide: Photo | None, config: Config) -> npt.NDArray[np.int64] 
 
 def prepared(target: Raster, config: Config, notes: list[str]) -> Raster:
     """Mark the holes, and undo the camera's own enlargement, as the options say."""
+    if target.profile.get("palette"):
+        notes.append(
+            f"{target.name}: its palette is expanded to colours; classes are no intensities, and "
+            "cannot be upscaled"
+        )
     target = with_holes(target, config, notes)
     if config.native_size is not None:
         width, height = config.native_size

@@ -42,6 +42,9 @@ READABLE = (
     "HDF5",
     "HDF5Image",
     "Zarr",
+    "ENVI",
+    "HFA",
+    "AAIGrid",
 )
 """Formats that are opened; virtual ones, which name further files or addresses, are not."""
 
@@ -78,6 +81,8 @@ class Header:
         return not self.grid.transform.is_identity
 
 
+_CONVERT = "gdal_translate IN OUT.tif makes a TIFF of most others"
+
 _NOWHERE = "EPSG:3857"
 """Coordinate system, of metres, that stands for none while an image without is resampled."""
 
@@ -103,6 +108,8 @@ def _opened(name: str, source: str) -> Iterator[Any]:
                 yield dataset
     except (RasterioError, CPLE_BaseError, OSError, MemoryError, ValueError) as error:
         hint = f" ({reason_of(error)})" if isinstance(error, RasterioIOError) else ""
+        if "not recognized as being in a supported" in hint:
+            hint = f" (its format is none of {', '.join(READABLE)}, NPY, NPZ, EXR, PFM; {_CONVERT})"
         raise InputError(f"{name}: not an image that can be read{hint}") from error
 
 
@@ -273,13 +280,16 @@ def _raster(name: str, dataset: Any, bands: list[int], window: Window | None) ->
     opaque = _opaque(dataset, window)
     if opaque is not None:
         measured &= opaque > 0
-    if dataset.colorinterp[bands[0] - 1] == ColorInterp.palette and len(bands) == 1:
+    paletted = dataset.colorinterp[bands[0] - 1] == ColorInterp.palette and len(bands) == 1
+    if paletted:
         data = _painted(data[0], dataset.colormap(bands[0]))
     turn = _orientation(dataset) if window is None else 1
     if turn > 1:
         data, measured = turned(data, turn), turned(measured, turn)
-    same = len(data) == len(bands)
-    profile = metadata.read(dataset, bands, window) if same else {"nodata": None}
+    profile = metadata.read(dataset, bands, window)
+    if paletted:
+        kept = {name: profile[name] for name in ("crs", "transform", "gcps", "rpcs", "tags")}
+        profile = {**kept, "nodata": None, "palette": True}
     if opaque is not None:
         profile |= {"opaque": opaque.max()}
     elif MaskFlags.per_dataset in dataset.mask_flag_enums[0]:
@@ -309,12 +319,13 @@ def _opaque(dataset: Any, window: Window | None) -> npt.NDArray[Any] | None:
 
 
 def _painted(indices: npt.NDArray[Any], colours: dict[int, Sequence[int]]) -> npt.NDArray[Any]:
-    """Return the colours (3, H, W) of a paletted image (H, W)."""
+    """Return the colours (3, H, W), or the greys (1, H, W), of a paletted image (H, W)."""
     table = np.zeros((int(indices.max()) + 1, 3), np.uint8)
     for index, colour in colours.items():
         if index < len(table):
             table[index] = colour[:3]
-    return np.moveaxis(table[indices], -1, 0)
+    grey = (table == table[:, :1]).all()
+    return np.moveaxis(table[indices][..., :1] if grey else table[indices], -1, 0)
 
 
 def _orientation(dataset: Any) -> int:
