@@ -147,7 +147,7 @@ def test_variants_read_what_they_write() -> None:
         ("cmsr:q=1", "'q=1' is not an option"),
         ("cmsr:seed=1", "'seed=1' is not an option"),
         ("cmsr:p=many", "p is 'many'"),
-        ("cmsr:p=0.5", "--p requires --method two-branch"),
+        ("cmsr:p=0.5", "--p requires --preset paper"),
         ("bicubic:align=off", "align has no effect on bicubic"),
         ("pixtransform:p=0.5", "p has no effect on pixtransform"),
         ("zssr:iterations=9", "iterations has no effect on zssr"),

@@ -349,7 +349,7 @@ def test_a_bad_mask_is_one_clear_line(
 def test_segments_without_effect_are_refused(layered: Layered) -> None:
     with pytest.raises(OptionError, match="align"):
         Config.of(segments="s.png", align="off")
-    with pytest.raises(OptionError, match="require --method closed-form"):
+    with pytest.raises(OptionError, match="require --preset default or fast"):
         Config.of("paper", align="segments")
     with pytest.raises(OptionError, match="--segments requires a guide"):
         cmsr.upscale(layered.target.numpy(), ratio=4.0, segments="s.png")
