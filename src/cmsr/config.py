@@ -126,6 +126,14 @@ class Config:
     strip_metadata: bool = False
     """Leave out what the target's file says of camera, time and place: Exif, XMP, ICC profile."""
 
+    colour_mapped: str | None = None
+    """The target is a picture in false colours: take the quantity behind them, by the colour map
+    that is found (auto) or named."""
+
+    ignore: str | None = None
+    """Parts of the target that are not measured, such as burnt-in text: x,y,w,h in pixels, several
+    separated by semicolons, or a mask file of the target's size (what is not 0 is left out)."""
+
     fill: bool = False
     """Fill the target's holes instead of keeping them."""
 

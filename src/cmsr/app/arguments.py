@@ -22,6 +22,9 @@ from cmsr.errors import OptionError
 PLACEHOLDERS = {int: "N", float: "X", Path: "FILE", str: "TEXT"}
 """What stands for a value in help, by its type."""
 
+BARE = {"colour_mapped": "auto"}
+"""Options that may stand without a value, and what that means."""
+
 ALIKE = 0.6
 """Similarity from which a word that is not known may be meant for one that is (difflib's own)."""
 
@@ -101,11 +104,14 @@ class Option:
             return
         words = self._metavar()
         option = group.add_argument(
-            *names, dest=self.name, nargs=len(words) if len(words) > 1 else None,
+            *names, dest=self.name, nargs=self._nargs(len(words)), const=BARE.get(self.name),
             metavar=tuple(words) if len(words) > 1 else words[0], default=argparse.SUPPRESS,
             help=text,
         )  # fmt: skip
         _completed(option, kind)
+
+    def _nargs(self, words: int) -> int | str | None:
+        return "?" if self.name in BARE else words if words > 1 else None
 
     def _metavar(self) -> list[str]:
         kind = options.kinds(self.name, self.of)[0]

@@ -14,7 +14,10 @@ from cmsr.errors import OptionError
 GROUPS: dict[str, tuple[str, ...]] = {
     "": ("preset", "ratio", "size"),
     "placing the photo": ("align", "points", "field_of_view", "rig", "segments", "extent"),
-    "reading the target": ("kernel", "native_size", "invalid", "fill", "bounds", "bands", "axis"),
+    "reading the target": (
+        "kernel", "native_size", "invalid", "ignore", "fill", "bounds", "bands", "axis",
+        "colour_mapped",
+    ),
     "reading the photo": ("guide_bands", "guide_axis"),
     "temperatures of a radiometric JPEG": RADIOMETRIC,
     "method": ("method", "seed", "device"),
@@ -29,8 +32,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
 
 PLACEHOLDERS = {
     "ratio": "R", "size": "W H", "points": "FILE", "field_of_view": "TARGET PHOTO",
-    "rig": "FILE|auto|off", "segments": "FILE", "kernel": "NAME|FILE", "native_size": "W H",
-    "invalid": "VALUE",
+    "rig": "FILE|auto|off", "colour_mapped": "NAME", "ignore": "X,Y,W,H|FILE",
+    "segments": "FILE", "kernel": "NAME|FILE", "native_size": "W H", "invalid": "VALUE",
     "bounds": "MIN MAX", "bands": "N,N,…", "guide_bands": "N,N,…", "axis": "N", "guide_axis": "N",
     "emissivity": "0…1", "distance": "METRES", "reflected_temperature": "°C",
     "atmospheric_temperature": "°C", "humidity": "0…1", "max_memory": "GB", "steps": "R,R,…",

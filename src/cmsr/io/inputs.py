@@ -17,7 +17,7 @@ from rasterio.windows import Window
 
 from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
-from cmsr.io import image_files, tiff_pages
+from cmsr.io import colour_map, image_files, tiff_pages
 from cmsr.io.arrays import in_memory
 from cmsr.io.geo import Overlap, overlap
 from cmsr.io.holes import with_holes
@@ -303,11 +303,13 @@ def read_segments(guide: Photo | None, config: Config) -> npt.NDArray[np.int64] 
 
 def prepared(target: Raster, config: Config, notes: list[str]) -> Raster:
     """Mark the holes, and undo the camera's own enlargement, as the options say."""
-    if target.profile.get("palette"):
+    if target.profile.get("palette") and config.colour_mapped is None:
         notes.append(
             f"{target.name}: its palette is expanded to colours; classes are no intensities, and "
             "cannot be upscaled"
         )
+    target = colour_map.resolved(target, config, notes)
+    target = colour_map.ignoring(target, config, image_files.read)
     target = with_holes(target, config, notes)
     if config.native_size is not None:
         width, height = config.native_size
