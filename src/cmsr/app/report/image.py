@@ -46,11 +46,17 @@ def painted(values: Values, scale: Scale, quantum: float = 0.0) -> Picture:
 
     ``quantum`` is the distance of two values that the file can hold, 0 for floating-point numbers.
     """
-    picture = Image.fromarray(scale.levels(thinned(values, PAINTED)))
+    picture = painted_only(thinned(values, PAINTED), scale)
+    return Picture(picture.uri, scale, packed(values, scale, quantum))
+
+
+def painted_only(values: Values, scale: Scale) -> Picture:
+    """Paint values as `painted` does, without the values themselves, at their size."""
+    picture = Image.fromarray(scale.levels(values))
     picture.putpalette([*scale.palette.ravel().tolist(), 128, 128, 128])
     content = io.BytesIO()
     picture.save(content, "PNG", optimize=True, transparency=LEVELS)
-    return Picture(_uri("image/png", content), scale, packed(values, scale, quantum))
+    return Picture(_uri("image/png", content), scale)
 
 
 def photo(values: npt.NDArray[np.floating]) -> Picture:

@@ -14,20 +14,25 @@ import gradio as gr
 
 from cmsr.app.job import Job
 from cmsr.app.record import summary
-from cmsr.app.web import form, tasks
+from cmsr.app.summary import photo_text
+from cmsr.app.web import form, points, tasks
 from cmsr.app.web.killable import StoppedError, Worker
 from cmsr.app.web.private import Owners, visitor_of
 from cmsr.app.web.time_left import Estimate
 from cmsr.config import Config
 from cmsr.errors import CmsrError, InputError
 
+NO_PHOTO = ("--ratio", "or set the enlargement")
+"""What errors say where only the photo is missing."""
+
 
 class Output(NamedTuple):
-    """The outputs of a run: status and report as HTML, and two files to download."""
+    """The outputs of a run: status and report as HTML, and three files to download."""
 
     status: str
     view: str
     result: Any
+    picture: Any
     report: Any
 
 
@@ -61,25 +66,40 @@ class App:
         part: str | None,
         guide: str | None,
         *values: Any,
-    ) -> tuple[str, int, Any]:
-        """Return a description of the files, and the number of pixels of the result.
+    ) -> tuple[str, str, int, Any]:
+        """Return a description of the files, an overlay, the number of pixels of the result.
 
-        Third comes the choice of images, if the target holds several.
+        Fourth comes the choice of images, if the target holds several.
         """
         if target is None:
-            return "", 0, parts()
+            return "", "", 0, parts()
         try:
             with self._placed(request, target, part, guide) as place:
-                config = self._config(values)
+                config = points.in_file(self._config(values), place.folder)
                 given = (place.folder, place.target, place.guide, config)
                 *_, found = self.reader.run(str(request.session_hash), tasks.check, *given)
-        except CmsrError as error:
-            waiting = guide is None and "--ratio" in str(error)
+        except (CmsrError, RuntimeError) as error:
+            waiting = guide is None and any(said in str(error) for said in NO_PHOTO)
             answer = "Now add a photo of the same scene." if waiting else _refused(error)
-            return answer, 0, gr.skip()
+            return answer, "", 0, gr.skip()
         except StoppedError:
-            return "", 0, gr.skip()
-        return _facts(found), found.pixels, gr.skip() if part else parts(found.parts)
+            return "", "", 0, gr.skip()
+        choice = gr.skip() if part else parts(found.parts)
+        return _facts(found), found.overlay, found.pixels, choice
+
+    def look(
+        self, request: gr.Request, target: str | None, part: str | None, guide: str | None
+    ) -> tuple[str, str]:
+        """Return thumbnails of the files, and no status: that of a run before is of other files."""
+        if target is None:
+            return "", ""
+        try:
+            with self._placed(request, target, part, guide) as place:
+                given = (place.folder, place.target, place.guide, Config(**self.limits))
+                *_, shown = self.reader.run(str(request.session_hash), tasks.look, *given)
+        except (CmsrError, StoppedError, RuntimeError):
+            return "", ""
+        return shown, ""
 
     def run(
         self,
@@ -91,22 +111,24 @@ class App:
         *values: Any,
     ) -> Iterator[Output]:
         """Upscale: yield the progress, then the report and the files."""
-        empty: dict[str, Any] = {"view": "", "result": _button(None), "report": _button(None)}
-        started = time.monotonic()
+        files = ("result", "picture", "report")
+        empty: dict[str, Any] = {"view": "", **{name: _button(None) for name in files}}
+        started, stage = time.monotonic(), ""
         try:
             config = self._config(values)
             with self._placed(request, target, part, guide) as place:
+                job = place.job(config, picture=True)
                 for news in self.runner.run(
-                    str(request.session_hash), tasks.upscale, place.folder, place.job(config)
+                    str(request.session_hash), tasks.upscale, place.folder, job
                 ):
                     elapsed = time.monotonic() - started
                     if isinstance(news, dict):
                         self.estimate.learn(config, news["size"][0] * news["size"][1], elapsed)
-                        yield self._output(request, place, news)
+                        yield self._output(request, place.folder, job, news)
                     else:
-                        share = news[1] / news[2] if news else 0.0
+                        stage, share = (news[0], news[1] / news[2]) if news else (stage, 0.0)
                         left = self.estimate.left(config, pixels, elapsed, share)
-                        yield Output(_working(elapsed, left), **empty)
+                        yield Output(_working(elapsed, left, stage), **empty)
         except (CmsrError, RuntimeError) as error:
             yield Output(_refused(error), **empty)
         except StoppedError:
@@ -135,6 +157,10 @@ class App:
         except (CmsrError, StoppedError) as error:
             raise gr.Error(str(error) or "cancelled", print_exception=False) from None
 
+    def remembered(self, request: gr.Request) -> list[Any]:
+        """Return the values of all fields, as the page's URL has them."""
+        return form.from_query(dict(request.query_params))
+
     def cancel(self, request: gr.Request) -> str:
         """Stop the visitor's run."""
         self.runner.stop(str(request.session_hash))
@@ -153,18 +179,21 @@ class App:
             )
             yield tuple(self._hand_out(request, target, guide))
 
-    def _output(self, request: gr.Request, place: _Place, facts: dict[str, Any]) -> Output:
+    def _output(self, request: gr.Request, folder: Path, job: Job, facts: dict[str, Any]) -> Output:
         """Return the outputs of a finished run."""
-        job = place.job(Config())
-        made = place.folder / str(job.report)
+        made = folder / str(job.report)
         frame = (
-            '<iframe title="report" sandbox="allow-scripts" allow="clipboard-write" '
-            f'srcdoc="{html.escape(made.read_text("utf-8"))}"></iframe>'
+            '<iframe title="report" sandbox="allow-scripts allow-downloads" '
+            f'allow="clipboard-write" srcdoc="{html.escape(made.read_text("utf-8"))}"></iframe>'
         )
-        lines = [summary(facts), *(f"Warning: {text}" for text in facts["warnings"])]
+        lines = [
+            summary(facts),
+            f"Photo: {photo_text(facts)}.",
+            *(f"Warning: {text}" for text in facts["warnings"]),
+        ]
         status = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
-        result, report = self._hand_out(request, place.folder / job.out, made)
-        return Output(status, frame, _button(result), _button(report))
+        files = self._hand_out(request, folder / job.out, folder / str(job.preview), made)
+        return Output(status, frame, *(_button(file) for file in files))
 
     def _hand_out(self, request: gr.Request, *files: Path) -> list[str]:
         """Move files to where the visitor, and nobody else, can download them."""
@@ -210,15 +239,16 @@ class _Place(NamedTuple):
     target: Path
     guide: Path | None
 
-    def job(self, config: Config) -> Job:
+    def job(self, config: Config, *, picture: bool = False) -> Job:
         """Return the job of upscaling here, with file names as on a command line."""
         stem = Path(str(self.target).partition(":")[0]).stem
         return Job(
             target=self.target,
             guide=self.guide,
             out=Path(f"{stem}_sharp.tif"),
+            preview=Path(f"{stem}_sharp.png") if picture else None,
             report=Path(f"{stem}_report.html"),
-            config=config,
+            config=points.in_file(config, self.folder),
         )
 
 
@@ -231,12 +261,13 @@ def _button(path: str | None) -> Any:
     return gr.DownloadButton(value=path, visible=path is not None)
 
 
-def _working(elapsed: float, left: float) -> str:
-    """Return the seconds elapsed and left, as HTML."""
+def _working(elapsed: float, left: float, stage: str = "") -> str:
+    """Return the seconds elapsed and left, and the stage, as HTML."""
     total = elapsed + left
     bar = f'<progress max="{total:.1f}" value="{elapsed:.1f}"></progress>' if left else ""
     rest = f", about {left:.0f} s left" if left >= 1 else ""
-    return f"{bar}<p>Working for {elapsed:.0f} s{rest}.</p>"
+    doing = f": {html.escape(stage)}" if stage else ""
+    return f"{bar}<p>Working for {elapsed:.0f} s{rest}{doing}.</p>"
 
 
 def _facts(found: tasks.Description) -> str:
@@ -251,4 +282,6 @@ def _facts(found: tasks.Description) -> str:
 def _refused(error: Exception) -> str:
     """Return an error as the command line prints it, as HTML."""
     line = " ".join(str(error).split())
-    return f'<p class="refused" role="alert">cmsr: {html.escape(line)}</p>'
+    limited = any(option in line for option in ("--max-pixels", "--max-memory"))
+    owner = "<p>That limit is the server's; who runs it can raise it.</p>" if limited else ""
+    return f'<p class="refused" role="alert">cmsr: {html.escape(line)}</p>{owner}'

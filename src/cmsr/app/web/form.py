@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin
 
@@ -10,12 +11,11 @@ import gradio as gr
 from docstring_parser import parse_from_object
 
 from cmsr.app import options
+from cmsr.app.web import points
 from cmsr.config import PRESETS, Config
 from cmsr.errors import OptionError
+from cmsr.registration.points import COLUMNS
 from cmsr.sensor.kernel_file import is_kernel_file
-
-FIRST = ("preset", "seed", "kernel", "align", "ratio")
-"""Options that are always visible; the others are folded away."""
 
 SERVER = ("device", "max_pixels", "max_memory")
 """Options that belong to the server."""
@@ -23,11 +23,29 @@ SERVER = ("device", "max_pixels", "max_memory")
 FILES = ("segments",)
 """Options that name a file, which would be one of the server's."""
 
+INFO = {
+    "points": "Click the same place in the image and in the photo above, or type: two or more "
+    "lines of target_x,target_y,photo_x,photo_y in pixels.",
+    "kernel": "How the sensor blurred and sampled the scene: auto, bicubic, bilinear, box, nearest "
+    "or gaussian:SIGMA.",
+}
+"""What the page says of an option where the command line's words do not fit."""
+
+
+def groups() -> dict[str, list[str]]:
+    """Return the form's options in the groups of the command line; the first has no name."""
+    hidden = (*SERVER, *FILES)
+    found = {group: [name for name in every if name not in hidden]
+             for group, every in options.GROUPS.items()}  # fmt: skip
+    grouped = [name for every in options.GROUPS.values() for name in every]
+    others = [option.name for option in dataclasses.fields(Config) if option.name not in grouped]
+    found["method"] = [*found["method"], *(name for name in others if name not in hidden)]
+    return {group: every for group, every in found.items() if every}
+
 
 def names() -> list[str]:
-    """Return the form's options, `FIRST` first."""
-    every = [option.name for option in dataclasses.fields(Config)]
-    return [*FIRST, *(name for name in every if name not in (*FIRST, *SERVER, *FILES))]
+    """Return the form's options, group by group."""
+    return [name for every in groups().values() for name in every]
 
 
 def field(name: str) -> Any:
@@ -35,7 +53,7 @@ def field(name: str) -> Any:
     meaning = {p.arg_name: p.description for p in parse_from_object(Config).params}
     about: dict[str, Any] = {
         "label": name.replace("_", " ").capitalize(),
-        "info": " ".join((meaning[name] or "").split()),
+        "info": INFO.get(name) or _sentence(meaning[name] or ""),
         "value": _shown(name, Config()),
         "elem_id": f"option-{name}",
     }
@@ -44,8 +62,36 @@ def field(name: str) -> Any:
         return gr.Dropdown(list(get_args(kind)), **about)
     if kind is bool:
         return gr.Checkbox(**about)
+    if name == "points":
+        return gr.Textbox(**about, lines=3, placeholder=",".join(COLUMNS))
     # numbers are text, too: a browser's own numbers know no absence, and round large seeds
     return gr.Textbox(**about)
+
+
+def _sentence(text: str) -> str:
+    """Return the first part of an explanation, which the command line gives whole.
+
+    >>> _sentence("Seed of all random numbers; the same seed gives the same bytes.")
+    'Seed of all random numbers.'
+    """
+    return re.split(r"[.;:] ", " ".join(text.split()), maxsplit=1)[0].rstrip(".") + "."
+
+
+def usual() -> dict[str, dict[str, Any]]:
+    """Return what each preset puts into each field."""
+    return {p: {n: _shown(n, Config.of(p)) for n in names() if n != "preset"} for p in PRESETS}
+
+
+def from_query(query: Mapping[str, str]) -> list[Any]:
+    """Return the values of all fields that a URL asks for, the preset's for all others."""
+    preset = query.get("preset", "default")
+    preset = preset if preset in PRESETS else "default"
+    values = {"preset": preset, **usual()[preset]}
+    for name in names():
+        if name in query and name != "preset":
+            boolean = isinstance(values[name], bool)
+            values[name] = query[name] == "true" if boolean else query[name]
+    return [values[name] for name in names()]
 
 
 def preset_names() -> list[str]:
@@ -71,6 +117,8 @@ def config_of(values: Mapping[str, Any], **limits: Any) -> Config:
         raise OptionError(f"this page has no option called {', '.join(forbidden)}")
     filled = {name: value for name, value in values.items() if value is not None and value != ""}
     given = {name: options.parse(name, value) for name, value in filled.items()}
+    if "points" in given:
+        given["points"] = points.checked(given["points"])
     if is_kernel_file(str(given.get("kernel", "auto"))):
         raise OptionError(f"kernel is {given['kernel']!r}; this page takes a kernel's name only")
     return Config.of(given.pop("preset", "default"), **given, **limits)

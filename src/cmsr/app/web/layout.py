@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,26 @@ KEPT = 3600
 
 STYLE = Path(__file__).with_name("page.css").read_text("utf-8")
 
+_SCRIPT = Path(__file__).with_name("page.js").read_text("utf-8")
+
 HEADER = """# cmsr
 From a low-resolution image of any sensor and a photo of the same scene, or a radiometric JPEG that
 holds both, comes the image at the photo's resolution, with every value in its unit. Files stay on
 the machine that runs this page."""
+
+
+DOWNLOADS = {"result": "Result, full precision", "picture": "Picture (PNG)", "report": "Report"}
+"""What can be downloaded after a run, by the names of its buttons."""
+
+REMEMBER = "(...values) => { cmsrRemember(values); return []; }"
+"""Keeps the settings in the page's URL."""
+
+
+def script(max_upload: int) -> str:
+    """Return the page's script as an element of its head; ``max_upload`` is in MB."""
+    facts = {"maxUpload": max_upload, "names": form.names(), "usual": form.usual()}
+    told = json.dumps(facts).replace("<", "\\u003c")
+    return f"<script>const cmsr = {told};\n{_SCRIPT}</script>"
 
 
 def page(app: App) -> Any:
@@ -27,70 +44,92 @@ def page(app: App) -> Any:
         title="cmsr", analytics_enabled=False, delete_cache=(KEPT // 10, KEPT)
     ) as blocks:
         gr.Markdown(HEADER)
+        gr.HTML('<p id="told" role="alert"></p>')
         with gr.Row():
             with gr.Column():
                 target = gr.File(label="Low-resolution image", elem_id="target", height=130)
                 part = gr.Dropdown([], label="Variable or page", visible=False, elem_id="part")
                 guide = gr.File(label="Photo of the same scene", elem_id="guide", height=130)
                 example = gr.Button("Try the example", size="sm", elem_id="example")
+                seen = gr.HTML(elem_id="pair", elem_classes="pair")
+                by_hand = form.field("points")
                 description = gr.HTML(elem_id="understood")
+                overlay = gr.HTML(elem_id="overlay")
                 with gr.Row():
                     start = gr.Button("Sharpen", variant="primary", elem_id="start")
                     cancel = gr.Button("Cancel", elem_id="cancel")
                 status = gr.HTML(elem_id="status", elem_classes="status")
                 with gr.Row():
-                    result = gr.DownloadButton(
-                        "Result, full precision", visible=False, elem_id="result"
-                    )
-                    report = gr.DownloadButton("Report", visible=False, elem_id="report")
+                    files = [
+                        gr.DownloadButton(label, visible=False, elem_id=name)
+                        for name, label in DOWNLOADS.items()
+                    ]
             with gr.Column():
-                fields = {name: form.field(name) for name in form.FIRST}
-                with gr.Accordion("More options", open=False):
-                    fields |= {n: form.field(n) for n in form.names() if n not in form.FIRST}
+                fields = _fields(points=by_hand)
         view = gr.HTML(elem_id="view", elem_classes="view")
         pixels = gr.State(0)
         hidden: dict[str, Any] = {"visible": False}
-        script = gr.Button(**hidden)
+        asked = gr.Button(**hidden)
         options, answer = gr.JSON({}, label="options", **hidden), gr.JSON(label="record", **hidden)
         named = gr.Textbox("", label="part", **hidden)
-        files = [gr.File(label=name, **hidden) for name in ("result", "report")]
+        made = [gr.File(label=name, **hidden) for name in ("result", "report")]
 
-        values = list(fields.values())
+        values = [fields[name] for name in form.names()]
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         reading: dict[str, Any] = {**quiet, "concurrency_id": "reader", "concurrency_limit": 1}
         working: dict[str, Any] = {"concurrency_id": "runner", "concurrency_limit": 1}
         check: dict[str, Any] = {
             "fn": app.check,
             "inputs": [target, part, guide, *values],
-            "outputs": [description, pixels, part],
+            "outputs": [description, overlay, pixels, part],
             "trigger_mode": "always_last",
             **reading,
         }
-        gr.on(
-            [part.input, guide.change, fields["ratio"].change, fields["kernel"].change],
-            **check,
-        )
-        target.change(parts, None, part, queue=False, **quiet).then(**check)
-        # not on input, which moving the keyboard's focus also triggers
+        look: dict[str, Any] = {
+            "fn": app.look, "inputs": [target, part, guide], "outputs": [seen, status], **reading,
+        }  # fmt: skip
+        gr.on([part.input, guide.change], **look)
+        shaping = [fields[name].change for name in ("ratio", "size", "kernel", "points", "align")]
+        gr.on([part.input, guide.change, *shaping], **check)
+        target.change(parts, None, part, queue=False, **quiet).then(**look).then(**check)
+        # what a visitor selects, not what a URL sets, nor the keyboard's focus
         set_by_preset = [fields[name] for name in form.preset_names()]
-        fields["preset"].change(form.preset_values, fields["preset"], set_by_preset, **quiet)
+        fields["preset"].select(form.preset_values, fields["preset"], set_by_preset, **quiet)
         example.click(app.example, None, [target, guide], **reading)
         run = start.click(
             app.run,
             [target, part, guide, pixels, *values],
-            [status, view, result, report],
+            [status, view, *files],
             show_progress="minimal",
             show_progress_on=status,
             api_visibility="private",
             **working,
         )
         cancel.click(app.cancel, None, status, cancels=[run], queue=False, **quiet)
-        script.click(
+        asked.click(
             app.upscale,
             [target, guide, options, named],
-            [*files, answer],
+            [*made, answer],
             api_name="upscale",
             **working,
         )
+        blocks.load(app.remembered, None, values, queue=False, **quiet)
+        gr.on([each.change for each in values], None, values, None, js=REMEMBER, **quiet)
         blocks.unload(app.leave)
     return blocks
+
+
+def _fields(**elsewhere: Any) -> dict[str, Any]:
+    """Return the fields of all options: the first group open, the others folded.
+
+    ``elsewhere`` are fields that have their place on the page already.
+    """
+    fields = dict(elsewhere)
+    for group, every in form.groups().items():
+        here = [name for name in every if name not in elsewhere]
+        if not group:
+            fields |= {name: form.field(name) for name in here}
+            continue
+        with gr.Accordion(group[0].upper() + group[1:], open=False):
+            fields |= {name: form.field(name) for name in here}
+    return fields

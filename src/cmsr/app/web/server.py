@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import tempfile
 import threading
 from pathlib import Path
 from typing import Any, NoReturn
 
 from cmsr.app.extras import needing
-from cmsr.errors import OptionError
+from cmsr.app.web.starting import starting
 
 OFFLINE = {
     "GRADIO_ANALYTICS_ENABLED": "False",
@@ -19,6 +18,9 @@ OFFLINE = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_OFFLINE": "1",
 }
+
+BUTTON, KINDS = "#b4480f", ("", "_hover", "_dark", "_hover_dark")
+"""The main button's colour, on which white text has a contrast of 5.6 : 1, and its states."""
 
 
 def serve(host: str, port: int, max_upload: int, **limits: Any) -> None:
@@ -40,24 +42,24 @@ def serve(host: str, port: int, max_upload: int, **limits: Any) -> None:
     OptionError
         If the extra ``web`` is not installed, or the port is taken.
     """
-    _check_port(host, port)
     with tempfile.TemporaryDirectory(prefix="cmsr-web-", ignore_cleanup_errors=True) as folder:
         work, files = Path(folder, "work"), Path(folder, "files")
         for part in (work, files):
             part.mkdir()
         os.environ.update(OFFLINE, GRADIO_TEMP_DIR=str(files))
-        with needing("web"):
-            import gradio as gr
-            from starlette.middleware import Middleware
+        with starting(host, port):
+            with needing("web"):
+                import gradio as gr
+                from starlette.middleware import Middleware
 
-            from cmsr.app.web.app import App
-            from cmsr.app.web.layout import STYLE, page
-            from cmsr.app.web.private import Owners, PrivateFiles
+                from cmsr.app.web.app import App
+                from cmsr.app.web.layout import STYLE, page, script
+                from cmsr.app.web.private import Owners, PrivateFiles
 
-        _fetch_nothing()
-        owners = Owners(files)
-        app = App(work, owners, **limits)
-        blocks = page(app)
+            _fetch_nothing()
+            owners = Owners(files)
+            app = App(work, owners, **limits)
+            blocks = page(app)
         try:
             blocks.queue(max_size=32).launch(
                 server_name=host,
@@ -70,8 +72,11 @@ def serve(host: str, port: int, max_upload: int, **limits: Any) -> None:
                 ).set(
                     block_info_text_color="*neutral_600",
                     block_info_text_color_dark="*neutral_300",
+                    **{f"button_primary_background_fill{kind}": BUTTON for kind in KINDS},
+                    **{f"button_primary_text_color{kind}": "#ffffff" for kind in KINDS},
                 ),
                 css=STYLE,
+                head=script(max_upload),
                 app_kwargs={"middleware": [Middleware(PrivateFiles, owners=owners)]},
                 footer_links=["api"],
                 share=False,
@@ -94,15 +99,6 @@ def _fetch_nothing() -> None:
         raise ValueError(f"{url}: files from other machines are not downloaded")
 
     safehttpx.get = safehttpx.async_validate_url = refuse
-
-
-def _check_port(host: str, port: int) -> None:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except (OSError, OverflowError) as error:
-            raise OptionError(f"{host}:{port}: cannot listen there ({error})") from error
 
 
 def _wait() -> None:

@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 
 from cmsr.app.demo.scene import street
 from cmsr.app.job import Job
-from cmsr.app.record import of_file, ratio_text
+from cmsr.app.record import ratio_text
+from cmsr.app.web import look as look_at
 from cmsr.config import Config
 from cmsr.errors import CmsrError
 from cmsr.guided.calibrate import find_imaging
-from cmsr.io import image_files, pages
-from cmsr.io.raster import Raster
+from cmsr.io import image_files, inputs, pages
 from cmsr.io.result_size import check_size
 from cmsr.progress import Progress
-from cmsr.prologue import opened
+from cmsr.prologue import Opened, opened
 
 
 class Description(NamedTuple):
@@ -34,12 +34,33 @@ class Description(NamedTuple):
         Of the result; 0 if the pair is incomplete.
     parts : tuple of str
         Variables or pages of a target that holds several.
+    overlay : str
+        The placed photo and the target over it, as HTML.
     """
 
     facts: list[tuple[str, str]]
     notes: list[str]
     pixels: int = 0
     parts: tuple[str, ...] = ()
+    overlay: str = ""
+
+
+def look(
+    folder: Path, target: Path, guide: Path | None, config: Config, *, progress: Progress
+) -> str:
+    """Return thumbnails of a pair's files as HTML; "" where they cannot be read."""
+    with _inside(folder):
+        try:
+            if image_files.parts(target):
+                return ""
+            raster, own, _ = inputs.read_pair(target, guide, config)
+        except CmsrError:  # `check` says it
+            return ""
+        shown = [look_at.target_thumbnail(raster)]
+        if own is not None:
+            name = guide.name if guide else f"the photo in {raster.name}"
+            shown.append(look_at.photo_thumbnail(own, name))
+        return "".join(thumbnail.html() for thumbnail in shown)
 
 
 def check(
@@ -59,7 +80,7 @@ def _description(target: Path, guide: Path | None, config: Config) -> Descriptio
     pair = made.pair
     check_size(made.target, pair.shape, config)
     imaging = find_imaging(made.source, made.kernel)
-    facts = [("Input", _described(made.target))]
+    facts = [("Input", look_at.described(made.target))]
     if made.guide is not None:
         facts.append(("Guide", f"{pair.shape[1]} × {pair.shape[0]} pixels"))
     facts += [
@@ -67,7 +88,17 @@ def _description(target: Path, guide: Path | None, config: Config) -> Descriptio
         ("Kernel", f"{imaging.kernel}, confidence {imaging.confidence:.2f}"),
     ]
     every = [*made.notes, *imaging.notes]
-    return Description(facts, every, pair.shape[0] * pair.shape[1])
+    return Description(facts, every, pair.shape[0] * pair.shape[1], overlay=_overlay(made, config))
+
+
+def _overlay(made: Opened, config: Config) -> str:
+    """Return the placed photo with the target over it; "" without a photo."""
+    if made.guide is None:
+        return ""
+    placed = made.placement
+    where = f"Placed: {placed.text()}." if placed else "The photo covers the target's field."
+    later = "" if config.align == "off" else " The run refines this."
+    return look_at.overlay(made.target, made.guide, where + later)
 
 
 def upscale(folder: Path, job: Job, *, progress: Progress) -> dict[str, Any]:
@@ -99,17 +130,3 @@ def _inside(folder: Path) -> Iterator[None]:
         for path in (folder, Path.cwd()):
             text = text.replace(f"{path}/", "")
         raise CmsrError(text) from error
-
-
-def _described(raster: Raster) -> str:
-    """Return size, type, range and share of valid pixels in one line."""
-    about = of_file(raster)
-    bands = f"{about['channels']} bands, " if about["channels"] > 1 else ""
-    parts = [f"{about['size']} pixels", f"{bands}{about['type']}"]
-    if about["minimum"] is not None:
-        scale, offset, unit = raster.unit()
-        low, high = (scale * about[end] + offset for end in ("minimum", "maximum"))
-        parts.append(f"{low:.4g} to {high:.4g} {unit}".rstrip())
-    if not raster.valid.all():
-        parts.append(f"{about['valid']} valid")
-    return ", ".join(parts)
