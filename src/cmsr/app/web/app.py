@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ import gradio as gr
 from cmsr.app.job import Job
 from cmsr.app.record import summary
 from cmsr.app.summary import photo_text
-from cmsr.app.web import form, points, tasks
+from cmsr.app.web import form, points, several, tasks
 from cmsr.app.web.killable import StoppedError, Worker
 from cmsr.app.web.private import Owners, visitor_of
 from cmsr.app.web.time_left import Estimate
@@ -134,6 +135,56 @@ class App:
         except StoppedError:
             yield Output("Cancelled.", **empty)
 
+    def several(
+        self, request: gr.Request, files: list[str] | None, folder: list[str] | None, *values: Any
+    ) -> Iterator[tuple[str, Any]]:
+        """Upscale all pairs among some files: yield the list as it grows, then a zip file."""
+        owner, visitor = str(request.session_hash), visitor_of(request.cookies)
+        given = [Path(file) for file in [*(files or []), *(folder or [])]]
+        with tempfile.TemporaryDirectory(dir=self.folder, ignore_cleanup_errors=True) as name:
+            place, entries = Path(name), list[several.Entry]()
+            try:
+                config = self._config(values)
+                for file in given:
+                    self._check_owner(visitor, file)
+                several.linked(given, place)
+                *_, (pairs, alone) = self.reader.run(owner, tasks.pairs, place)
+                entries = [several.Entry(*pair) for pair in pairs]
+                for entry in entries:
+                    entry.state = "running"
+                    yield several.listed(entries, alone), _button(None)
+                    self._one_of_several(request, place, entry, config)
+                yield several.listed(entries, alone), _button(None)
+            except (CmsrError, RuntimeError) as error:
+                yield _refused(error), _button(None)
+                return
+            except StoppedError:
+                for entry in entries:
+                    if entry.state in ("waiting", "running"):
+                        entry.state = "cancelled"
+            archive = several.zipped(entries, place / "cmsr_results.zip")
+            (moved,) = self._hand_out(request, archive)
+            yield several.listed(entries, alone if entries else []), _button(moved)
+
+    def _one_of_several(
+        self, request: gr.Request, place: Path, entry: several.Entry, config: Config
+    ) -> None:
+        """Upscale one pair; what is wrong with it is its own."""
+        here = _Place(place, Path(entry.target), Path(entry.photo) if entry.photo else None)
+        job = replace(
+            here.job(config),
+            out=Path(f"{entry.name}_sharp.tif"),
+            report=Path(f"{entry.name}_report.html"),
+        )
+        try:
+            *_, facts = self.runner.run(str(request.session_hash), tasks.upscale, place, job)
+        except (CmsrError, RuntimeError) as error:
+            entry.state, entry.failed = " ".join(str(error).split()), True
+            return
+        result, report = self._hand_out(request, place / job.out, place / str(job.report))
+        entry.made = {"result": Path(result), "report": Path(report)}
+        entry.state = f"{summary(facts)}; photo {photo_text(facts)}"
+
     def upscale(
         self,
         request: gr.Request,
@@ -163,8 +214,12 @@ class App:
 
     def cancel(self, request: gr.Request) -> str:
         """Stop the visitor's run."""
-        self.runner.stop(str(request.session_hash))
+        self.stop(request)
         return "Cancelled."
+
+    def stop(self, request: gr.Request) -> None:
+        """Stop the visitor's run, or that of the current one of several pairs."""
+        self.runner.stop(str(request.session_hash))
 
     def leave(self, request: gr.Request) -> None:
         """Stop the tasks of a visitor who has left the page."""
@@ -211,11 +266,7 @@ class App:
         if target is None:
             raise InputError("no image; choose one, or try the example")
         for file in filter(None, (target, guide)):
-            if not self.owners.owns(visitor_of(request.cookies), Path(file)):
-                raise InputError(
-                    f"{Path(file).name}: not your file; upload it, and send the cookie that "
-                    "comes with the answer"
-                )
+            self._check_owner(visitor_of(request.cookies), Path(file))
         with tempfile.TemporaryDirectory(dir=self.folder, ignore_cleanup_errors=True) as folder:
             here, image = Path(folder), Path(target)
             (here / image.name).symlink_to(image)
@@ -227,6 +278,13 @@ class App:
             name = f"guide_{name}" if name == image.name else name
             (here / name).symlink_to(guide)
             yield _Place(here, named, Path(name))
+
+    def _check_owner(self, visitor: str, file: Path) -> None:
+        if not self.owners.owns(visitor, file):
+            raise InputError(
+                f"{file.name}: not your file; upload it, and send the cookie that comes with the "
+                "answer"
+            )
 
     def _config(self, values: tuple[Any, ...]) -> Config:
         return form.config_of(dict(zip(form.names(), values, strict=True)), **self.limits)

@@ -24,6 +24,9 @@ FILES = ("segments",)
 """Options that name a file, which would be one of the server's."""
 
 INFO = {
+    "preset": "default: the best result; fast: about half the time; paper: the published network, "
+    "trained on this pair.",
+    "ratio": "Enlargement; if empty, the result is as fine as the photo.",
     "points": "Click the same place in the image and in the photo above, or type: two or more "
     "lines of target_x,target_y,photo_x,photo_y in pixels.",
     "kernel": "How the sensor blurred and sampled the scene: auto, bicubic, bilinear, box, nearest "

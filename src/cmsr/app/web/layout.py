@@ -27,6 +27,16 @@ the machine that runs this page."""
 DOWNLOADS = {"result": "Result, full precision", "picture": "Picture (PNG)", "report": "Report"}
 """What can be downloaded after a run, by the names of its buttons."""
 
+SEVERAL = """Choose all files, or a folder: images and photos find each other by their names, their
+times and the folders they lie in; radiometric JPEGs hold their own photo. The options are those
+above."""
+
+UPLOADS: tuple[tuple[str, str, Any], ...] = (
+    ("many", "Images and photos", "multiple"),
+    ("folder", "A folder of them", "directory"),
+)
+"""How several files are chosen: name, label, how many."""
+
 REMEMBER = "(...values) => { cmsrRemember(values); return []; }"
 """Keeps the settings in the page's URL."""
 
@@ -67,6 +77,19 @@ def page(app: App) -> Any:
             with gr.Column():
                 fields = _fields(points=by_hand)
         view = gr.HTML(elem_id="view", elem_classes="view")
+        with gr.Accordion("Several pairs at once", open=False, elem_id="several"):
+            gr.Markdown(SEVERAL)
+            with gr.Row():
+                many = [
+                    gr.File(label=label, file_count=count, elem_id=name, height=130)
+                    for name, label, count in UPLOADS
+                ]
+            with gr.Row():
+                all_of_them = gr.Button("Sharpen all", variant="primary", elem_id="start-all")
+                stop_all = gr.Button("Cancel", elem_id="cancel-all")
+            table = gr.HTML(elem_id="pairs")
+            archive = gr.DownloadButton("All results (zip)", visible=False, elem_id="archive")
+            gr.HTML(elem_id="looked-at", elem_classes="view")
         pixels = gr.State(0)
         hidden: dict[str, Any] = {"visible": False}
         asked = gr.Button(**hidden)
@@ -106,6 +129,16 @@ def page(app: App) -> Any:
             **working,
         )
         cancel.click(app.cancel, None, status, cancels=[run], queue=False, **quiet)
+        all_of_them.click(
+            app.several,
+            [*many, *values],
+            [table, archive],
+            show_progress="minimal",
+            show_progress_on=table,
+            api_visibility="private",
+            **working,
+        )
+        stop_all.click(app.stop, queue=False, **quiet)
         asked.click(
             app.upscale,
             [target, guide, options, named],

@@ -7,7 +7,7 @@ function cmsrRemember(values) {
   for (const name of cmsr.names) {
     const usual = name === "preset" ? "default" : (cmsr.usual[chosen.preset] ?? {})[name];
     const value = chosen[name] ?? "";
-    if (String(value) === String(usual ?? "")) query.delete(name);
+    if (name === "points" || String(value) === String(usual ?? "")) query.delete(name);
     else query.set(name, value);
   }
   const text = query.toString();
@@ -83,6 +83,11 @@ document.addEventListener("click", (event) => {
     blink.setAttribute("aria-pressed", on);
     return;
   }
+  const finished = event.target.closest("[data-open]");
+  if (finished) {
+    openReport(finished.dataset.open);
+    return;
+  }
   const frame = event.target.closest("#pair .frame");
   if (!frame || !document.querySelector("#pair [data-role=photo]")) return;
   const figure = frame.closest(".thumb");
@@ -106,6 +111,17 @@ document.addEventListener("input", (event) => {
   }
   if (event.target === pointsField()) showPoints();
 });
+
+// ---- A finished pair of several is looked at while the others are made.
+async function openReport(address) {
+  const frame = document.createElement("iframe");
+  frame.title = "report";
+  frame.setAttribute("sandbox", "allow-scripts allow-downloads");
+  frame.setAttribute("allow", "clipboard-write");
+  frame.srcdoc = await (await fetch(address)).text();
+  document.getElementById("looked-at").replaceChildren(frame);
+  frame.scrollIntoView({ block: "start" });
+}
 
 // ---- Files: their buttons have names, and one that is too large is told in words.
 function tooLarge(file) {

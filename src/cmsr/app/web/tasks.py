@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cmsr.app.batch.folder import find_pairs
 from cmsr.app.demo.scene import street
 from cmsr.app.job import Job
 from cmsr.app.record import ratio_text
@@ -105,6 +106,16 @@ def upscale(folder: Path, job: Job, *, progress: Progress) -> dict[str, Any]:
     """Run a job in ``folder``; return the record of the run."""
     with _inside(folder):
         return job.run(progress)[0]
+
+
+def pairs(
+    folder: Path, *, progress: Progress
+) -> tuple[list[tuple[str, str, str]], list[tuple[str, str]]]:
+    """Return the pairs in a folder, (name, target, photo), and what has no partner, and why."""
+    with _inside(folder):
+        found = find_pairs(str(folder))
+        rows = [(row.name, row.target, row.guide) for row in found.rows()]
+        return rows, [(Path(name).name, why) for name, why in found.alone]
 
 
 def example(folder: Path, *, progress: Progress) -> tuple[Path, Path]:
