@@ -4,6 +4,7 @@ import dataclasses
 import os
 import socket
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cmsr.app import options
 from cmsr.app.cli import main
 from cmsr.config import PRESETS, Config
 from cmsr.errors import CmsrError, OptionError
 from cmsr.progress import Progress
+from tests.axe import faults
 from tests.browser import clean_page
 
 pytest.importorskip("gradio", reason="no gradio: pip install 'cmsr[web]'")
 
+import httpx
+
 from cmsr.app.web import form
 from cmsr.app.web.killable import StoppedError, Worker
+from cmsr.app.web.starting import starting
 from cmsr.app.web.time_left import Estimate
 
 PATIENCE = 120_000
@@ -67,6 +73,7 @@ def test_what_is_typed_is_what_is_meant(**options: Any) -> None:
         ({"seed": "many"}, "seed is 'many'"),
         ({"ratio": "0.5"}, "ratio is 0.5"),
         ({"kernel": "/etc/hosts.txt"}, "kernel's name"),
+        ({"points": "/etc/hosts.csv"}, "is not four numbers"),
         ({"segments": "/etc/hosts.png"}, "this page has no option"),
         ({"max_pixels": 2**40}, "this page has no option"),
         ({"no_such": 1}, "no option"),
@@ -75,6 +82,30 @@ def test_what_is_typed_is_what_is_meant(**options: Any) -> None:
 def test_what_cannot_be_is_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(OptionError, match=message):
         form.config_of(values)
+
+
+def test_a_url_keeps_the_settings() -> None:
+    asked = form.from_query({"preset": "fast", "seed": "7", "fill": "true", "no_such": "1"})
+    named = dict(zip(form.names(), asked, strict=True))
+    assert form.config_of(named) == Config.of("fast", seed=7, fill=True)
+    assert form.from_query({}) == form.from_query({"preset": "none such"})
+
+
+def test_the_groups_are_those_of_the_command_line() -> None:
+    assert set(form.groups()) <= set(options.GROUPS)
+    assert len(form.names()) == len(set(form.names()))
+
+
+def test_the_address_answers_at_once() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with starting("127.0.0.1", port):
+        told = httpx.get(f"http://127.0.0.1:{port}/")
+    assert told.status_code == 503
+    assert "cmsr is starting" in told.text
+    with starting("127.0.0.1", port):
+        pass
 
 
 def test_an_estimate_learns() -> None:
@@ -171,6 +202,8 @@ def test_upload_run_slide_download_by_keyboard(
         understood = tab.locator("#understood").inner_text()
         for fact in ("32 × 24 pixels", "128 × 96 pixels", "ratio 4", "°C"):
             assert fact in understood
+        tab_to(tab, tab.get_by_role("button", name="Method"))
+        tab.keyboard.press("Enter")
         tab_to(tab, tab.get_by_label("Seed"))
         tab.keyboard.press("Control+A")
         tab.keyboard.type("3")
@@ -246,13 +279,76 @@ def test_a_page_of_several_is_chosen(browser: Any, web_url: str, web_folder: Pat
         assert tab.locator("#part").count() == 0
 
 
+def test_points_by_clicks_place_the_photo(
+    browser: Any, web_url: str, web_folder: Path, tmp_path: Path
+) -> None:
+    with clean_page(browser) as tab:
+        choose(tab, web_url, web_folder / "t.tif", web_folder / "g.png")
+        tab.locator("#overlay .overlay").wait_for()
+        words = tab.locator("#pair").inner_text()
+        assert "thermal image, 32 × 24 pixels" in words
+        assert "photo, 128 × 96 pixels" in words
+        for place in ((0.25, 0.25), (0.75, 0.75)):
+            for role in ("target", "photo"):
+                frame = tab.locator(f"#pair [data-role={role}] .frame")
+                frame.scroll_into_view_if_needed()
+                box = frame.bounding_box()
+                sides = box["width"], box["height"]
+                x, y = (share * side for share, side in zip(place, sides, strict=True))
+                frame.click(position={"x": x, "y": y})
+        tab.locator("#understood").get_by_text("2 points").wait_for()
+        assert tab.locator("#pair .spot").count() == 4
+        lines = tab.get_by_label("Points").input_value().split("\n")
+        found = [[float(cell) for cell in line.split(",")] for line in lines]
+        wanted = [[8, 6, 32, 24], [24, 18, 96, 72]]
+        assert all(abs(a - b) < 1.5 for row, other in zip(found, wanted, strict=True)
+                   for a, b in zip(row, other, strict=True))  # fmt: skip
+        tab.get_by_role("button", name="Remove the last point").click()
+        assert tab.locator("#pair .spot").count() == 2
+
+
+def test_several_pairs_are_listed_and_zipped(
+    browser: Any, web_url: str, web_folder: Path, tmp_path: Path
+) -> None:
+    for site in "ab":
+        for name, kind in (("t.tif", "thermal.tif"), ("g.png", "photo.png")):
+            (tmp_path / f"{site}_{kind}").write_bytes((web_folder / name).read_bytes())
+    with clean_page(browser, accept_downloads=True) as tab:
+        tab.set_default_timeout(PATIENCE)
+        tab.goto(f"{web_url}/?preset=fast&seed=7")
+        tab.get_by_role("button", name="Several pairs at once").click()
+        with tab.expect_response("**/upload*"):
+            tab.locator("#many input[type=file]").set_input_files(sorted(tmp_path.iterdir()))
+        tab.locator("#many").get_by_text("a_thermal").wait_for()
+        tab.locator("#start-all").click()
+        tab.locator("#pairs [data-open]").first.click()
+        tab.frame_locator("#looked-at iframe").locator("html.ready").wait_for()
+        tab.locator("#pairs").get_by_text("2 of 2 pairs done").wait_for()
+        with tab.expect_download() as download:
+            tab.locator("#archive").click()
+        with zipfile.ZipFile(download.value.path()) as archive:
+            assert len(archive.namelist()) == 4
+            report = archive.read("a_thermal_report.html").decode()
+        assert "--preset fast --seed 7" in report
+        assert "preset=fast&seed=7" in tab.url
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_is_accessible(browser: Any, web_url: str, web_folder: Path, scheme: str) -> None:
+    with clean_page(browser, viewport={"width": 390, "height": 800}, color_scheme=scheme) as tab:
+        choose(tab, web_url, web_folder / "t.tif", web_folder / "g.png")
+        tab.locator("#overlay .overlay").wait_for()
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+        assert faults(tab) == []
+
+
 def test_a_file_that_is_too_large_is_told(browser: Any, web_url: str, tmp_path: Path) -> None:
     (tmp_path / "large.tif").write_bytes(bytes(2**20 + 1))
     tab = browser.new_page()
     tab.set_default_timeout(PATIENCE)
     tab.goto(web_url)
     tab.locator("#target input[type=file]").set_input_files(tmp_path / "large.tif")
-    tab.get_by_text('maximum allowed size of 1.0 Mb: "large.tif"').wait_for()
+    tab.locator("#told").get_by_text("large.tif has 1.0 MB; this server takes files").wait_for()
     tab.close()
 
 

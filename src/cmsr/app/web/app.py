@@ -135,7 +135,7 @@ class App:
         except StoppedError:
             yield Output("Cancelled.", **empty)
 
-    def several(
+    def pairs(
         self, request: gr.Request, files: list[str] | None, folder: list[str] | None, *values: Any
     ) -> Iterator[tuple[str, Any]]:
         """Upscale all pairs among some files: yield the list as it grows, then a zip file."""

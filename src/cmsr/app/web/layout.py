@@ -130,7 +130,7 @@ def page(app: App) -> Any:
         )
         cancel.click(app.cancel, None, status, cancels=[run], queue=False, **quiet)
         all_of_them.click(
-            app.several,
+            app.pairs,
             [*many, *values],
             [table, archive],
             show_progress="minimal",

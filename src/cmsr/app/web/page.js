@@ -1,5 +1,9 @@
 // What the page's components do not do by themselves: names, points, the overlay, settings in the URL.
 
+// Gradio's own stream says this whenever it is closed in good order.
+const warn = console.warn;
+console.warn = (...told) => { if (told[0] !== "Method not implemented.") warn(...told); };
+
 // ---- Settings: what differs from the preset is kept in the URL.
 function cmsrRemember(values) {
   const chosen = Object.fromEntries(cmsr.names.map((name, at) => [name, values[at]]));
