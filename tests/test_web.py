@@ -74,6 +74,7 @@ def test_what_is_typed_is_what_is_meant(**options: Any) -> None:
         ({"ratio": "0.5"}, "ratio is 0.5"),
         ({"kernel": "/etc/hosts.txt"}, "kernel's name"),
         ({"points": "/etc/hosts.csv"}, "is not four numbers"),
+        ({"rig": "/etc/hosts.json"}, "auto or off"),
         ({"segments": "/etc/hosts.png"}, "this page has no option"),
         ({"max_pixels": 2**40}, "this page has no option"),
         ({"no_such": 1}, "no option"),

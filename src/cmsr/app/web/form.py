@@ -124,6 +124,8 @@ def config_of(values: Mapping[str, Any], **limits: Any) -> Config:
         given["points"] = points.checked(given["points"])
     if is_kernel_file(str(given.get("kernel", "auto"))):
         raise OptionError(f"kernel is {given['kernel']!r}; this page takes a kernel's name only")
+    if given.get("rig", "auto") not in ("auto", "off"):
+        raise OptionError(f"rig is {given['rig']!r}; this page takes auto or off only")
     return Config.of(given.pop("preset", "default"), **given, **limits)
 
 
