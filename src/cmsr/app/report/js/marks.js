@@ -8,7 +8,7 @@ function markAt([u0, v0, u1, v1], kind, label = "") {
   const places = { u: u0, v: v0, w: u1 - u0, h: v1 - v0 };
   for (const [name, value] of Object.entries(places)) mark.style.setProperty(`--${name}`, value);
   mark.dataset.label = label;
-  mark.classList.toggle("leftward", u0 > 0.8);
+  mark.classList.toggle("leftward", u0 > 0.7);
   return mark;
 }
 
