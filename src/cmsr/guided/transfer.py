@@ -24,8 +24,8 @@ from cmsr.priors.sparse_blocks import gradients
 
 SOFTENING = 0.18
 """Width by which the guide is blurred first, in pixels of the target: it is sharper than what a
-thermal camera would see at its resolution. Fitted, as all numbers here, by
-`benchmarks/fit_transfer.py`."""
+thermal camera would see at its resolution. Chosen, as all numbers here, on 18 thermal pairs at ×4
+(EXPERIMENTS.md); `benchmarks/fit_transfer.py` measures what others bring."""
 
 ROUNDS = 6
 """Rounds of denoising that restore the guide; 32 bring no more."""
