@@ -11,6 +11,7 @@ from cmsr.config import Config
 from cmsr.errors import OptionError
 from cmsr.io import image_files
 from cmsr.io.raster import from_array
+from tests.conftest import SyntheticPair
 
 
 def steps(low: float, high: float, side: int = 24) -> np.ndarray:
@@ -58,3 +59,8 @@ def test_tiny_sides_work(shape: tuple[int, int]) -> None:
     rng = np.random.default_rng(0)
     guide = rng.integers(0, 255, (4 * shape[0], 4 * shape[1], 3)).astype(np.uint8)
     assert cmsr.upscale(rng.normal(20, 1, shape), guide).image.shape == guide.shape[:2]
+
+
+def test_a_tiny_target_keeps_its_photos_field(pair: SyntheticPair) -> None:
+    low = pair.target[:24, :24].astype(np.float32)
+    assert cmsr.upscale(low, pair.guide[:96, :96], preset="fast").image.shape == (96, 96)
