@@ -12,6 +12,7 @@ from cmsr.app.batch.folder import find_pairs
 from cmsr.app.batch.names import understood
 from cmsr.app.cli import main
 from cmsr.errors import InputError
+from cmsr.io import image_files
 from cmsr.io.pair_table import read_rows
 from tests.batches import QUICK, batch, make_table, results
 from tests.fake_cameras import flir_file
@@ -174,3 +175,24 @@ def test_what_a_name_says() -> None:
     assert understood("a/image_7.tif").role is None
     assert understood("MAX_7.JPG").role == "photo"
     assert understood("dem_max.tif").role is None
+
+
+def test_a_column_of_ratios(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_table(tmp_path, 1)
+    table, out = tmp_path / "ratios.csv", tmp_path / "out"
+    table.write_text(
+        'name,target,guide,ratio\na,t0.png,,2\nb,t0.png,,"3,2"\n'
+        "c,t0.png,g0.png,\nd,t0.png,,2 x 1.5\n"
+    )
+    assert batch(table, out).done == 4
+    shapes = {name: image_files.read(out / f"{name}.tif").shape for name in "abcd"}
+    assert shapes == {"a": (48, 64), "b": (48, 96), "c": (48, 64), "d": (36, 64)}
+    assert batch(table, out).before == 4
+    table.write_text(table.read_text().replace(",,2\n", ",,3\n"))
+    assert batch(table, out).done == 1
+    table.write_text("name,target,guide,ratio\na,t0.png,,wide\n")
+    assert main(["batch", str(table), "-o", str(out)]) == 2
+    assert "line 2: ratio is 'wide'" in capsys.readouterr().err
+    assert main(["upscale", str(tmp_path / "t0.png"), "-o", str(tmp_path / "o.tif"), "--quiet",
+                 "--ratio", "3,2", *QUICK[:2], *QUICK[4:]]) == 0  # fmt: skip
+    assert image_files.read(tmp_path / "o.tif").shape == (48, 96)

@@ -61,9 +61,9 @@ class Config:
     """Label image of the guide's size, a whole number for each object; each object may then move by
     itself. Without it, --align segments finds the objects."""
 
-    ratio: float | None = _bounded(None, 1, 64)
-    """Enlargement of the target; by default, with a guide, as fine as the guide shows the target's
-    field."""
+    ratio: float | tuple[float, float] | None = _bounded(None, 1, 64)
+    """Enlargement of the target, or two, across and down, as 4,3; by default, with a guide, as fine
+    as the guide shows the target's field."""
 
     size: tuple[int, int] | None = _bounded(None, 4, 2**20)
     """Width and height of the result, instead of a ratio."""

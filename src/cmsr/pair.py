@@ -250,7 +250,9 @@ def asked_shape(target: tuple[int, int], config: Config) -> tuple[int, int] | No
     if config.size is not None:
         return config.size[1], config.size[0]
     if config.ratio is not None:
-        return round(target[0] * config.ratio), round(target[1] * config.ratio)
+        ratio = config.ratio
+        across, down = ratio if isinstance(ratio, tuple) else (ratio, ratio)
+        return round(target[0] * down), round(target[1] * across)
     return None
 
 

@@ -67,7 +67,10 @@ def parse(name: str, value: Any, of: type = Config) -> Any:
         value = value.strip()
     if value is None or value == "":
         return getattr(of, name)
-    kind = kinds(name, of)[0]
+    kind, *others = kinds(name, of)
+    pair = isinstance(value, tuple | list) or (isinstance(value, str) and "," in value)
+    if pair and others and get_origin(others[0]) is tuple:
+        kind = others[0]
     if get_origin(kind) is tuple:
         element = get_args(kind)[0]
         if isinstance(value, str):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cmsr.app import options
 from cmsr.app.batch.storage import read_bytes
-from cmsr.errors import InputError
+from cmsr.config import Config
+from cmsr.errors import InputError, OptionError
 from cmsr.io.pair_table import COLUMNS, read_rows
 
 SHEET, INDEX = "contact_sheet", "index"
@@ -26,6 +29,19 @@ class Row:
     target: str
     guide: str
     series: str
+    ratio: str = ""
+
+    @property
+    def enlargement(self) -> float | tuple[float, float] | None:
+        """The pair's own ratio; None where the column is empty or missing.
+
+        Raises
+        ------
+        OptionError
+            If it is not one number, or two.
+        """
+        words = re.sub(r"[x×;\s]+", ",", self.ratio)
+        return Config.of(ratio=options.parse("ratio", words)).ratio if words else None
 
 
 def read_table(url: str) -> list[Row]:
@@ -43,7 +59,7 @@ def read_table(url: str) -> list[Row]:
         If it cannot be read, or a row cannot be used.
     """
     rows = [
-        Row(line, *(row.get(column, "") for column in (*COLUMNS, "series")))
+        Row(line, *(row.get(column, "") for column in (*COLUMNS, "series", "ratio")))
         for line, row in read_rows(url, read_bytes(url))
     ]
     faults = list(_faults(rows))
@@ -64,6 +80,10 @@ def _faults(rows: list[Row]) -> Iterator[str]:
         if not row.target:
             yield f"{where}the target of {row.name} is empty"
             continue
+        try:
+            row.enlargement  # noqa: B018 (only whether it can be read)
+        except OptionError as error:
+            yield f"{where}{error}"
         if problem := _problem_of_name(row.name):
             yield f"{where}the name {row.name[:80]!r} {problem}"
         first = lines.setdefault(row.name.casefold(), row.line)

@@ -62,11 +62,23 @@ class Task:
         Of the output and the record; "/" makes folders.
     target, guide : Source
         ``guide`` is None where there is none.
+    ratio : float or (float, float) or None
+        Of this pair, instead of the options'.
     """
 
     name: str
     target: Source
     guide: Source | None
+    ratio: float | tuple[float, float] | None = None
+
+    def config(self, settings: Settings) -> Config:
+        """Return the options of this pair."""
+        config = settings.config
+        return config if self.ratio is None else dataclasses.replace(config, ratio=self.ratio)
+
+    def key(self, settings: Settings) -> str:
+        """Digest of the options of this pair."""
+        return settings.key if self.ratio is None else f"{settings.key} ratio {self.ratio}"
 
     @property
     def sources(self) -> list[Source]:

@@ -111,7 +111,7 @@ def _receipt(
     sizes = dict(zip(settings.endings[1:], (file.stat().st_size for file in more), strict=True))
     return Receipt(
         key=key,
-        settings=settings.key,
+        settings=task.key(settings),
         stamps=task.stamps,
         size=output.stat().st_size,
         sha256=digest(output).hex(),
@@ -124,7 +124,7 @@ def _receipt(
 
 def _key(task: Task, files: list[Path], settings: Settings, previous: Start | None) -> str:
     """Digest all that decides a result."""
-    whole = hashlib.sha256(f"{settings.key} {previous.key if previous else ''}".encode())
+    whole = hashlib.sha256(f"{task.key(settings)} {previous.key if previous else ''}".encode())
     for source, file in zip(task.sources, files, strict=True):
         with named(str(file)):
             whole.update(f" {source.part} ".encode() + digest(file))
@@ -169,7 +169,7 @@ def _computed(
         out=output,
         report=beside.get(PAGE),
         preview=beside.get(PICTURE),
-        config=settings.config,
+        config=task.config(settings),
         previous=_found_before(previous, settings),
         again=_again(target, guide, output, task, settings),
     )
@@ -195,7 +195,7 @@ def _again(target: Path, guide: Path | None, output: Path, task: Task, settings:
     if settings.series or any(is_remote(source.file) for source in task.sources):
         return settings.again
     out = Path(output.name)
-    return upscale_command(target, guide, out, settings.config, settings.threads)
+    return upscale_command(target, guide, out, task.config(settings), settings.threads)
 
 
 def _rename_in_page(page: Path, names: dict[str, str]) -> None:

@@ -129,7 +129,9 @@ def _tasks(
             lost = next(file for file in files if listing.source(file) is None)
             missing.append((row.name, f"{lost}: no such file"))
         else:
-            tasks[row.name] = Task(row.name, sources[0], sources[1] if row.guide else None)
+            tasks[row.name] = Task(
+                row.name, sources[0], sources[1] if row.guide else None, row.enlargement
+            )
     return tasks
 
 
@@ -175,7 +177,7 @@ def _blocks(rows: list[Row], tasks: dict[str, Task], *, series: bool) -> Iterato
 def _up_to_date(receipt: Receipt, task: Task, settings: Settings, start: Start | None) -> bool:
     """Tell, without reading the inputs, whether a result is that of the task."""
     return (
-        receipt.settings == settings.key
+        receipt.settings == task.key(settings)
         and None not in task.stamps
         and receipt.stamps == task.stamps
         and receipt.previous == (start.key if start else None)
