@@ -103,3 +103,10 @@ def test_the_options(tmp_path: Path) -> None:
     raster = image_files.read(tmp_path / "o.tif")
     assert (len(raster.data), raster.shape) == (1, (240, 320))
     assert main([*words, "-o", str(tmp_path / "p.png"), "--colour-mapped", "inferno"]) == 0
+
+
+def test_the_page_takes_no_mask_file_of_the_servers() -> None:
+    form = pytest.importorskip("cmsr.app.web.form")
+    assert form.config_of({"ignore": "1,2,3,4"}).ignore == "1,2,3,4"
+    with pytest.raises(OptionError, match="takes no mask file"):
+        form.config_of({"ignore": "/etc/passwd"})

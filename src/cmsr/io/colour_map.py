@@ -248,7 +248,7 @@ def ignoring(target: Raster, config: Config, read: Any) -> Raster:
     if config.ignore is None:
         return target
     height, width = target.shape
-    boxes = _boxes(config.ignore)
+    boxes = boxes_of(config.ignore)
     hidden = np.zeros(target.shape, bool)
     if boxes is None:
         mask = read(config.ignore)
@@ -266,7 +266,7 @@ def ignoring(target: Raster, config: Config, read: Any) -> Raster:
     return target.with_measured(target.measured & ~hidden[None])
 
 
-def _boxes(text: str) -> list[tuple[int, int, int, int]] | None:
+def boxes_of(text: str) -> list[tuple[int, int, int, int]] | None:
     """Return the boxes that a text names; None if it is the name of a file."""
     try:
         boxes = [tuple(int(part) for part in one.split(",")) for one in text.split(";") if one]

@@ -152,6 +152,8 @@ def _checked(config: Config) -> Config:
     named_kernel(config.kernel)
     if is_kernel_file(config.kernel):
         config = dataclasses.replace(config, kernel=str(Path(config.kernel).absolute()))
+    if config.ignore is not None and Path(config.ignore).is_file():
+        config = dataclasses.replace(config, ignore=str(Path(config.ignore).absolute()))
     if config.points is not None:
         config = dataclasses.replace(config, points=str(Path(config.points).absolute()))
     if config.rig_file is not None:

@@ -14,6 +14,7 @@ from cmsr.app import options
 from cmsr.app.web import points
 from cmsr.config import PRESETS, Config
 from cmsr.errors import OptionError
+from cmsr.io.colour_map import boxes_of
 from cmsr.registration.points import COLUMNS
 from cmsr.sensor.kernel_file import is_kernel_file
 
@@ -124,6 +125,8 @@ def config_of(values: Mapping[str, Any], **limits: Any) -> Config:
         given["points"] = points.checked(given["points"])
     if is_kernel_file(str(given.get("kernel", "auto"))):
         raise OptionError(f"kernel is {given['kernel']!r}; this page takes a kernel's name only")
+    if given.get("ignore") and boxes_of(str(given["ignore"])) is None:
+        raise OptionError("ignore must be x,y,w,h; this page takes no mask file")
     if given.get("rig", "auto") not in ("auto", "off"):
         raise OptionError(f"rig is {given['rig']!r}; this page takes auto or off only")
     return Config.of(given.pop("preset", "default"), **given, **limits)
