@@ -17,24 +17,12 @@ from cmsr.app.job import Job
 from cmsr.app.record import summary
 from cmsr.app.summary import photo_text
 from cmsr.app.web import form, points, several, tasks
+from cmsr.app.web.answers import NO_PHOTO, Output, button, parts, refused, understood, working
 from cmsr.app.web.killable import StoppedError, Worker
 from cmsr.app.web.private import Owners, visitor_of
 from cmsr.app.web.time_left import Estimate
 from cmsr.config import Config
 from cmsr.errors import CmsrError, InputError
-
-NO_PHOTO = ("--ratio", "or set the enlargement")
-"""What errors say where only the photo is missing."""
-
-
-class Output(NamedTuple):
-    """The outputs of a run: status and report as HTML, and three files to download."""
-
-    status: str
-    view: str
-    result: Any
-    picture: Any
-    report: Any
 
 
 class App:
@@ -81,12 +69,12 @@ class App:
                 *_, found = self.reader.run(str(request.session_hash), tasks.check, *given)
         except (CmsrError, RuntimeError) as error:
             waiting = guide is None and any(said in str(error) for said in NO_PHOTO)
-            answer = "Now add a photo of the same scene." if waiting else _refused(error)
+            answer = "Now add a photo of the same scene." if waiting else refused(error)
             return answer, "", 0, gr.skip()
         except StoppedError:
             return "", "", 0, gr.skip()
         choice = gr.skip() if part else parts(found.parts)
-        return _facts(found), found.overlay, found.pixels, choice
+        return understood(found), found.overlay, found.pixels, choice
 
     def look(
         self, request: gr.Request, target: str | None, part: str | None, guide: str | None
@@ -113,7 +101,7 @@ class App:
     ) -> Iterator[Output]:
         """Upscale: yield the progress, then the report and the files."""
         files = ("result", "picture", "report")
-        empty: dict[str, Any] = {"view": "", **{name: _button(None) for name in files}}
+        empty: dict[str, Any] = {"view": "", **{name: button(None) for name in files}}
         started, stage = time.monotonic(), ""
         try:
             config = self._config(values)
@@ -129,9 +117,9 @@ class App:
                     else:
                         stage, share = (news[0], news[1] / news[2]) if news else (stage, 0.0)
                         left = self.estimate.left(config, pixels, elapsed, share)
-                        yield Output(_working(elapsed, left, stage), **empty)
+                        yield Output(working(elapsed, left, stage), **empty)
         except (CmsrError, RuntimeError) as error:
-            yield Output(_refused(error), **empty)
+            yield Output(refused(error), **empty)
         except StoppedError:
             yield Output("Cancelled.", **empty)
 
@@ -152,11 +140,11 @@ class App:
                 entries = [several.Entry(*pair) for pair in pairs]
                 for entry in entries:
                     entry.state = "running"
-                    yield several.listed(entries, alone), _button(None)
+                    yield several.listed(entries, alone), button(None)
                     self._one_of_several(request, place, entry, config)
-                yield several.listed(entries, alone), _button(None)
+                yield several.listed(entries, alone), button(None)
             except (CmsrError, RuntimeError) as error:
-                yield _refused(error), _button(None)
+                yield refused(error), button(None)
                 return
             except StoppedError:
                 for entry in entries:
@@ -164,7 +152,7 @@ class App:
                         entry.state = "cancelled"
             archive = several.zipped(entries, place / "cmsr_results.zip")
             (moved,) = self._hand_out(request, archive)
-            yield several.listed(entries, alone if entries else []), _button(moved)
+            yield several.listed(entries, alone if entries else []), button(moved)
 
     def _one_of_several(
         self, request: gr.Request, place: Path, entry: several.Entry, config: Config
@@ -248,7 +236,7 @@ class App:
         ]
         status = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
         files = self._hand_out(request, folder / job.out, folder / str(job.preview), made)
-        return Output(status, frame, *(_button(file) for file in files))
+        return Output(status, frame, *(button(file) for file in files))
 
     def _hand_out(self, request: gr.Request, *files: Path) -> list[str]:
         """Move files to where the visitor, and nobody else, can download them."""
@@ -308,38 +296,3 @@ class _Place(NamedTuple):
             report=Path(f"{stem}_report.html"),
             config=points.in_file(config, self.folder),
         )
-
-
-def parts(names: tuple[str, ...] = ()) -> Any:
-    """Return the choice of images in a file that holds several."""
-    return gr.Dropdown(list(names), value=None, visible=bool(names))
-
-
-def _button(path: str | None) -> Any:
-    return gr.DownloadButton(value=path, visible=path is not None)
-
-
-def _working(elapsed: float, left: float, stage: str = "") -> str:
-    """Return the seconds elapsed and left, and the stage, as HTML."""
-    total = elapsed + left
-    bar = f'<progress max="{total:.1f}" value="{elapsed:.1f}"></progress>' if left else ""
-    rest = f", about {left:.0f} s left" if left >= 1 else ""
-    doing = f": {html.escape(stage)}" if stage else ""
-    return f"{bar}<p>Working for {elapsed:.0f} s{rest}{doing}.</p>"
-
-
-def _facts(found: tasks.Description) -> str:
-    rows = "".join(
-        f"<tr><th scope=row>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
-        for name, value in found.facts
-    )
-    notes = "".join(f"<p>{html.escape(note)}</p>" for note in found.notes)
-    return f'<table class="facts">{rows}</table>{notes}'
-
-
-def _refused(error: Exception) -> str:
-    """Return an error as the command line prints it, as HTML."""
-    line = " ".join(str(error).split())
-    limited = any(option in line for option in ("--max-pixels", "--max-memory"))
-    owner = "<p>That limit is the server's; who runs it can raise it.</p>" if limited else ""
-    return f'<p class="refused" role="alert">cmsr: {html.escape(line)}</p>{owner}'

@@ -9,7 +9,8 @@ from typing import Any
 import gradio as gr
 
 from cmsr.app.web import form
-from cmsr.app.web.app import App, parts
+from cmsr.app.web.answers import parts
+from cmsr.app.web.app import App
 
 KEPT = 3600
 """Seconds until uploads and results are removed."""
