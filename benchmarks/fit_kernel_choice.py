@@ -13,6 +13,7 @@ probabilities hold there, and writes the fit on all with ``--write``.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import time
@@ -26,16 +27,17 @@ import cmsr
 from cmsr.config import Config
 from cmsr.operators.kernels import weights
 from cmsr.sensor import kernel_choice
-from cmsr.sensor.kernel_choice import FARTHEST, features, named, weighed
+from cmsr.sensor.kernel_choice import FARTHEST, WIDE, features, named, weighed, wider_than_soft
 from cmsr.sensor.kernel_from_target import Spectra
 from cmsr.sensor.noise import noise_level
 from cmsr_bench.cases import read_cases
 
-KINDS = ["bicubic", "box", "nearest", 0.22, 0.35, 0.42, 0.5, 0.65, 0.8, 1.05]
-CHOICES = ["bicubic", "box", "nearest", "bilinear-plain", 0.3, 0.35, 0.4, 0.45, 0.5, 0.57, 0.65,
-           0.72, 0.8, 0.9, 1.05]  # fmt: skip
-BOUNDS = (0.28, 0.38, 0.46, 0.57, 0.72, 0.9)
-"""Between the widths of `KINDS`, in pixels of the target."""
+NAMED = ["bicubic", "box", "nearest"]
+WIDTHS = [0.22, 0.3, 0.36, 0.42, 0.5, 0.57, 0.65, 0.72, 0.8, 0.9, 1.05, 1.25]
+KINDS = [*NAMED, *WIDTHS]
+CHOICES = [*NAMED, "bilinear-plain", *WIDTHS[1:]]
+BOUNDS = [math.sqrt(a * b) for a, b in itertools.pairwise(WIDTHS)]
+"""Between the widths of Gaussians of one kind, in pixels of the target."""
 
 DATASETS = ("epfl_nir", "ulb17_thermal", "roadscene_thermal", "middlebury_depth", "art_depth")
 
@@ -43,7 +45,7 @@ RATIOS = (2.0, 3.0, 4.0, 8.0, 2.81)
 LEAST, MOST = 28, 128
 """Sides of a target."""
 
-DECAY = 1e-3
+DECAY = 5e-4
 """Weight of the squared coefficients against the mean log-loss."""
 
 
@@ -65,19 +67,16 @@ def reduced(scene: np.ndarray, kernel: str, low: tuple[int, int]) -> np.ndarray:
 
 
 def kinds_of(rng: np.random.Generator) -> list[str | float]:
-    """Kernels to reduce a scene by: names, and a Gaussian of each range of widths."""
-    widths = [
-        rng.uniform(*ends)
-        for ends in ((0.2, 0.3), (0.3, 0.42), (0.42, 0.6), (0.6, 0.9), (0.9, 1.2))
-    ]
-    return ["bicubic", "box", "bilinear", "nearest", *widths]
+    """Kernels to reduce a scene by: names, and Gaussians of widths from .2 to 1.35 pixels."""
+    steps = np.arange(6) + rng.uniform(size=6)
+    return ["bicubic", "box", "bilinear", "nearest", *(0.2 * (1.35 / 0.2) ** (steps / 6))]
 
 
 def kind(kernel: str | float) -> int:
     """Return the number in `KINDS` of a true kernel; an antialiased triangle is one of them."""
     if isinstance(kernel, str):
         return KINDS.index(0.42 if kernel == "bilinear" else kernel)
-    return KINDS.index(0.22) + int(np.searchsorted(BOUNDS, kernel))
+    return len(NAMED) + int(np.searchsorted(BOUNDS, kernel))
 
 
 def evidence(low: np.ndarray, ratio: tuple[float, float]) -> np.ndarray:
@@ -121,7 +120,7 @@ def gains(table: Path, seconds: float) -> dict[str, np.ndarray]:
         if time.monotonic() - began > seconds:
             break
         ratio, scene = (2, 3, 4)[turn % 3], every[number][1]
-        low = tuple(min(n // ratio, 48) for n in scene.shape)
+        low = tuple(min(n // ratio, 36) for n in scene.shape)
         at = tuple(slice((n - m * ratio) // 2, (n - m * ratio) // 2 + m * ratio)
                    for n, m in zip(scene.shape, low, strict=True))  # fmt: skip
         truth = scene[at]
@@ -169,7 +168,11 @@ def left_out(x: np.ndarray, kinds: np.ndarray, groups: np.ndarray, gain: np.ndar
     for group in np.unique(groups):
         out = groups == group
         share[out] = predicted(fitted(x[~out], kinds[~out]), x[out])
-    got = gain[kinds, (share @ weighed(gain)).argmax(1)]
+    expected = share @ weighed(gain)
+    wide = np.array([not isinstance(choice, str) and choice > WIDE for choice in CHOICES])
+    soft = np.array([not wider_than_soft(one) for one in x])
+    expected[np.outer(soft, wide)] = -np.inf
+    got = gain[kinds, expected.argmax(1)]
     most, standard = gain.max(1)[kinds], kinds == 0
     kept = got[~standard].sum() / most[~standard].sum()
     print(f"log-loss {-np.log(share[np.arange(len(x)), kinds]).mean():.3f}; standard true: "

@@ -34,6 +34,7 @@ from cmsr.sensor.kernel_choice import (
     features,
     posterior,
     shows_nothing,
+    wider_than_soft,
 )
 from cmsr.sensor.kernel_from_guide import (
     TOP_LEFT,
@@ -155,7 +156,8 @@ def _by_target_alone(image: Array, evidence: _Evidence, noise: float) -> KernelE
     if shows_nothing(image, noise):
         return UNKNOWN
     size = math.sqrt(evidence.ratio[0] * evidence.ratio[1])
-    found = chosen(posterior(features(evidence.spectra, size)), size)
+    seen = features(evidence.spectra, size)
+    found = chosen(posterior(seen), size, wider_than_soft(seen))
     theirs, usual = (evidence.edges.log_likelihoods(k) for k in (found.kernel, STANDARD))
     if found.kernel == STANDARD or standard_errors(theirs, usual) > CONFIRMED:
         return found
