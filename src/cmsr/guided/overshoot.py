@@ -2,7 +2,8 @@
 
 A sharper image may go beyond the range of its blurred measurement, but ringing does so too, and at
 large ratios far. Beyond the range of the whole target all overshoot is limited; beyond that of the
-pixels around, what is not proven by a guide.
+pixels around, what is not proven by a guide. What the sensor would see of the limit is left out of
+it, so that the image agrees with the measurement as well as before.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.guided.channel import Channel
+from cmsr.operators.resampling import project
 
 BEYOND_ALL = 0.1
 """Most overshoot beyond the range of the whole target, in spans of it: over the near-infrared,
@@ -20,6 +22,10 @@ thermal and depth pairs it lowers no result by more than .01 dB."""
 BEYOND_NEAR, LEAST_NEAR = 0.5, 0.02
 """Most overshoot beyond the range of the pixels around, in spans of these, without a guide; and the
 least such span, in those of the whole."""
+
+ROUNDS = 4
+"""Limits, each followed by agreement with the measurement, which brings some overshoot back: of a
+square on dark, 60 % of the step without, 30, 24 and 20 % after 2, 4 and 8."""
 
 
 def limited(image: Tensor, weight: Tensor, channel: Channel) -> Tensor:
@@ -34,6 +40,14 @@ def limited(image: Tensor, weight: Tensor, channel: Channel) -> Tensor:
     channel : Channel
         The measurement.
     """
+    for _ in range(ROUNDS):
+        change = _cut(image, weight, channel) - image
+        image = image + project(change, torch.zeros_like(channel.y), channel.reduce, channel.valid)
+    return image
+
+
+def _cut(image: Tensor, weight: Tensor, channel: Channel) -> Tensor:
+    """Limit each pixel by itself."""
     around = F.pad(channel.y[None, None], (1, 1, 1, 1), mode="replicate")
     high, low = (sign * F.max_pool2d(sign * around, 3, 1)[0, 0] for sign in (1, -1))
     high, low = channel.enlarge(high), channel.enlarge(low)
@@ -44,6 +58,10 @@ def limited(image: Tensor, weight: Tensor, channel: Channel) -> Tensor:
 
 
 def _within(image: Tensor, low: Tensor, high: Tensor, most: Tensor) -> Tensor:
-    """Leave what lies between two bounds as it is, and the rest no further off than ``most``."""
+    """Leave what is beyond two bounds by half of ``most``, and the rest within ``most``."""
     inside = image.clamp(low, high)
-    return inside + most * torch.tanh((image - inside) / most)
+    beyond, knee = image - inside, most / 2
+    rest = beyond.abs() - knee
+    return torch.where(
+        rest > 0, inside + beyond.sign() * knee * (1 + torch.tanh(rest / knee)), image
+    )
