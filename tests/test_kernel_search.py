@@ -68,7 +68,7 @@ def test_the_width_of_a_gaussian_is_found(sigma: float) -> None:
 def test_without_a_guide_aliasing_and_strong_blur_are_seen() -> None:
     truth, _ = scene(4)
     assert found(reduced(truth, "bicubic"), None) == STANDARD
-    assert found(reduced(truth, "nearest"), None) in ALIASED
+    assert found(reduced(truth, "nearest"), None) in {*ALIASED, "box"}
     assert found(reduced(truth, "gaussian:5"), None).startswith("gaussian:")
 
 

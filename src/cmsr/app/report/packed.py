@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import math
+import sys
 import zlib
 from typing import Any
 
@@ -93,7 +94,8 @@ def _round_step(scale: Scale) -> float:
     >>> _round_step(Scale(20.0, 36.0, "°C", "inferno"))
     0.0001
     """
-    return float(10.0 ** math.floor(math.log10((scale.high - scale.low) / _STEPS)))
+    span = max(scale.high - scale.low, _STEPS * sys.float_info.min)
+    return float(10.0 ** math.floor(math.log10(span / _STEPS)))
 
 
 def _digits(step: float) -> int:
