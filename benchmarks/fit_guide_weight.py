@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,7 @@ def cases(table: Path, every: int) -> list[tuple[str, str, np.ndarray, np.ndarra
 
 def measured(every: int, ratios: list[int], table: Path) -> list[dict[str, Any]]:
     """Upscale every case in every way."""
+    calibrate.overall_weight, calibrate.mixture_weight = full_weight, full_mixture
     records = []
     scenes = cases(table, every)
     for number, (dataset, name, truth, guide) in enumerate(scenes):
@@ -135,19 +137,20 @@ def calibrate_bounds() -> tuple[tuple[float, float], ...]:
     return GAIN, MIX_GAIN
 
 
-def main() -> None:
-    """Measure, or read what was measured before, and fit."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def run(
+    about: str, measured: Callable[..., list[Any]], report: Callable[[list[Any]], None]
+) -> None:
+    """Measure, or read what was measured before, and fit, as the command line says."""
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("pairs", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--every", type=int, default=2)
     parser.add_argument("--ratios", type=int, nargs="+", default=[2, 3, 4])
     options = parser.parse_args()
     if not options.out.exists():
-        calibrate.overall_weight, calibrate.mixture_weight = full_weight, full_mixture
         records = measured(options.every, options.ratios, options.pairs)
         with options.out.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(records[0]))
+            writer = csv.DictWriter(file, list(records[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(records)
     with options.out.open(newline="") as file:
@@ -155,4 +158,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__.splitlines()[0], measured, report)

@@ -27,7 +27,7 @@ import cmsr
 from cmsr.config import Config
 from cmsr.operators.kernels import weights
 from cmsr.sensor import kernel_choice
-from cmsr.sensor.kernel_choice import FARTHEST, WIDE, features, named, weighed, wider_than_soft
+from cmsr.sensor.kernel_choice import FARTHEST, features, named, weighed, wide, wider_than_soft
 from cmsr.sensor.kernel_from_target import Spectra
 from cmsr.sensor.noise import noise_level
 from cmsr_bench.cases import read_cases
@@ -169,9 +169,8 @@ def left_out(x: np.ndarray, kinds: np.ndarray, groups: np.ndarray, gain: np.ndar
         out = groups == group
         share[out] = predicted(fitted(x[~out], kinds[~out]), x[out])
     expected = share @ weighed(gain)
-    wide = np.array([not isinstance(choice, str) and choice > WIDE for choice in CHOICES])
     soft = np.array([not wider_than_soft(one) for one in x])
-    expected[np.outer(soft, wide)] = -np.inf
+    expected[np.outer(soft, wide(CHOICES))] = -np.inf
     got = gain[kinds, expected.argmax(1)]
     most, standard = gain.max(1)[kinds], kinds == 0
     kept = got[~standard].sum() / most[~standard].sum()

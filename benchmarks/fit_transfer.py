@@ -11,14 +11,12 @@ count three times; what they bring on the one left out is printed.
 
 from __future__ import annotations
 
-import argparse
-import csv
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import torch
-from fit_guide_weight import CAUTION, DATASETS, cases
+from fit_guide_weight import CAUTION, DATASETS, cases, run
 from known_warps import MOTIONS, moved_guide
 
 from cmsr.config import Config
@@ -119,23 +117,5 @@ def report(records: Records) -> None:
     print("fitted on all thermal:", fit(weak))
 
 
-def main() -> None:
-    """Measure, or read what was measured before, and fit."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("pairs", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--every", type=int, default=2)
-    parser.add_argument("--ratios", type=int, nargs="+", default=[2, 3, 4])
-    options = parser.parse_args()
-    if not options.out.exists():
-        records = measured(options.every, options.ratios, options.pairs)
-        with options.out.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(records[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(records)
-    with options.out.open(newline="") as file:
-        report(list(csv.DictReader(file)))
-
-
 if __name__ == "__main__":
-    main()
+    run(__doc__.splitlines()[0], measured, report)

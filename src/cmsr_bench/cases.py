@@ -17,7 +17,7 @@ from cmsr.errors import InputError, OptionError
 from cmsr.io import image_files
 from cmsr.io.digest import digest
 from cmsr.io.inputs import prepared
-from cmsr.io.pair_table import read_rows
+from cmsr.io.pair_table import read_file
 from cmsr.io.raster import Raster, fitted, from_array
 from cmsr.operators.resampling import resampler
 from cmsr.prologue import Opened, opened
@@ -125,11 +125,8 @@ def read_cases(table: Path, datasets: Sequence[str] = (), names: Sequence[str] =
     OptionError
         If nothing is left to do, or a data set or name is not in the table.
     """
-    try:
-        content = image_files.locate(table)[0].read_bytes()
-    except OSError as error:
-        raise InputError(f"{table}: cannot be read ({error.strerror})") from error
-    cases = [_case(row, line, table) for line, row in read_rows(str(table), content)]
+    rows = read_file(image_files.locate(table)[0])
+    cases = [_case(row, line, table) for line, row in rows]
     twice = [label for label, n in Counter(case.label for case in cases).items() if n > 1]
     if twice:
         raise InputError(f"{table}: lists the pair {twice[0]} twice; names must differ")

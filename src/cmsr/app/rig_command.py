@@ -48,7 +48,7 @@ class FindRig(Command):
         from cmsr import rigs
         from cmsr.app import record
         from cmsr.io import image_files
-        from cmsr.io.pair_table import read_rows
+        from cmsr.io.pair_table import read_file
 
         given = record.files(self.out, self.overlay)
         image_files.check_distinct(given)
@@ -56,7 +56,7 @@ class FindRig(Command):
             image_files.check_output(path, inputs=[self.pairs], overwrite=self.overwrite)
         pairs = [
             (row["name"], self.pairs.parent / row["target"], self.pairs.parent / row["guide"])
-            for _, row in read_rows(str(self.pairs), _content(self.pairs))
+            for _, row in read_file(self.pairs)
             if row["guide"]
         ]
         config = Config(field_of_view=self.field_of_view)
@@ -71,12 +71,3 @@ class FindRig(Command):
                 print(f"warning: {vote.name}: shows another geometry", file=sys.stderr)
         if not self.quiet:
             print(f"{self.out}: {rig.text()}")
-
-
-def _content(path: Path) -> bytes:
-    from cmsr.errors import InputError
-
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error

@@ -146,6 +146,10 @@ class Channel:
             damping = self.damping.of(kind, at, lambda: likeliest_damping(self, x))
         return project(x, self.y, self.reduce, self.valid, damping)
 
+    def unseen(self, change: Tensor) -> Tensor:
+        """Return what the sensor does not see of a change (H, W) of an image."""
+        return project(change, torch.zeros_like(self.y), self.reduce, self.valid)
+
     def denoised(self, x: Tensor, schedule: Schedule) -> Tensor:
         """Alternate denoising and consistency."""
         for phase, threshold in enumerate(schedule.thresholds()):

@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.guided.channel import Channel
-from cmsr.operators.resampling import project
 
 BEYOND_ALL = 0.1
 """Most overshoot beyond the range of the whole target, in spans of it: over the near-infrared,
@@ -40,17 +39,21 @@ def limited(image: Tensor, weight: Tensor, channel: Channel) -> Tensor:
     channel : Channel
         The measurement.
     """
+    bounds = _around(channel)
     for _ in range(ROUNDS):
-        change = _cut(image, weight, channel) - image
-        image = image + project(change, torch.zeros_like(channel.y), channel.reduce, channel.valid)
+        image = image + channel.unseen(_cut(image, weight, *bounds) - image)
     return image
 
 
-def _cut(image: Tensor, weight: Tensor, channel: Channel) -> Tensor:
-    """Limit each pixel by itself."""
+def _around(channel: Channel) -> tuple[Tensor, Tensor]:
+    """Return the least and the largest value of the pixels around each place, (H, W)."""
     around = F.pad(channel.y[None, None], (1, 1, 1, 1), mode="replicate")
     high, low = (sign * F.max_pool2d(sign * around, 3, 1)[0, 0] for sign in (1, -1))
-    high, low = channel.enlarge(high), channel.enlarge(low)
+    return channel.enlarge(low), channel.enlarge(high)
+
+
+def _cut(image: Tensor, weight: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Limit each pixel by itself."""
     near = _within(image, low, high, BEYOND_NEAR * (high - low).clamp(min=LEAST_NEAR))
     image = torch.lerp(near, image, weight)
     zero = torch.zeros_like(image)

@@ -19,7 +19,6 @@ from torch import Tensor
 
 from cmsr.guided.channel import GUIDE_FREE, Channel, Damping, Level
 from cmsr.operators.gaussian import blur
-from cmsr.operators.resampling import CONSISTENCY
 from cmsr.priors.sparse_blocks import gradients
 
 SOFTENING = 0.18
@@ -134,7 +133,7 @@ def transferred(free: Tensor, lesson: Lesson, channel: Channel) -> Tensor:
     power = blur(ours.square().sum(0), WIDE * channel.ratio) + TINY
     correlation = (wide.explained / power).clamp(0, 1).sqrt()
     detail = share * slope * correlation * lesson.missed
-    return detail - channel.reduce.solve(channel.reduce(detail) * channel.valid, CONSISTENCY)
+    return channel.unseen(detail)
 
 
 def brightness_of(guide: Tensor, ratio: float) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import find_objects, label
+from scipy.ndimage import binary_closing, binary_opening, find_objects, label
 from scipy.spatial import cKDTree
 
 from cmsr.config import Config
@@ -89,8 +89,9 @@ def found(picture: Rgb) -> ColourMap | None:
     some = flat[:: max(1, len(flat) // _SEEN)]
     if (np.ptp(some, axis=1) > _NEAR).mean() < _COLOURED or np.ptp(some @ _WEIGHTS) < _SPREAD:
         return None
-    best = min((_fit(some, one), one.name) for one in _candidates(some))
-    return next(one for one in _candidates(some) if one.name == best[1]) if best[0] < 1 else None
+    tried = [(_fit(some, one), one.name, one) for one in _candidates(some)]
+    misfit, _, best = min(tried, key=lambda each: each[:2])
+    return best if misfit < 1 else None
 
 
 _WEIGHTS = np.array([0.299, 0.587, 0.114])
@@ -176,8 +177,6 @@ def _overlaid(
     """Say where text, and a scale bar, seem to be burnt in."""
     off = distance > _NEAR
     boxes = [box for box in (_box_of(off), _bar(level)) if box]
-    if off.mean() < _TEXT and len(boxes) < 2:
-        boxes = [box for box in (_bar(level),) if box]
     if not boxes:
         return []
     words = ";".join(boxes)
@@ -189,8 +188,6 @@ def _overlaid(
 
 def _box_of(off: npt.NDArray[np.bool_]) -> str:
     """Return the boxes around pixels off the curve, where they are close to each other."""
-    from scipy.ndimage import binary_closing, binary_opening
-
     if off.mean() < _TEXT:
         return ""
     joined = binary_closing(np.pad(off, 8), iterations=4)[8:-8, 8:-8]

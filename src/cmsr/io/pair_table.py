@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 from cmsr.errors import InputError
 
@@ -71,6 +72,15 @@ def read_rows(
     if not rows:
         raise InputError(f"{table}: lists no pairs")
     return rows
+
+
+def read_file(path: Path, columns: Sequence[str] = COLUMNS) -> list[tuple[int, dict[str, str]]]:
+    """Parse a table in a file, see `read_rows`; InputError also where it cannot be read."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    return read_rows(str(path), content, columns)
 
 
 def _separator(text: str, columns: Sequence[str]) -> str:

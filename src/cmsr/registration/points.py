@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from cmsr.errors import InputError
-from cmsr.io.pair_table import read_rows
+from cmsr.io.pair_table import read_file
 from cmsr.registration.placement import Placement
 from cmsr.registration.transforms import Size
 
@@ -24,12 +24,8 @@ def read_points(path: str) -> npt.NDArray[np.float64]:
     InputError
         If the file cannot be read, or a number is missing.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     points = []
-    for line, row in read_rows(path, content, COLUMNS):
+    for line, row in read_file(Path(path), COLUMNS):
         try:
             points.append([float(row[name]) for name in COLUMNS])
         except (KeyError, TypeError, ValueError) as error:

@@ -191,7 +191,7 @@ def chosen(probability: Array, size: float, may_be_wide: bool = True) -> KernelE
     model = _model()
     expected = probability @ weighed(model.gains)
     if not may_be_wide:
-        expected[_wide(model.choices)] = -np.inf
+        expected[wide(model.choices)] = -np.inf
     best = int(expected.argmax())
     near = model.gains.max(1) - model.gains[:, best] <= NEAR
     likely = [k for k in np.argsort(-probability, kind="stable") if probability[k] >= PLAUSIBLE]
@@ -205,7 +205,7 @@ def wider_than_soft(evidence: Array) -> bool:
     return bool(evidence[len(WITNESSES)] > math.log(SOFTEST))
 
 
-def _wide(choices: Sequence[str | float]) -> npt.NDArray[np.bool_]:
+def wide(choices: Sequence[str | float]) -> npt.NDArray[np.bool_]:
     """Tell which choices are wider than `WIDE`."""
     return np.array([not isinstance(choice, str) and choice > WIDE for choice in choices])
 

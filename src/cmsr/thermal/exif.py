@@ -39,14 +39,14 @@ def _parsed(payload: bytes) -> Exif:
     zoom = tags.get_ifd(_DETAILS).get(_DIGITAL_ZOOM, 1)
     turned = tags.get(_ORIENTATION, 1)
     return Exif(
-        _text(tags.get(_MAKE)),
-        _text(tags.get(_MODEL)),
+        plain(tags.get(_MAKE)),
+        plain(tags.get(_MODEL)),
         turned if turned in range(1, 9) else 1,
         float(zoom) if 1 < float(zoom) < 100 else 1.0,
     )
 
 
-def _text(value: Any) -> str:
+def plain(value: Any) -> str:
     """Return a tag's text; a star stands for none."""
     text = str(value or "").split("\0")[0].strip()
     return text if text.isprintable() and text != "*" else ""

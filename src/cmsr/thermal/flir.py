@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from cmsr.errors import InputError
-from cmsr.thermal import fff, jpeg_ls, planck
+from cmsr.thermal import exif, fff, jpeg_ls, planck
 from cmsr.thermal.photo import Placement, decoded
 
 _MAX_PIXELS = 2**25
@@ -109,7 +109,7 @@ def read(content: Any, name: str, start: int = 0) -> Flir:
         conditions=conditions,
         photo=photo,
         placement=_placement(found.get(fff.PLACEMENT, b"")),
-        model=_text(camera[_MODEL]),
+        model=exif.plain(camera[_MODEL].decode("latin-1")),
         faults=tuple(faults),
     )
 
@@ -171,8 +171,3 @@ def _placement(record: bytes) -> Placement:
         if 0.25 <= zoom <= 16 and max(abs(right), abs(down)) < 4096:
             return Placement(zoom, right, down)
     return Placement()
-
-
-def _text(field: bytes) -> str:
-    text = field.split(b"\0")[0].decode("latin-1").strip()
-    return text if text.isprintable() and text != "*" else ""

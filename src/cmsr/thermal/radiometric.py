@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -42,6 +42,15 @@ def _mapped(file: IO[bytes]) -> Iterator[mmap]:
 
 def holds(path: Path) -> bool:
     """Tell whether a file is a camera's container, or a JPEG with raw thermal data."""
+    if not path.is_file():
+        return False
+    about = path.stat()
+    return _holds(path, about.st_mtime_ns, about.st_size)
+
+
+@lru_cache(maxsize=64)
+def _holds(path: Path, _changed: int, _size: int) -> bool:
+    """Look into a file once, until it changes: it is asked for several times in a run."""
     return _magic(path) in fff.MAGIC or _is_radiometric(segments_of(path))
 
 

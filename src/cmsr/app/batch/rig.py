@@ -74,4 +74,6 @@ def _one_size(files: Sequence[str]) -> bool:
             sizes.add(image_files.describe(file).grid.shape)
         except CmsrError:
             return False
+        if len(sizes) > 1:
+            return False
     return len(sizes) == 1
