@@ -65,11 +65,11 @@ def datasets() -> str:
     """Return a row for each data set: PSNR of each method, the worst gain of cmsr."""
     found = {(s.dataset, s.method): s for s in summaries(records("all"))}
     methods = unique(method for _, method in found)
-    rows = [
-        (f"`{name}` ({found[name, 'cmsr'].pairs})", *(f"{found[name, m].psnr:.2f}" for m in methods),
-         signed(found[name, "cmsr"].worst))
-        for name in unique(dataset for dataset, _ in found)
-    ]  # fmt: skip
+    rows = []
+    for name in unique(dataset for dataset, _ in found):
+        ours = found[name, "cmsr"]
+        psnr = [f"{found[name, method].psnr:.2f}" for method in methods]
+        rows.append((f"`{name}` ({ours.pairs})", *psnr, signed(ours.worst)))
     return table(("data (pairs)", *(f"`{m}`" for m in methods), "worst gain of `cmsr`"), rows)
 
 
@@ -77,10 +77,10 @@ def aligned(method: str) -> str:
     """Return PSNR of each data set by how much a method may align."""
     found = {(s.dataset, s.method): s for s in summaries(records("align"))}
     columns = ["bicubic", *(f"{method}:align={how}" for how in ("off", "affine", "cpab", "auto"))]
-    rows = [
-        (f"`{name}` ({found[name, 'bicubic'].pairs})", *(f"{found[name, c].psnr:.2f}" for c in columns))
-        for name in unique(dataset for dataset, _ in found)
-    ]  # fmt: skip
+    rows = []
+    for name in unique(dataset for dataset, _ in found):
+        psnr = [f"{found[name, column].psnr:.2f}" for column in columns]
+        rows.append((f"`{name}` ({found[name, 'bicubic'].pairs})", *psnr))
     return table(("data (pairs)", "bicubic", f"`{method}` none", "affine", "+ CPAB", "all"), rows)
 
 
