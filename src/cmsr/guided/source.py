@@ -39,7 +39,7 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """What tiles of one result are made from.
+    """The source of the tiles of one result.
 
     Attributes
     ----------

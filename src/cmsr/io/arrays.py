@@ -1,4 +1,4 @@
-"""What people hold in memory as an image (H, W) or (H, W, C) of a type that is computed with."""
+"""Images in memory as arrays (H, W) or (H, W, C) of a type that is computed with."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _as_array(source: Any, name: str, expand: bool) -> npt.NDArray[Any]:
     try:
         return np.ma.asanyarray(source) if np.ma.isMaskedArray(source) else np.asarray(source)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{name}: is no array ({error})") from error
+        raise InputError(f"{name}: is not an array ({error})") from error
 
 
 def _channels_last(array: npt.NDArray[Any], name: str, axis: int | None) -> npt.NDArray[Any]:

@@ -91,8 +91,8 @@ def read(path: Path, name: str, limits: Limits) -> Raster:
     tables = _best(text.splitlines())
     if not tables or min(tables[0].shape) < _LEAST:
         raise InputError(
-            f"{name}: holds no image in text; expected a line of numbers for each of its rows, "
-            f"as many in each, at least {_LEAST} × {_LEAST}"
+            f"{name}: is not a table of numbers; expected one line for each row of the image, "
+            f"with equally many numbers in each, at least {_LEAST} × {_LEAST}"
         )
     if len(tables) > 1:
         rows, cols = tables[0].shape
@@ -102,7 +102,7 @@ def read(path: Path, name: str, limits: Limits) -> Raster:
     if tables[0].cut:
         rows, cols = tables[0].shape
         raise InputError(
-            f"{name}: is cut off: fewer than {cols} numbers in line {rows + 1} of them"
+            f"{name}: is truncated: line {rows + 1} of the table has fewer than {cols} numbers"
         )
     limits.check(name, tables[0].shape, 4 * tables[0].size)
     unit = _unit(tables[0].header, text)

@@ -90,11 +90,11 @@ class KernelEstimate(NamedTuple):
 
 
 UNKNOWN = KernelEstimate(STANDARD, 0.5)
-"""What is said where a target shows nothing of its kernel."""
+"""Finding for a target that shows nothing of its kernel."""
 
 
 class _Model(NamedTuple):
-    """What was fitted: features are (x − centre) / spread; see `benchmarks/fit_kernel_choice.py`.
+    """The fitted weights: features are (x − centre) / spread; see `benchmarks/fit_kernel_choice.py`.
 
     ``weights`` is (features + 1, kinds), ``gains`` (kinds, choices) in dB over the standard kernel.
     """

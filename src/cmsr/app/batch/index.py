@@ -26,7 +26,7 @@ PICTURES = 200
 
 @dataclass(frozen=True)
 class Line:
-    """What the page says of one pair.
+    """One pair on the page.
 
     Attributes
     ----------

@@ -38,7 +38,7 @@ def with_rig(config: Config, table: str, rows: Sequence[Row], out: str, display:
         _find(config, table, rows, file, display)
     if not file.is_file():
         return config
-    display.say(f"the pairs share the rig {file}; --rig off places each by itself")
+    display.say(f"the pairs share the rig {file}; --rig off places each photo separately")
     return dataclasses.replace(config, rig=str(file))
 
 

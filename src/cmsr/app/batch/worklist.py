@@ -96,7 +96,9 @@ def find_work(
     tasks = _tasks(table, rows, listing, worklist.missing)
     if not tasks:
         name, reason = worklist.missing[0]
-        raise InputError(f"{table}: no pair has its files; the first, {name}: {reason}")
+        raise InputError(
+            f"{table}: the files of every pair are missing; the first pair, {name}: {reason}"
+        )
     receipts = _receipts(tasks, listing, settings)
     for block in _blocks(rows, tasks, series=settings.series):
         worklist.add(block, receipts, settings)
@@ -112,8 +114,8 @@ def _check_ownership(rows: list[Row], listing: Listing, settings: Settings) -> N
         for ending in (*settings.endings, "json"):
             if listing.entry(f"{out}/{row.name}.{ending}") is not None:
                 raise OutputError(
-                    f"{out}/{row.name}.{ending}: exists already and is not from a batch; choose "
-                    "another folder or add --overwrite"
+                    f"{out}/{row.name}.{ending}: already exists and was not written by a batch; "
+                    "choose another folder or add --overwrite"
                 )
 
 

@@ -33,7 +33,7 @@ INFO = {
     "kernel": "How the sensor blurred and sampled the scene: auto, bicubic, bilinear, box, nearest "
     "or gaussian:SIGMA.",
 }
-"""What the page says of an option where the command line's words do not fit."""
+"""The page's description of an option where that of the command line does not fit."""
 
 
 def groups() -> dict[str, list[str]]:
