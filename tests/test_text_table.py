@@ -76,7 +76,7 @@ def test_what_is_missing_is_a_hole(tmp_path: Path) -> None:
 
 
 REFUSED = {
-    "words": (["target,guide", "a.tif,b.jpg"], "is not a table of numbers; expected a line"),
+    "words": (["target,guide", "a.tif,b.jpg"], "is not a table of numbers; expected one line"),
     "ragged": ([line[: 10 * (1 + i % 3)] for i, line in enumerate(lines())], "holds no image"),
     "cut off": (
         [*lines()[:-1], lines()[-1][:12]],

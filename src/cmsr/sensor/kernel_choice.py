@@ -94,7 +94,7 @@ UNKNOWN = KernelEstimate(STANDARD, 0.5)
 
 
 class _Model(NamedTuple):
-    """The fitted weights: features are (x − centre) / spread; see `benchmarks/fit_kernel_choice.py`.
+    """Fitted weights: features are (x − centre) / spread; see `benchmarks/fit_kernel_choice.py`.
 
     ``weights`` is (features + 1, kinds), ``gains`` (kinds, choices) in dB over the standard kernel.
     """
