@@ -114,7 +114,7 @@ def _check_ownership(rows: list[Row], listing: Listing, settings: Settings) -> N
         for ending in (*settings.endings, "json"):
             if listing.entry(f"{out}/{row.name}.{ending}") is not None:
                 raise OutputError(
-                    f"{out}/{row.name}.{ending}: already exists and was not written by a batch; "
+                    f"{out}/{row.name}.{ending}: exists already and was not written by a batch; "
                     "choose another folder or add --overwrite"
                 )
 
