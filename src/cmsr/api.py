@@ -169,9 +169,9 @@ def write_field(path: Path, field: npt.NDArray[np.float32], like: Raster) -> Non
         with image_files.replacing(path) as temporary:
             np.savez_compressed(temporary, displacement=field)
         return
-    georeference = {key: like.profile[key] for key in ("crs", "transform") if key in like.profile}
     names = {"descriptions": ["right, pixels", "down, pixels"]}
-    image_files.write(path, field, like=replace(like, alpha=False, profile=georeference | names))
+    place = like.place
+    image_files.write(path, field, like=replace(place, profile=place.profile | names))
 
 
 def write_points(path: Path, field: npt.NDArray[np.float32], target: tuple[int, int]) -> None:

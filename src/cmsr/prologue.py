@@ -71,6 +71,18 @@ class Opened:
             raise ValueError("the pair has no guide")
         return self.guide.photo.whole
 
+    @property
+    def placed_photo(self) -> Raster:
+        """The same at the target's place on the ground, which it covers, if the target has one."""
+        photo, own = self.photo, self.target.profile
+        place = own.get("transform", Affine.identity())
+        if place.is_identity:
+            return photo
+        down, across = (n / m for n, m in zip(self.target.shape, photo.shape, strict=True))
+        kept = {key: value for key, value in photo.profile.items() if key not in ("gcps", "rpcs")}
+        there = {"crs": own.get("crs"), "transform": place * Affine.scale(across, down)}
+        return replace(photo, profile=kept | there)
+
     @cached_property
     def source(self) -> Source:
         """The pair, cut into tiles."""

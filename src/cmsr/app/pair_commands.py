@@ -204,7 +204,7 @@ class Align(Command):
         }
         config = Config.of("default", **options)
         pair = opened(self.target, self.guide, config, guided=True, progress=progress)
-        guide = pair.photo
+        guide = pair.placed_photo
         image_files.check_output(self.out, like=guide, overwrite=True)
         found = api.registered(pair, progress)
         image_files.write(self.out, found.guide, found.valid, like=guide)
@@ -213,9 +213,9 @@ class Align(Command):
         if self.points_out:
             api.write_points(self.points_out, found.displacement, pair.target.shape)
         if self.mask:
-            image_files.write(self.mask, found.valid.astype("uint8") * 255)
+            image_files.write(self.mask, found.valid.astype("uint8") * 255, like=guide.place)
         if self.overlay:
-            image_files.write(self.overlay, found.overlay)
+            image_files.write(self.overlay, found.overlay, like=guide.place)
         return found
 
     def _check_outputs(self) -> None:
