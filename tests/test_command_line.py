@@ -17,6 +17,7 @@ import pytest
 
 from cmsr.app import options, summary
 from cmsr.app.arguments import parser_of
+from cmsr.app.batch.progress import Tally, display
 from cmsr.app.cli import COMMANDS, _parse, main
 from cmsr.app.interrupts import PIPE_CLOSED
 from cmsr.app.job import Job
@@ -242,6 +243,29 @@ def test_the_time_left_comes_from_the_work_done(monkeypatch: pytest.MonkeyPatch)
     work.told(TRAINING, 40, 100, 0.25)
     assert work.left == pytest.approx(30.0)
     assert work.text() == "training 40 of 100, loss 0.2500"
+
+
+def test_a_program_can_read_the_progress(
+    files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    words = ["upscale", *files, "-o", str(tmp_path / "o.tif"), "--preset", "fast", "--overwrite"]
+    assert main(words) == 0
+    assert "progress: " not in capsys.readouterr().err
+    monkeypatch.setenv("CMSR_PROGRESS", "lines")
+    assert main(words) == 0
+    told = [line.split(" ", 2) for line in capsys.readouterr().err.splitlines()]
+    told = [line for line in told if line[0] == "progress:"]
+    assert told[0] == ["progress:", "0.000", "reading"]
+    assert told[-1][2] == "writing"
+    shares = [float(share) for _, share, _ in told]
+    assert shares == sorted(shares)
+    with display(quiet=False) as shown:
+        shown.show(Tally(4, before=1, done=2))
+    assert capsys.readouterr().err.startswith("progress: 0.750 3/4, 0 failed")
+    with display(quiet=True) as shown:
+        shown.show(Tally(4, before=1))
+    assert capsys.readouterr().err == ""
 
 
 def test_stages_of_a_run_are_told_by_name(files: tuple[str, str], tmp_path: Path) -> None:
