@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import cmsr
 from cmsr import rigs
 from cmsr.app.batch import rig as batch_rig
 from cmsr.app.batch.progress import Display
@@ -17,7 +18,7 @@ from cmsr.app.batch.table import read_table
 from cmsr.app.cli import main
 from cmsr.app.demo.scene import street
 from cmsr.config import Config
-from cmsr.errors import InputError, OptionError
+from cmsr.errors import InputError, OptionError, OutputError
 from cmsr.io import image_files
 from cmsr.operators.resampling import resampler
 from cmsr.prologue import opened
@@ -161,6 +162,18 @@ def test_the_command_writes_the_rig_and_a_picture(
     assert away(rig.placement(SIZE, WINDOW)) < 0.3
     assert [vote.name for vote in rig.votes] == ["p0", "p1"]
     assert (tmp_path / "look.png").stat().st_size > 0
+
+
+def test_python_finds_and_writes_the_same_rig(
+    tmp_path: Path, places: list[tuple[int, int]]
+) -> None:
+    found = cmsr.rig([pair(*place) for place in places[:2]], field_of_view=(25.0, 52.5))
+    assert away(found.placement(SIZE, WINDOW)) < 0.3
+    assert [vote.name for vote in found.votes] == ["pair 1", "pair 2"]
+    found.write(tmp_path / "rig.json")
+    assert read_rig(str(tmp_path / "rig.json")) == found
+    with pytest.raises(OutputError, match=r"none/rig\.json: cannot be written"):
+        found.write(tmp_path / "none" / "rig.json")
 
 
 def test_a_batch_finds_its_rig_once_and_says_so(

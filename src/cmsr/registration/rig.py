@@ -6,6 +6,7 @@ All of its pairs share one geometry but for parallax, and the target's kernel an
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from cmsr.errors import InputError
+from cmsr.io.atomic import write_text
 from cmsr.operators.resampling import shape_of
 from cmsr.registration.cutouts import Cutouts
 from cmsr.registration.optimisation import climb
@@ -131,6 +133,16 @@ class Rig:
         found = asdict(self) | {"votes": [vote._asdict() for vote in self.votes]}
         said = {"rig": self.text(), "field": round(place.field, 4), "turn": round(place.turn, 3)}
         return {**said, **found, "units": UNITS}
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the file that the option ``rig`` names.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written; nothing is left behind.
+        """
+        write_text(Path(path), json.dumps(self.to_json(), indent=2) + "\n")
 
     @classmethod
     def of_json(cls, values: Mapping[str, Any]) -> Self:
