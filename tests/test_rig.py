@@ -133,6 +133,10 @@ def test_no_rig_is_named(tmp_path: Path) -> None:
     file.write_text("{}")
     with pytest.raises(InputError, match="is no rig"):
         read_rig(str(file))
+    for key, value in (("kernel", "sinc"), ("bend", float("nan")), ("linear", [[1, 2]])):
+        file.write_text(json.dumps(Rig.of(TRUTH).to_json() | {key: value}))
+        with pytest.raises(InputError, match="is no rig"):
+            read_rig(str(file))
     with pytest.raises(InputError, match="cannot be read"):
         read_rig(str(tmp_path / "none.json"))
     with pytest.raises(OptionError, match="--points and --rig"):
