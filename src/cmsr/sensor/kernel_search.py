@@ -28,12 +28,15 @@ import numpy.typing as npt
 from cmsr.operators.kernels import PHASES, weights
 from cmsr.sensor.kernel_choice import (
     STANDARD,
-    UNKNOWN,
+    UNSURE,
     KernelEstimate,
     chosen,
     features,
+    narrow,
     posterior,
     shows_nothing,
+    unknown,
+    usual,
     wider_than_soft,
 )
 from cmsr.sensor.kernel_from_guide import (
@@ -105,6 +108,7 @@ def find_kernel(
     guide: npt.NDArray[Any] | None,
     ratio: tuple[float, float],
     noise: float,
+    camera: bool = False,
 ) -> KernelEstimate:
     """Estimate the kernel that made a target.
 
@@ -121,18 +125,20 @@ def find_kernel(
         Output pixels per pixel of the target.
     noise : float
         Standard deviation of the target's noise, rounding included.
+    camera : bool, optional
+        Whether the target comes straight from a camera, not from software.
     """
     image, seen = np.asarray(y, float), np.asarray(valid) > 0
     if min(image.shape) < LEAST_SIDE or min(ratio) < LEAST_RATIO or not np.ptp(image):
-        return UNKNOWN
+        return unknown(camera)
     evidence = _Evidence.of(image, seen, guide, ratio, noise)
     if evidence.blocks is None:
-        return _by_target_alone(image, evidence, noise)
+        return _by_target_alone(image, evidence, noise, camera)
     possible = _narrow_enough(_distinct(_candidates(ratio), "", ratio), evidence)
     phase, offset, other_phases = evidence.grid_phase(possible)
     unexplained = evidence.unexplained(phase, offset)
     if evidence.least_unexplained(possible, phase, offset) > HARDLY_EXPLAINED:
-        return _by_target_alone(image, evidence, noise)
+        return _by_target_alone(image, evidence, noise, camera)
 
     def score(kernel: str) -> Array:
         return evidence.log_likelihoods(kernel + phase, offset, unexplained)
@@ -142,26 +148,31 @@ def find_kernel(
     best = max(scores, key=lambda name: scores[name].sum())
     lead = {name: standard_errors(scores[best], scores[name]) for name in scores}
     transfers = {name: evidence.transfer(name + phase) for name in (STANDARD, *scores)}
-    kernel, rivals = _chosen(lead, TIE + MOST_TIE * unexplained, transfers)
+    kernel, rivals = _chosen(lead, TIE + MOST_TIE * unexplained, transfers, usual(camera))
     confidence = _confidence(scores, kernel)
     others = [*(name + phase for name in rivals), *(kernel + other for other in other_phases)]
     return KernelEstimate(kernel + phase, confidence, tuple(others))
 
 
-def _by_target_alone(image: Array, evidence: _Evidence, noise: float) -> KernelEstimate:
-    """Choose by the expected gain; the standard kernel where the target shows nothing.
+def _by_target_alone(
+    image: Array, evidence: _Evidence, noise: float, camera: bool
+) -> KernelEstimate:
+    """Choose by the expected gain; the usual kernel where the target shows nothing.
 
-    Two witnesses are asked: what the spectra choose, the edges must confirm.
+    Two witnesses are asked: what the spectra choose, the edges must confirm, but where it is as
+    narrow as a camera's usually is.
     """
     if shows_nothing(image, noise):
-        return UNKNOWN
+        return unknown(camera)
     size = math.sqrt(evidence.ratio[0] * evidence.ratio[1])
     seen = features(evidence.spectra, size)
-    found = chosen(posterior(seen), size, wider_than_soft(seen))
-    theirs, usual = (evidence.edges.log_likelihoods(k) for k in (found.kernel, STANDARD))
-    if found.kernel == STANDARD or standard_errors(theirs, usual) > CONFIRMED:
+    found = chosen(posterior(seen, camera), size, wider_than_soft(seen))
+    if found.kernel == STANDARD or (camera and narrow(found.kernel, size)):
         return found
-    return KernelEstimate(STANDARD, UNKNOWN.confidence, found.rivals)
+    theirs, standard = (evidence.edges.log_likelihoods(k) for k in (found.kernel, STANDARD))
+    if standard_errors(theirs, standard) > CONFIRMED:
+        return found
+    return KernelEstimate(usual(camera), UNSURE, found.rivals)
 
 
 def _candidates(ratio: tuple[float, float]) -> list[str]:
@@ -193,18 +204,21 @@ def _narrow_enough(names: list[str], evidence: _Evidence) -> list[str]:
 
 
 def _chosen(
-    lead: dict[str, float], tie: float, transfers: dict[str, Transfer]
+    lead: dict[str, float], tie: float, transfers: dict[str, Transfer], usual: str
 ) -> tuple[str, list[str]]:
-    """Choose a kernel by the evidence of the best one over each; return it and its rivals."""
+    """Choose a kernel by the evidence of the best one over each; return it and its rivals.
+
+    ``usual`` is the name of the one that stays where it may be true.
+    """
     best = min(lead, key=lambda name: lead[name])
     limits = dict.fromkeys(lead, tie)
-    if _passed(transfers[best]) < _passed(transfers[STANDARD]) - ALIKE / 2:
-        limits[STANDARD] = LEAST_WIDE * tie
+    if usual in lead and _passed(transfers[best]) < _passed(transfers[usual]) - ALIKE / 2:
+        limits[usual] = LEAST_WIDE * tie
     ranked = sorted(lead, key=lambda name: lead[name])
     likely = [name for name in ranked if lead[name] < limits[name]]
     exact = [name for name in likely if name in NAMED and lead[name] < EXACT * tie]
     averaging = [name for name in exact if name != UNEVEN]
-    kernel = STANDARD if STANDARD in likely else [*averaging, *exact, best][0]
+    kernel = usual if usual in likely else [*averaging, *exact, best][0]
     others = [n for n in likely if np.abs(transfers[n] - transfers[kernel]).max() > ALIKE]
     gaussians = [name for name in (kernel, *others) if name not in NAMED]
     return kernel, [name for name in others if name in NAMED or name == gaussians[0]]
