@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,7 @@ def write(out: str, rows: Sequence[Row], settings: Settings, failed: Mapping[str
     )  # fmt: skip
     done = sum(not line.failed and bool(line.size) for line in lines)
     page = environment.get_template("index.html").render(
-        title=out.rpartition("/")[2], lines=lines, done=done,
+        title=re.split(r"[/\\]", out)[-1], lines=lines, done=done,
         failed=sum(line.failed for line in lines), total=len(lines),
     )  # fmt: skip
     storage.write_bytes(f"{out}/{INDEX}.{PAGE}", page.encode())
