@@ -1,13 +1,12 @@
 """Draw docs/qgis.png: QGIS with the dialog *Sharpen with a photo* and its result, the demo's pair.
 
-Runs inside QGIS, on a screen of its own, with the plugin enabled in the profile and cmsr on the PATH:
+Runs inside QGIS, on a screen of its own; the plugin is enabled and cmsr is on the PATH:
 
-    xvfb-run -s "-screen 0 1500x800x24" qgis --nologo --code docs/qgis_picture.py
+    xvfb-run -s "-screen 0 1480x720x24" qgis --nologo --code docs/qgis_picture.py
 """
 
 import os
 import shutil
-import sys
 import tempfile
 
 import processing
@@ -19,7 +18,7 @@ from qgis.utils import iface
 
 DOCS = os.environ.get("CMSR_DOCS", "docs")
 DEMO = os.path.join(DOCS, "..", "src", "cmsr", "app", "demo")
-WINDOW, DIALOG = (0, 0, 1500, 800), (860, 70, 620, 690)
+WINDOW, DIALOG = (0, 0, 860, 720), (860, 0, 620, 720)
 
 
 def arranged():
@@ -36,6 +35,8 @@ def arranged():
         bar.setVisible(bar.objectName() == "mMapNavToolBar")
     for dock in window.findChildren(QDockWidget):
         dock.setVisible(dock.objectName() == "Layers")
+        if dock.isVisible():
+            window.resizeDocks([dock], [170], Qt.Horizontal)
     window.setGeometry(*WINDOW)
     return layers["target.tif"], layers["guide.png"]
 
@@ -67,14 +68,11 @@ def main():
 
 
 def taken(dialog):
-    """Take the picture, and one of the log, and leave."""
-    for name in ("qgis_log", "qgis"):
+    """Take the picture, and leave."""
+    dialog.showParameters()
+    for _ in range(20):
         QApplication.processEvents()
-        QApplication.primaryScreen().grabWindow(0).save(os.path.join(DOCS, f"{name}.png"))
-        dialog.showParameters()
-        for _ in range(20):
-            QApplication.processEvents()
-    sys.stdout.flush()
+    QApplication.primaryScreen().grabWindow(0).save(os.path.join(DOCS, "qgis.png"))
     os._exit(0)
 
 

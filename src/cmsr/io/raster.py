@@ -103,7 +103,7 @@ class Raster:
     @property
     def place(self) -> Raster:
         """The same with its place on the ground alone, for an image of something else there."""
-        place = {key: self.profile[key] for key in ("crs", "transform") if key in self.profile}
+        place = {key: value for key, value in self.profile.items() if key in ("crs", "transform")}
         return replace(self, alpha=False, profile=place)
 
     def unit(self, channel: int = 0) -> tuple[float, float, str]:
