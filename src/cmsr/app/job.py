@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -58,6 +58,8 @@ class Job:
         What to type to do it again, for the report; `cmsr upscale` with these files if None.
     cluster : callable or None
         Where tiles are made, if not in this process.
+    cog : bool
+        Whether the result is a cloud-optimised GeoTIFF, whatever the target is.
     """
 
     target: Path
@@ -73,6 +75,7 @@ class Job:
     previous: Mapping[str, Any] | None = None
     again: str | None = None
     cluster: Cluster | None = None
+    cog: bool = False
 
     def run(self, progress: Progress | None = None) -> list[dict[str, Any]]:
         """Do it; return the facts of each page.
@@ -114,6 +117,8 @@ class Job:
             from cmsr.app.report import page
 
             page.check(self.report)
+        if self.cog and (pages > 1 or self.out.suffix.lower() not in TIFF):
+            raise OptionError("--cog requires a result of one page whose name ends in .tif")
         if pages > 1 and (self.preview or self.report):
             raise OptionError("a preview or a report shows one page; name it as FILE:1")
         if self.cluster is not None:
@@ -151,7 +156,7 @@ class Job:
         """Make each page in memory, then write all."""
         written, facts = [], []
         for source in pages:
-            pair = opened(source, self.guide, self.config, progress=progress)
+            pair = self._opened(source, progress)
             image_files.check_output(self.out, like=pair.target, overwrite=True)
             result = self._upscale(pair, progress)
             written.append((result.image, result.valid, pair.target))
@@ -168,6 +173,14 @@ class Job:
             preview.write(self.preview, *written[0], self.colour_map, self.preview_range)
         return facts
 
+    def _opened(
+        self, target: inputs.Source, progress: Progress | None, *, lazily: bool = False
+    ) -> Opened:
+        """Open the pair; a target is taken for a COG if the result is to be one."""
+        pair = opened(target, self.guide, self.config, lazily=lazily, progress=progress)
+        profile = pair.target.profile | ({"cog": True} if self.cog else {})
+        return replace(pair, target=replace(pair.target, profile=profile))
+
     def _upscale(self, pair: Opened, progress: Progress | None) -> Result:
         return Run(pair, self.previous, progress).result()
 
@@ -175,7 +188,7 @@ class Job:
         """Make the result row by row into a GeoTIFF, whole or not at all."""
         if self.cluster is None and (self.report or self.out.suffix.lower() not in TIFF):
             self._refuse_rows()
-        pair = opened(self.target, self.guide, self.config, lazily=True, progress=progress)
+        pair = self._opened(self.target, progress, lazily=True)
         image_files.check_output(self.out, like=pair.target, overwrite=True)
         with (
             self._maker(pair) as maker,

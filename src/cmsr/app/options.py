@@ -87,7 +87,8 @@ def parse(name: str, value: Any, of: type = Config) -> Any:
         return {"true": True, "false": False}.get(value, value)
     if kind in (int, float) and value not in _words(name, of):
         return _number(name, kind, value)
-    return Path(value) if kind is Path else value
+    url = str in others and "://" in value
+    return Path(value) if kind is Path and not url else value
 
 
 def text(value: Any) -> str:
@@ -119,7 +120,7 @@ def words(config: Config) -> list[str]:
 
 
 def upscale_command(
-    target: Path, guide: Path | None, out: Path, config: Config, threads: int | None = None
+    target: Path, guide: Path | None, out: Path | str, config: Config, threads: int | None = None
 ) -> str:
     """Return the shell command that repeats a run.
 

@@ -22,14 +22,14 @@ Rows = list[tuple[str, str]]
 
 
 def of_run(
-    out: Path, pages: list[dict[str, Any]], others: Mapping[str, Path | None] | None = None
+    out: Path | str, pages: list[dict[str, Any]], others: Mapping[str, Path | None] | None = None
 ) -> str:
     """Return the end of a run for people.
 
     Parameters
     ----------
-    out : Path
-        The result.
+    out : Path or str
+        The result, or its URL.
     pages : list of dict
         `Result.info` of each of its pages.
     others : mapping of str to Path, optional
