@@ -266,8 +266,9 @@ def write_pages(
                 temporary.write_bytes(array_io.encode(pages[0][0]))
             case _:
                 content = raster_output.encode(path, stacked)
-                if carried is not None and like is not None and not like.profile.get("cog"):
-                    content = added(content, carried.sized(image.shape[1:], like.shape))
+                if carried is not None and like is not None:
+                    cog = bool(like.profile.get("cog"))
+                    content = added(content, carried.sized(image.shape[1:], like.shape), cog=cog)
                 temporary.write_bytes(content)
 
 
