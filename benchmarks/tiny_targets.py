@@ -109,7 +109,8 @@ def summary(rows: list[dict[str, Any]]) -> None:
                 worth = np.array([float(row[f"{way}_worth"]) for row in rows if row[key] == name])
                 low, middle, high = np.percentile(worth, [5, 50, 95])
                 print(f"{name!s:18} {way:4} {len(worth):3}: worst {worth.min():+.2f}, "
-                      f"5 % {low:+.2f}, median {middle:+.2f}, 95 % {high:+.2f}, mean {worth.mean():+.3f} dB, "
+                      f"5 % {low:+.2f}, median {middle:+.2f}, 95 % {high:+.2f}, "
+                      f"mean {worth.mean():+.3f} dB, "
                       f"below -0.1 dB {np.mean(worth < -0.1):.0%}")  # fmt: skip
 
 
