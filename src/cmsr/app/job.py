@@ -198,10 +198,9 @@ class Job:
                 run = Run(pair, self.previous, progress, maker)
                 for rows in run.rows():
                     write(rows.first, *run.stored(rows))
-            if not pair.target.profile.get("cog"):
-                about = self._carried(pair.target).sized(pair.pair.shape, pair.target.shape)
-                with temporary.open("r+b") as file:
-                    about.into(file)
+            about = self._carried(pair.target).sized(pair.pair.shape, pair.target.shape)
+            with temporary.open("r+b") as file:
+                about.into(file, cog=bool(pair.target.profile.get("cog")))
         if self.preview:
             from cmsr.io import preview
 
