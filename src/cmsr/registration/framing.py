@@ -6,6 +6,7 @@ A photo that shows another field is found in it and resampled once.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -16,7 +17,6 @@ from scipy.ndimage import map_coordinates
 from torch import Tensor
 
 from cmsr.config import Config
-from cmsr.io import focal_length
 from cmsr.io.guide_reader import GuideReader, colours_of
 from cmsr.io.inputs import Photo
 from cmsr.io.raster import Raster, fitted
@@ -25,8 +25,9 @@ from cmsr.pair import Pair, asked_shape
 from cmsr.parallel import pooled
 from cmsr.registration.alignment import LEAST_CONFIDENCE
 from cmsr.registration.coarse_search import search
-from cmsr.registration.far_search import FIELDS, reduced_size
-from cmsr.registration.placement import Placement, place
+from cmsr.registration.far_search import reduced_size
+from cmsr.registration.known_fields import fields_in_files, known_field
+from cmsr.registration.placement import Placement, Prior, place
 from cmsr.registration.points import placed_by
 from cmsr.registration.rig import Rig, placed_by_rig
 from cmsr.registration.transforms import Affine, Size, identity_grid
@@ -98,8 +99,10 @@ def _placement(
         return None, ()
     seen, valid, small = looked_at(target, photo)
     field = known_field(config, target.shape, photo.shape)
-    told = field_in_files(target.name, photo.name) if field is None else None
-    best = pooled(lambda: _searched(seen, valid, small, field, told))
+    known = None if field is None else Prior.of(field)
+    sizes = target.shape, photo.shape
+    told = [] if known else fields_in_files(target.name, photo.name, sizes)
+    best = pooled(lambda: _searched(seen, valid, small, known, told))
     if best is None:
         return None, ()
     return _rescaled(best, photo.shape), (f"{photo.name}: {best.text()}",)
@@ -161,33 +164,18 @@ def shows_same(target: Tensor, valid: Tensor, photo: Tensor) -> bool:
 
 
 def _searched(
-    target: Tensor, valid: Tensor, photo: Tensor, field: float | None, told: float | None
+    target: Tensor, valid: Tensor, photo: Tensor, known: Prior | None, told: Sequence[Prior]
 ) -> Placement | None:
     """Search near, then far; None where the photo shows the target's field, or another scene.
 
-    The field that the files tell is searched first, but others as well if nothing is found there.
+    The fields that the files tell are searched first, but others as well if nothing is found there.
     """
-    if field is None and shows_same(target, valid, photo):
+    if known is None and shows_same(target, valid, photo):
         return None
-    found = None if told is None else place(target, valid, photo, told)
-    found = found or place(target, valid, photo, field)
-    return None if found is None or found.same_field() else found
-
-
-def known_field(config: Config, target: Size, photo: Size) -> float | None:
-    """Return the photo's field in those of the target, along diagonals, if the options tell it."""
-    if config.field_of_view is None:
-        return None
-    here, there = (math.tan(math.radians(angle) / 2) for angle in config.field_of_view)
-    diagonals = [math.hypot(*size) / size[1] for size in (photo, target)]
-    return there / here * diagonals[0] / diagonals[1]
-
-
-def field_in_files(target: str, photo: str) -> float | None:
-    """Return the photo's field in those of the target, along diagonals, if both files tell."""
-    here, there = focal_length.equivalent(target), focal_length.equivalent(photo)
-    field = here / there if here and there else 0.0
-    return field if FIELDS[0] <= field <= FIELDS[1] else None
+    for prior in (*told, known or Prior()):
+        if found := place(target, valid, photo, prior):
+            return None if found.same_field() else found
+    return None
 
 
 def _rescaled(found: Placement, photo: Size) -> Placement:
