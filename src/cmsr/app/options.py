@@ -22,9 +22,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "temperatures of a radiometric JPEG": RADIOMETRIC,
     "method": ("method", "seed", "device"),
     "only with --preset default or fast": ("solver_iterations", "denoising_rounds"),
-    "only with --preset paper": (
+    "only with --preset paper or paper-plus": (
         "iterations", "iterations_guide_free", "crop", "crop_guide_free", "learning_rate", "p",
-        "steps", "ensemble", "back_projections",
+        "guide_p", "guide_rate", "guide_start", "warps", "steps", "ensemble",
+        "back_projections",
     ),
     "limits": ("strip_metadata", "max_pixels", "max_memory"),
 }  # fmt: skip
@@ -37,6 +38,7 @@ PLACEHOLDERS = {
     "bounds": "MIN MAX", "bands": "N,N,…", "guide_bands": "N,N,…", "axis": "N", "guide_axis": "N",
     "emissivity": "0…1", "distance": "METRES", "reflected_temperature": "°C",
     "atmospheric_temperature": "°C", "humidity": "0…1", "max_memory": "GB", "steps": "R,R,…",
+    "p": "X|auto",
 }  # fmt: skip
 """What stands for an option's value in help, where its type does not say enough."""
 
