@@ -105,7 +105,9 @@ def test_arms_side_by_side_are_what_each_is_alone(
     other = moved(scene, 3)
 
     def arm(of: Pair = scene, **options: float | str) -> Arm:
-        return Arm(of, Config.of("paper", iterations=6, **{"align": "off", **options}))
+        return Arm(
+            of, Config.of("paper", iterations=6, learning_rate=3e-3, **{"align": "off", **options})
+        )
 
     arms = [
         arm(p=0.0), arm(p=0.5), arm(p=0.5, guide_p=0.0), arm(p=0.0, guide_p=0.5),

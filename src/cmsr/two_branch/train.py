@@ -171,18 +171,18 @@ class Arms:
         sight = _Sight(self.arms[0], self.step, self._schemes[id(self.arms[0].pair)], self._kernel)
         own = {p: sight.sharpened(network, p) for p, network in self._shared.items()}
         alone = {p: sight.loss(sharpened, p) for p, sharpened in own.items()}
+        bases = {(p, sight.scheme(p)): sharpened.detach() for p, sharpened in own.items()}
         losses: list[Tensor | None] = []
         for arm, fit in zip(self.arms, self.fits, strict=True):
             explained = sight.explained(arm, fit, self._schemes[id(arm.pair)])
             if explained is None:
                 losses.append(None)
                 continue
-            if sight.scheme(arm.guide_p) == sight.scheme(arm.p):
-                base = own[arm.p].detach()
-            else:
+            at = arm.p, sight.scheme(arm.guide_p)
+            if at not in bases:
                 with torch.no_grad():
-                    base = sight.sharpened(fit.network, arm.guide_p)
-            losses.append(sight.loss(base + explained, arm.guide_p))
+                    bases[at] = sight.sharpened(fit.network, arm.guide_p)
+            losses.append(sight.loss(bases[at] + explained, arm.guide_p))
         for p, learner in self._sharpening.items():
             learner.learn(alone[p])
         for arm, fit, loss, guide in zip(
