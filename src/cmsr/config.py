@@ -336,7 +336,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "fast": {"solver_iterations": 12, "denoising_rounds": 8, "align": "affine"},
     "paper": {"method": "two-branch"},
     "paper-plus": {
-        "method": "two-branch", "p": "auto", "guide_rate": 10.0, "guide_start": "kept",
+        "method": "two-branch", "p": "auto", "guide_rate": 10.0,
         "warps": "found",
     },
 }  # fmt: skip
