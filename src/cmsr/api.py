@@ -50,7 +50,7 @@ def upscale(
         Low-resolution image of any sensor; NaN and nodata are holes.
     guide : path or array, shape (rH, rW) or (rH, rW, 3), optional
         Photo of the same scene; without one, ``ratio=`` says how much to enlarge.
-    preset : {"default", "fast", "paper"}
+    preset : {"default", "fast", "paper", "paper-plus"}
         Starting point for all other options.
     seed : int
         The same seed gives the same result, to the byte.

@@ -38,7 +38,6 @@ PLACEHOLDERS = {
     "bounds": "MIN MAX", "bands": "N,N,…", "guide_bands": "N,N,…", "axis": "N", "guide_axis": "N",
     "emissivity": "0…1", "distance": "METRES", "reflected_temperature": "°C",
     "atmospheric_temperature": "°C", "humidity": "0…1", "max_memory": "GB", "steps": "R,R,…",
-    "p": "X|auto",
 }  # fmt: skip
 """What stands for an option's value in help, where its type does not say enough."""
 

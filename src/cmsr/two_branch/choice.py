@@ -52,13 +52,14 @@ def choose(
     """
     kept = kept_pixels(torch.ones(shape_of(pair.target)), config.seed).to(pair.target)
     seen = hiding(pair, kept)
-    arms = Arms([Arm(seen, replace(config, p=p, guide_p=guide_p)) for p, guide_p in SHARES], kernel)
+    shares = [share for share in SHARES if pair.guide is not None or share[0] == share[1]]
+    arms = Arms([Arm(seen, replace(config, p=p, guide_p=g)) for p, g in shares], kernel)
     arms.train(round(CHOSEN_AT * arms.arms[0].iterations), progress)
     errors = held_out_errors(arms, pair, pair.valid * (1 - kept), kernel, config)
     best = min(range(len(errors)), key=errors.__getitem__)
     facts = [
         {"p": p, "guide_p": guide_p, "held_out_db": -error, "chosen": index == best}
-        for index, ((p, guide_p), error) in enumerate(zip(SHARES, errors, strict=True))
+        for index, ((p, guide_p), error) in enumerate(zip(shares, errors, strict=True))
     ]
     arms.go_on(best, pair)
     return arms.train(progress=progress)[0], facts
