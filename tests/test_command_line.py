@@ -73,7 +73,7 @@ def test_the_help_of_upscale_opens_with_what_most_people_need() -> None:
     first = text[: text.index("more output:")]
     for word in ("TARGET", "PHOTO", "-o", "--preset", "--ratio", "--size", "--report", "--preview"):
         assert word in first
-    assert "--learning-rate" in text[text.index("only with --preset paper:") :]
+    assert "--learning-rate" in text[text.index("only with --preset paper or paper-plus:") :]
 
 
 def test_every_option_has_a_group() -> None:

@@ -53,7 +53,7 @@ def upscale(
         result is one, too.
     guide : path or array, shape (rH, rW) or (rH, rW, 3), optional
         Photo of the same scene; without one, ``ratio=`` says how much to enlarge.
-    preset : {"default", "fast", "paper"}
+    preset : {"default", "fast", "paper", "paper-plus"}
         Starting point for all other options.
     seed : int
         The same seed gives the same result, to the byte.

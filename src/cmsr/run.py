@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cmsr.guided import continuation
-from cmsr.guided.calibrate import Calibrated, calibrate
+from cmsr.guided.calibrate import Calibrated, calibrate, find_alignment
 from cmsr.guided.calibration import Calibration, ChannelCalibration
 from cmsr.guided.solve import Rows, TileMaker, rows
 from cmsr.guided.source import Source
@@ -59,6 +59,7 @@ class Run:
         self._series: dict[str, Any] = {}
         self._channels: tuple[ChannelCalibration, ...] = ()
         self._usage = GuideUsage()
+        self._arms: list[dict[str, Any]] = []
 
     def rows(self) -> Iterator[Rows]:
         """Make the result from top to bottom.
@@ -90,11 +91,14 @@ class Run:
         """Train and apply the published network."""
         whole = self.opened.whole
         self.imaging = imaging_of(whole, self.opened.kernel)
+        config = self.opened.config
+        found = None
+        if config.warps != "learned":
+            found = pooled(lambda: find_alignment(self.opened.source, self.imaging))
         with no_denormals():
-            solution = two_branch.solve(
-                whole, self.imaging.kernel, self.opened.config, self._progress
-            )
+            solution = two_branch.solve(whole, self.imaging.kernel, config, self._progress, found)
         self.alignment, self.history = solution.alignment, solution.history
+        self._arms = solution.arms
         return Rows(0, solution.image[0], solution.guide_weight)
 
     def _by_tiles(self) -> Iterator[Rows]:
@@ -147,6 +151,7 @@ class Run:
             "warnings": self._warnings(),
             **({"camera": camera} if (camera := made.target.profile.get("camera")) else {}),
             **({"windows": tiles} if tiles > 1 else {}),
+            **({"arms": self._arms} if self._arms else {}),
             **({"series": self._series} if self._series else {}),
         }
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cmsr.app.options import upscale_command
 from cmsr.errors import OptionError
-from cmsr_bench.ablations import methods_of
+from cmsr_bench.ablations import aligned_methods
 from cmsr_bench.cases import Case, read_cases
 from cmsr_bench.figures import write_all
 from cmsr_bench.learned import weight_file
@@ -44,7 +44,7 @@ def compare(options: Bench, on_record: OnRecord | None = None) -> list[Record]:
         raise OptionError("bench needs a table of pairs, or --list")
     if not options.seeds or min(options.seeds) < 0 or options.workers < 0:
         raise OptionError("seeds and workers must be whole numbers from 0")
-    methods = methods_of(options.ablation) if options.ablation else list(options.methods)
+    methods = aligned_methods() if options.ablation else list(options.methods)
     chosen = variants(methods)
     cases = read_cases(options.table, options.dataset, options.pairs)
     runs = _runs(options, options.table, chosen, cases)

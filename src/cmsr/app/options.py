@@ -22,9 +22,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "temperatures of a radiometric JPEG": RADIOMETRIC,
     "method": ("method", "seed", "device"),
     "only with --preset default or fast": ("solver_iterations", "denoising_rounds"),
-    "only with --preset paper": (
+    "only with --preset paper or paper-plus": (
         "iterations", "iterations_guide_free", "crop", "crop_guide_free", "learning_rate", "p",
-        "steps", "ensemble", "back_projections",
+        "guide_p", "guide_rate", "guide_start", "warps", "steps", "ensemble",
+        "back_projections",
     ),
     "limits": ("strip_metadata", "max_pixels", "max_memory"),
 }  # fmt: skip

@@ -47,6 +47,7 @@ def of_run(
     sure = info["kernel_confidence"]
     asked = sure is None or sure == 1
     rows.append(("kernel", info["kernel"] + ("" if asked else f", confidence {sure:.0%}")))
+    rows += [("p", _chosen_p(info["arms"]))] if info.get("arms") else []
     rows += [(name, str(path)) for name, path in (others or {}).items() if path]
     rows += [("try next", hint) for hint in hints(info)]
     return _table(f"{out}: {count}{width} × {height} pixels, ratio {ratio}, {took}", rows)
@@ -92,6 +93,18 @@ def hints(info: Mapping[str, Any]) -> list[str]:
     if sure is not None and sure < DOUBTFUL:
         found.append("--kernel NAME, if you know how the camera samples the scene")
     return found
+
+
+def _chosen_p(arms: list[dict[str, Any]]) -> str:
+    """Return which p was chosen, and how well each predicts held-out pixels."""
+
+    def name(arm: dict[str, Any]) -> str:
+        guide = "" if arm["guide_p"] == arm["p"] else f" (guide's branch {arm['guide_p']:g})"
+        return f"{arm['p']:g}{guide}"
+
+    best = next(arm for arm in arms if arm["chosen"])
+    tried = ", ".join(f"{name(arm)}: {arm['held_out_db']:.2f} dB" for arm in arms)
+    return f"{name(best)}; held-out pixels: {tried}"
 
 
 def of_file(facts: Mapping[str, Any]) -> str:

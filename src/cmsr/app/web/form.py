@@ -26,7 +26,7 @@ FILES = ("segments",)
 
 INFO = {
     "preset": "default: the best result; fast: about half the time; paper: the published network, "
-    "trained on this pair.",
+    "trained on this pair; paper-plus: the same with changes of our own.",
     "ratio": "Enlargement; if empty, the result is as fine as the photo.",
     "points": "Click the same place in the image and in the photo above, or type: two or more "
     "lines of target_x,target_y,photo_x,photo_y in pixels.",
