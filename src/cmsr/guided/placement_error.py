@@ -1,9 +1,9 @@
 """How far a guide may be off its place: a bound that nine of ten such placements keep.
 
 A guide that lies right loses much when it is displaced by a pixel of the target, and lies in the
-middle of two such displacements; one that tells little loses nothing, wherever it lies. What is bent
-is less sure than what is only moved. The constants are fitted to known warps and cut-out pairs by
-`benchmarks/fit_placement_error.py`.
+middle of two such displacements; one that tells little loses nothing, wherever it lies. What is
+bent is less sure than what is only moved. The constants are fitted to known warps and cut-out pairs
+by `benchmarks/fit_placement_error.py`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cmsr.operators.gaussian import blur
 from cmsr.guided.scoring import AlignmentScore
+from cmsr.operators.gaussian import blur
 from cmsr.operators.resampling import shape_of
 from cmsr.registration.alignment import Alignment
 from cmsr.registration.transforms import displacement, identity_grid
