@@ -57,6 +57,9 @@ class Result:
         False in the holes.
     guide_weight : array of float, shape (H, W)
         How far the guide counted, 0 to 1.
+    error : array of float32, shape (H, W) or (H, W, C), or None
+        Expected absolute error of each pixel of the image, in the target's unit, see
+        `cmsr.guided.expected_error`; NaN in holes. None with preset ``paper``.
     warped_guide : array of float, shape (H, W) or (H, W, 3), or None
         The guide as it was used, in [0, 1].
     history : dict of lists
@@ -79,6 +82,7 @@ class Result:
     image: npt.NDArray[Any]
     valid: npt.NDArray[np.bool_]
     guide_weight: npt.NDArray[np.float32]
+    error: npt.NDArray[np.float32] | None
     warped_guide: npt.NDArray[np.float32] | None
     history: dict[str, list[float]]
     info: dict[str, Any] = field(default_factory=dict)

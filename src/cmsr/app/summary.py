@@ -18,6 +18,9 @@ PLACE = (
     "--field-of-view TARGET PHOTO, or --align off if it already covers the target's field"
 )
 
+CHANNELS = 4
+"""Channels whose expected error is told, at most."""
+
 Rows = list[tuple[str, str]]
 
 
@@ -48,6 +51,8 @@ def of_run(
     asked = sure is None or sure == 1
     rows.append(("kernel", info["kernel"] + ("" if asked else f", confidence {sure:.0%}")))
     rows += [("p", _chosen_p(info["arms"]))] if info.get("arms") else []
+    if error := error_text(info["expected_error"]):
+        rows.append(("error", f"expected to be {error} in the mean; {_most(info)}"))
     rows += [(name, str(path)) for name, path in (others or {}).items() if path]
     rows += [("try next", hint) for hint in hints(info)]
     return _table(f"{out}: {count}{width} × {height} pixels, ratio {ratio}, {took}", rows)
@@ -75,6 +80,26 @@ def photo_text(info: Mapping[str, Any]) -> str:
         return f"used for {used['weight']:.0%}: this is the result without it"
     nowhere = f", in {used['unused']:.0%} of the image not at all" if used["unused"] > 0.2 else ""
     return f"used for {used['weight']:.0%}{nowhere}; {used['reason']}"
+
+
+def error_text(expected: Mapping[str, Any] | None) -> str:
+    """Return the mean expected error of a result's first channels.
+
+    >>> error_text({"mean": [0.1234, 2.0], "largest": [1.0, 9.0], "unit": "°C"}), error_text(None)
+    ('±0.12, 2 °C', '')
+    """
+    return _errors(expected["mean"], expected["unit"]) if expected else ""
+
+
+def _most(info: Mapping[str, Any]) -> str:
+    expected = info["expected_error"]
+    return f"{_errors(expected['largest'], expected['unit'])} where it is largest"
+
+
+def _errors(values: list[float], unit: str) -> str:
+    shown = ", ".join(f"{value:.2g}" for value in values[:CHANNELS])
+    more = ", …" if len(values) > CHANNELS else ""
+    return f"±{shown}{more} {unit}".rstrip()
 
 
 def hints(info: Mapping[str, Any]) -> list[str]:

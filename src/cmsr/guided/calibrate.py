@@ -16,6 +16,7 @@ from cmsr.config import Config
 from cmsr.guided.calibration import Calibration, ChannelCalibration
 from cmsr.guided.candidates import Gain
 from cmsr.guided.channel import Channel, Level, pooled_dampings
+from cmsr.guided.expected_error import evenness_of
 from cmsr.guided.held_out import LEAST_WEIGHT, Error, mixture_weight, overall_weight
 from cmsr.guided.sample_boxes import ranked, sample_boxes
 from cmsr.guided.scoring import AlignmentScore
@@ -173,6 +174,7 @@ def measured(
             noise,
             rounds=rounds,
             held_out_rounds=round(HELD_OUT_ROUNDS * rounds),
+            evenness=evenness_of(y, source.pair.measured(number)),
         )
         for number, (y, noise) in enumerate(zip(source.pair.target[0], imaging.noise, strict=True))
     ]

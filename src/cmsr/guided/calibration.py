@@ -32,6 +32,8 @@ class ChannelCalibration:
         `cmsr.guided.channel.Dampings`; None where each tile is to measure it.
     straightness : float
         How far the target consists of straight, sharp edges, 0 to 1.
+    evenness : float
+        See `cmsr.guided.expected_error.evenness_of`.
     gain, control : float
         By how many dB held-out pixels are predicted better with the guide than without, and with a
         guide displaced on purpose.
@@ -51,6 +53,7 @@ class ChannelCalibration:
     noise: float = 0.0
     dampings: Dampings | None = None
     straightness: float = 0.0
+    evenness: float = 1.0
     gain: float = 0.0
     control: float = 0.0
     errors: tuple[float, ...] = ()

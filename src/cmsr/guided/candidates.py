@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from cmsr.guided.channel import GUIDE_FREE, Channel, Damping, Dampings
-from cmsr.guided.held_out import CONTROL, Error, region_weights
+from cmsr.guided.expected_error import gain_of
+from cmsr.guided.held_out import CONTROL, Error, local_error, region_weights
 from cmsr.guided.transfer import STRENGTH, Fit, transferred
 from cmsr.guided.view import View
 from cmsr.operators.resampling import Resampler, Shape, resampler, shape_of
@@ -204,6 +205,17 @@ class Candidates:
         share = weight * view.seen
         image = self.channel.consistent(free + share * (mixed - free))
         return image, torch.lerp(given, torch.ones_like(given), share * (1 - wide[0]))
+
+    def local_gain(self, view: View, rounds: int, errors: Tensor, weight: float) -> Tensor:
+        """Return how much better the mixture predicts held-out pixels nearby, (H, W).
+
+        See `cmsr.guided.expected_error.Traces`; the parameters are those of `mixed`.
+        """
+        predicted, y, hidden = self.predicted(view, rounds), self.channel.y, self.hidden(view)
+        mixed = (region_weights(predicted, y, hidden, errors) * predicted).sum(0)
+        mixed = torch.lerp(predicted[0], mixed, weight)
+        guided, free = (local_error(x, y, hidden) for x in (mixed, predicted[0]))
+        return self.channel.enlarge(gain_of(guided, free))
 
     def _found(self, view: View, rounds: int) -> tuple[Tensor, list[Tensor]]:
         """Return the candidates from all pixels: without the guide, and with it."""

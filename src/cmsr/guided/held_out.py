@@ -107,6 +107,12 @@ def _ramp(gain: float, bounds: tuple[float, float]) -> float:
     return share * share * (3 - 2 * share)
 
 
+def local_error(predicted: Tensor, y: Tensor, hidden: Tensor) -> Tensor:
+    """Return the mean squared error of predictions (..., h, w) in the region around each pixel."""
+    local = blur((predicted - y) ** 2 * hidden, REGION) / (blur(hidden, REGION) + 1e-9)
+    return local.clamp(min=0)
+
+
 def region_weights(predicted: Tensor, y: Tensor, hidden: Tensor, errors: Tensor) -> Tensor:
     """Weigh candidates against each other, region by region.
 
@@ -126,8 +132,8 @@ def region_weights(predicted: Tensor, y: Tensor, hidden: Tensor, errors: Tensor)
     Tensor, shape (K, h, w)
         Weights that sum to 1 over the candidates.
     """
-    local = blur((predicted - y) ** 2 * hidden, REGION) / (blur(hidden, REGION) + 1e-9)
-    mixed = (1 - WHOLE) * local.clamp(min=0) + WHOLE * errors.to(y)[:, None, None]
+    local = local_error(predicted, y, hidden)
+    mixed = (1 - WHOLE) * local + WHOLE * errors.to(y)[:, None, None]
     score = -SHARPNESS * torch.log(mixed + 1e-7)
     score[0] += SHARPNESS * CAUTION_DB * math.log(10) / 10
     return torch.softmax(score, dim=0)

@@ -62,6 +62,7 @@ def run_batch(options: Batch, display: Display, *, in_process: bool = False) -> 
             config,
             report=options.report,
             preview=options.preview,
+            error_map=options.error_map,
         )
         if not options.overwrite:
             check_ownership(rows, settings)
@@ -103,6 +104,7 @@ def _again(options: Batch, table: str, out: str, config: Config) -> str:
     line = ["cmsr", "batch", table, "-o", out, "--format", options.format, "--report"]
     line += ["--threads", str(options.threads), *(["--series"] if options.series else [])]
     line += ["--preview"] if options.preview else []
+    line += ["--error-map"] if options.error_map else []
     return shlex.join([*line, *words(config)])
 
 

@@ -13,8 +13,8 @@ from typing import Any, Literal
 from cmsr import __version__
 from cmsr.config import Config
 
-PAGE, PICTURE = "html", "preview.png"
-"""Endings of the page and the picture that a pair may have, without the dot."""
+PAGE, PICTURE, ERRORS = "html", "preview.png", "error.tif"
+"""Endings of the page, picture and expected errors that a pair may have, without the dot."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,8 @@ class Settings:
         Whether a frame starts from the one before.
     config : Config
         Options of the upscaling.
-    report, preview : bool
-        Whether each pair gets a page, and a picture, as well.
+    report, preview, error_map : bool
+        Whether each pair gets a page, a picture, and its expected errors, as well.
     again : str
         Command that repeats the whole batch.
     """
@@ -123,12 +123,13 @@ class Settings:
     config: Config
     report: bool = False
     preview: bool = False
+    error_map: bool = False
     again: str = ""
 
     @property
     def endings(self) -> list[str]:
         """Endings of a pair's outputs besides its record, without the dot."""
-        wanted = {PAGE: self.report, PICTURE: self.preview}
+        wanted = {PAGE: self.report, PICTURE: self.preview, ERRORS: self.error_map}
         return [self.ending, *(ending for ending, given in wanted.items() if given)]
 
     @cached_property
