@@ -91,6 +91,10 @@ class Config:
     denoising_rounds: int = _bounded(32, 3, 1000, "closed-form")
     """Denoising rounds of the closed-form method's guide-free estimate."""
 
+    prior: str = field(default="none", metadata={"method": "closed-form"})
+    """Sharpen also by what a network learned from other images, the one thing here that was not
+    learned from this pair: learned (SRMD, trained on photographs; needs the extra prior)."""
+
     iterations: int = _bounded(800, 0, 100_000, "two-branch")
     """Training steps with a guide, at most."""
 

@@ -47,6 +47,7 @@ def of_run(
     sure = info["kernel_confidence"]
     asked = sure is None or sure == 1
     rows.append(("kernel", info["kernel"] + ("" if asked else f", confidence {sure:.0%}")))
+    rows += [("prior", f"{prior}, learned from other images")] if (prior := info["prior"]) else []
     rows += [(name, str(path)) for name, path in (others or {}).items() if path]
     rows += [("try next", hint) for hint in hints(info)]
     return _table(f"{out}: {count}{width} × {height} pixels, ratio {ratio}, {took}", rows)

@@ -17,6 +17,7 @@ from cmsr.guided.calibration import Calibration, ChannelCalibration
 from cmsr.guided.candidates import Gain
 from cmsr.guided.channel import Channel, Level, pooled_dampings
 from cmsr.guided.held_out import LEAST_WEIGHT, Error, mixture_weight, overall_weight
+from cmsr.guided.learned_share import pooled_errors
 from cmsr.guided.linear_model import detail_of, level_of, mixing_of
 from cmsr.guided.sample_boxes import ranked, sample_boxes
 from cmsr.guided.scoring import AlignmentScore
@@ -38,10 +39,8 @@ KERNEL_SAMPLE = 160
 OVERVIEW = (6, 8)
 """Fields, down and across, by whose means two frames are compared."""
 
-
 HELD_OUT_ROUNDS = 3 / 8
 """Rounds without the guide where pixels are held out, per one from all pixels (EXPERIMENTS.md)."""
-
 
 TRUSTED, TRUSTED_ROUNDS = 0.5, 12
 """Weight from which the guide counts as trusted, and rounds without it that are enough then: 32
@@ -80,7 +79,7 @@ def calibrate(
     )
     found = Calibration(imaging, channels, (), alignment, overview(source.pair))
     begin(progress, VALIDATING)
-    return with_dampings(source, weighed(source, Calibrated(found, samples)))
+    return with_dampings(source, weighed(source, judged(Calibrated(found, samples))))
 
 
 def with_dampings(source: Source, found: Calibrated) -> Calibrated:
@@ -95,6 +94,17 @@ def with_dampings(source: Source, found: Calibrated) -> Calibrated:
         dampings = pooled_dampings(each.noted for each in made)
         channels.append(replace(channel, dampings=dampings if channel.noise else None))
     return Calibrated(replace(found.calibration, channels=tuple(channels)), {})
+
+
+def judged(found: Calibrated) -> Calibrated:
+    """Add what held-out pixels say of a learned prior, if there is one."""
+    channels = []
+    for number, channel in enumerate(found.calibration.channels):
+        made = [sample.candidates[number] for sample in found.samples.values()]
+        rounds = channel.held_out_rounds
+        errors = together(*(partial(each.prior_errors, rounds) for each in made))
+        channels.append(replace(channel, prior=pooled_errors(errors)))
+    return replace(found, calibration=replace(found.calibration, channels=tuple(channels)))
 
 
 def _begin(

@@ -107,7 +107,13 @@ def _ramp(gain: float, bounds: tuple[float, float]) -> float:
     return share * share * (3 - 2 * share)
 
 
-def region_weights(predicted: Tensor, y: Tensor, hidden: Tensor, errors: Tensor) -> Tensor:
+def region_weights(
+    predicted: Tensor,
+    y: Tensor,
+    hidden: Tensor,
+    errors: Tensor,
+    caution: float = CAUTION_DB,
+) -> Tensor:
     """Weigh candidates against each other, region by region.
 
     Parameters
@@ -120,6 +126,8 @@ def region_weights(predicted: Tensor, y: Tensor, hidden: Tensor, errors: Tensor)
         1 where the candidates had not seen it.
     errors : Tensor, shape (K,)
         Mean squared error of each on the held-out pixels of the whole image.
+    caution : float
+        Advantage of the first in dB.
 
     Returns
     -------
@@ -129,5 +137,5 @@ def region_weights(predicted: Tensor, y: Tensor, hidden: Tensor, errors: Tensor)
     local = blur((predicted - y) ** 2 * hidden, REGION) / (blur(hidden, REGION) + 1e-9)
     mixed = (1 - WHOLE) * local.clamp(min=0) + WHOLE * errors.to(y)[:, None, None]
     score = -SHARPNESS * torch.log(mixed + 1e-7)
-    score[0] += SHARPNESS * CAUTION_DB * math.log(10) / 10
+    score[0] += SHARPNESS * caution * math.log(10) / 10
     return torch.softmax(score, dim=0)

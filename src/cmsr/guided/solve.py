@@ -68,16 +68,22 @@ def solve(
         view = source.view(box, calibration)
     images, weights = [], []
     for candidates, channel in zip(found.candidates, calibration.channels, strict=True):
+        rounds = channel.rounds, channel.held_out_rounds
         if view is None:
-            image = candidates.free(channel.rounds)
+            image = candidates.unguided(rounds, channel.prior)
             weight = torch.zeros_like(image)
         elif not channel.guided:
-            free = candidates.free(channel.rounds)
+            free = candidates.unguided(rounds, channel.prior)
             image, weight = candidates.taught(view, free, channel.transfer)
         else:
-            rounds = channel.rounds, channel.held_out_rounds
-            errors = torch.tensor(channel.errors)
-            image, weight = candidates.mixed(view, rounds, errors, channel.weight, channel.transfer)
+            image, weight = candidates.mixed(
+                view,
+                rounds,
+                torch.tensor(channel.errors),
+                channel.weight,
+                channel.transfer,
+                channel.prior,
+            )
         images.append(limited(image, weight, candidates.channel))
         weights.append(weight)
     return torch.stack(images), torch.stack(weights).mean(0)

@@ -127,6 +127,8 @@ def facts(info: dict[str, Any], unit: str, factor: float) -> list[tuple[str, str
     """Return the summary of a run, in words and figures with units."""
     ratio = ratio_text(*info["ratio"])
     noise = ", ".join(f"{factor * level:.3g}" for level in info["noise"]) + f" {unit}"
+    prior = info["prior"]
+    learned = [("Learned prior", f"{prior}, trained on other images")] if prior else []
     return [
         ("Size of the result", f"{info['size'][1]} × {info['size'][0]} pixels"),
         ("Ratio", f"{ratio} (vertical × horizontal)" if "×" in ratio else ratio),
@@ -134,6 +136,7 @@ def facts(info: dict[str, Any], unit: str, factor: float) -> list[tuple[str, str
         ("Noise of the input, σ", noise if any(info["noise"]) else "none found"),
         ("Photo", _alignment_in_words(info["alignment"])),
         ("Share of the photo in the result", f"{100 * info['guide_weight']:.0f} %"),
+        *learned,
         ("Preset and seed", f"{info['preset']}, {info['seed']}"),
         ("Computed", f"in {info['seconds']:.1f} s on {info['device']}"),
     ]
