@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import save_file
 from torch import Tensor
 
 import cmsr
@@ -25,9 +28,12 @@ from cmsr.guided.channel import Channel, Level
 from cmsr.guided.held_out import kept_pixels
 from cmsr.guided.learned_share import LearnedShare
 from cmsr.metrics import psnr
-from cmsr.operators.resampling import resampler
-from cmsr.priors.learned import PACKAGE, Prior, named_prior
+from cmsr.operators.resampling import Shape, resampler
+from cmsr.priors.anchored import flipped_mean
+from cmsr.priors.learned import Prior, named_prior
 from cmsr.priors.ncnn_file import read_network
+from cmsr.priors.residual_network import KEY, KIND, ResidualNetwork
+from cmsr.priors.srmd import PACKAGE
 from tests.conftest import render_pair
 
 INSTALLED = importlib.util.find_spec(PACKAGE) is not None
@@ -87,15 +93,41 @@ def test_a_broken_network_is_refused_in_one_line(
     assert "\n" not in str(refused.value)
 
 
-def sharpening(*factors: int) -> Prior:
-    """A prior whose networks enlarge each pixel and steepen what is around it."""
+class Enlarging(NamedTuple):
+    """A prior whose network enlarges each pixel of a four times coarser grid."""
+
+    name: str
+    network: Callable[[Tensor], Tensor]
+
+    def sharpened(
+        self, image: Tensor, seen: Tensor, ratio: float, origin: Shape, flips: int
+    ) -> Tensor:
+        def made(x: Tensor) -> Tensor:
+            return self.network(
+                F.interpolate(F.avg_pool2d(x, 4), scale_factor=4.0, mode="bilinear")
+            )
+
+        return flipped_mean(image[None], 4, origin, flips, made)
+
+
+def steeper(x: Tensor) -> Tensor:
     kernel = torch.tensor([[0, -0.2, 0], [-0.2, 1.8, -0.2], [0, -0.2, 0]])[None, None]
+    return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel)
 
-    def network(x: Tensor, factor: int) -> Tensor:
-        wide = F.interpolate(x, scale_factor=factor, mode="bilinear")
-        return F.conv2d(F.pad(wide, (1, 1, 1, 1), mode="replicate"), kernel)
 
-    return Prior("steeper", {factor: partial(network, factor=factor) for factor in factors})
+STEEPER = Enlarging("steeper", steeper)
+
+
+def random_network() -> ResidualNetwork:
+    """A network of one's own kind that was never trained."""
+    torch.manual_seed(0)
+    sides = (32, 8, 16)
+    return ResidualNetwork(
+        tuple(
+            (0.1 * torch.randn(after, before, 3, 3), torch.zeros(after))
+            for before, after in pairwise(sides)
+        )
+    )
 
 
 @pytest.fixture
@@ -107,15 +139,16 @@ def prior(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def named(name: str) -> Prior | None:
-    return sharpening(2, 4) if name == "learned" else None
+    return STEEPER if name == "learned" else None
 
 
-def test_a_part_of_an_image_is_sharpened_as_the_whole() -> None:
+@pytest.mark.parametrize("prior", [STEEPER, random_network()], ids=["fake", "own"])
+def test_a_part_of_an_image_is_sharpened_as_the_whole(prior: Prior) -> None:
     """Wherever it begins: the network's grid is anchored in the whole."""
-    whole = torch.rand(96, 80, generator=torch.Generator().manual_seed(0))
-    sharp = sharpening(4).sharpened(whole, 4.5, (0, 0), 4)
-    part = sharpening(4).sharpened(whole[21:90, 10:], 4.5, (21, 10), 4)
-    assert (part[24:45, 24:50] - sharp[45:66, 34:60]).abs().max() < 1e-6
+    whole = torch.rand(120, 108, generator=torch.Generator().manual_seed(0))
+    sharp = prior.sharpened(whole, whole, 4.5, (0, 0), 4)
+    part = prior.sharpened(whole[21:114, 10:], whole[21:114, 10:], 4.5, (21, 10), 4)
+    assert (part[40:53, 40:50] - sharp[61:74, 50:60]).abs().max() < 1e-5
     assert (sharp - whole).abs().max() > 0.05
 
 
@@ -168,12 +201,11 @@ def test_a_prior_that_contradicts_hidden_pixels_loses_its_share() -> None:
     """One that draws stripes that no pixel shows, against one that leaves the image as it is."""
 
     def striped(x: Tensor) -> Tensor:
-        wide = F.interpolate(x, scale_factor=4.0, mode="bilinear")
-        return wide + 0.3 * torch.cos(torch.arange(wide.shape[-1]) * torch.pi / 8)
+        return x + 0.3 * torch.cos(torch.arange(x.shape[-1]) * torch.pi / 8)
 
     y = torch.from_numpy(render_pair((192, 192), (48, 48)).target).float()
     kept = kept_pixels(torch.ones_like(y), 0)
-    channel = channel_of(y, Prior("stripes", {4: striped}))
+    channel = channel_of(y, Enlarging("stripes", striped))
     smooth = channel.enlarge(y)
     share = LearnedShare(channel, replace(channel, valid=kept), 1 - kept)
     errors = [error.mean for error in share.errors(smooth)]
@@ -202,6 +234,46 @@ def test_the_record_names_it(prior: None, tmp_path: Path) -> None:
     assert ("Learned prior", "steeper, trained on other images") in facts(found.info, "", 1.0)
 
 
+def test_own_weights_are_read_back_and_used(tmp_path: Path) -> None:
+    path = tmp_path / "own.safetensors"
+    save_file(random_network().tensors(), path, metadata={KEY: KIND})
+    found = cmsr.upscale(street().target[20:50, 30:60], ratio=4, prior=str(path))
+    assert found.info["prior"] == "own.safetensors"
+    plain = cmsr.upscale(street().target[20:50, 30:60], ratio=4)
+    assert not np.array_equal(found.image, plain.image)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda path: path.write_bytes(b"no weights"),
+        lambda path: save_file(random_network().tensors(), path),
+        lambda path: save_file({"0.weight": torch.zeros(1)}, path, metadata={KEY: KIND}),
+        lambda path: save_file(
+            {**random_network().tensors(), "1.weight": torch.zeros(16, 9, 3, 3)},
+            path,
+            metadata={KEY: KIND},
+        ),
+        lambda path: save_file(
+            {**random_network().tensors(), "1.bias": torch.full((16,), torch.nan)},
+            path,
+            metadata={KEY: KIND},
+        ),
+    ],
+    ids=["not a file of tensors", "of another program", "one tensor", "no chain", "not finite"],
+)
+def test_a_file_of_other_weights_is_refused_in_one_line(
+    tmp_path: Path, broken: Callable[[Path], object]
+) -> None:
+    path = tmp_path / "w.safetensors"
+    broken(path)
+    with pytest.raises(InputError, match="holds no weights of") as refused:
+        cmsr.upscale(render_pair().target, ratio=4, prior=str(path))
+    assert str(refused.value).startswith(str(path))
+    with pytest.raises(InputError, match=r"gone\.safetensors: no such file"):
+        named_prior(str(tmp_path / "gone.safetensors"))
+
+
 @pytest.mark.parametrize("name", ["learnt", "weights.pth", ""])
 def test_another_name_is_refused(name: str) -> None:
     with pytest.raises(OptionError, match="prior is"):
@@ -228,6 +300,6 @@ def test_published_weights_sharpen_a_photograph() -> None:
         enlarged = enlarged + resampler(tuple(whole.shape), tuple(low.shape)).solve(
             low - resampler(tuple(whole.shape), tuple(low.shape))(enlarged)
         )
-        sharp = prior.sharpened(enlarged, factor, (0, 0), 1)
+        sharp = prior.sharpened(enlarged, enlarged, factor, (0, 0), 1)
         before, after = (psnr(x.numpy(), whole.numpy(), 1.0) for x in (enlarged, sharp))
         assert after > before + 0.5

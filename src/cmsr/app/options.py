@@ -33,7 +33,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 PLACEHOLDERS = {
     "ratio": "R", "size": "W H", "points": "FILE", "field_of_view": "TARGET PHOTO",
     "rig": "FILE|auto|off", "colour_mapped": "NAME", "ignore": "X,Y,W,H|FILE",
-    "segments": "FILE", "kernel": "NAME|FILE", "prior": "none|learned", "native_size": "W H",
+    "segments": "FILE", "kernel": "NAME|FILE", "prior": "none|learned|FILE", "native_size": "W H",
     "invalid": "VALUE", "bounds": "MIN MAX", "bands": "N,N,…", "guide_bands": "N,N,…",
     "axis": "N", "guide_axis": "N",
     "emissivity": "0…1", "distance": "METRES", "reflected_temperature": "°C",

@@ -175,7 +175,9 @@ class Channel:
         """Sharpen an image (H, W) without a guide by what was learned from other images."""
         if self.prior is None:
             return x
-        return self.consistent(self.prior.sharpened(x, self.ratio, self.origin, flips), "learned")
+        seen = self.enlarge(self.reduce(x))
+        sharp = self.prior.sharpened(x, seen, self.ratio, self.origin, flips)
+        return self.consistent(sharp, "learned")
 
     def strengths(self, threshold: float, variation: float) -> tuple[float, float]:
         """Return a schedule's numbers in units of the data, no lower than the noise asks for."""
