@@ -3,9 +3,9 @@
     python benchmarks/train_prior.py OUT.safetensors --minutes 30
 
 Trained on rendered scenes (flat and shaded shapes, ramps, discs, waves, wires) and on photographs
-that packages bring: scikit-image's and the demo's. Each is softened a little, as thermal cameras do,
-reduced by the standard kernel at ×2 to ×6 and brought back without a guide; the network learns what
-that lacks. No thermal image takes part. Minutes are those of the processor, all runs together:
+that packages bring: scikit-image's and the demo's. Each is softened a little, as thermal cameras
+do, reduced by the standard kernel at ×2 to ×6 and brought back without a guide; the network learns
+what that lacks. No thermal image takes part. Minutes are those of the processor, all runs together:
 begun again, it goes on where it ended. Every minute the gain on examples set aside is printed, over
 the image without the network.
 """
