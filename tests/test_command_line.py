@@ -281,7 +281,7 @@ def test_stages_of_a_run_are_told_by_name(files: tuple[str, str], tmp_path: Path
 
 FACTS: dict[str, Any] = {
     "size": [480, 640], "ratio": (4.0, 4.0), "seconds": 12.34, "kernel": "box", "preset": "fast",
-    "kernel_confidence": 0.3,
+    "kernel_confidence": 0.3, "prior": None,
     "alignment": {
         "stages": [{}], "refused": False, "confidence": 0.9, "median_displacement": 1.26,
         "largest_displacement": 3.0,

@@ -92,6 +92,11 @@ class Config:
     denoising_rounds: int = _bounded(32, 3, 1000, "closed-form")
     """Denoising rounds of the closed-form method's guide-free estimate."""
 
+    prior: str = field(default="none", metadata={"method": "closed-form"})
+    """Sharpen also by what a network learned from other images, the one thing here that was not
+    learned from this pair: learned (SRMD, trained on photographs; needs the extra prior), or a file
+    of your own weights (.safetensors)."""
+
     iterations: int = _bounded(800, 0, 100_000, "two-branch")
     """Training steps with a guide, at most."""
 
@@ -285,6 +290,11 @@ class Config:
     def rig_file(self) -> str | None:
         """The file of a rig, if one is named."""
         return None if self.rig in ("auto", "off") else self.rig
+
+    @property
+    def prior_file(self) -> str | None:
+        """The file of a prior's weights, if one is named."""
+        return self.prior if self.prior.endswith(".safetensors") else None
 
     def check_guided(self, guided: bool) -> None:
         """Refuse options that have no effect with, or without, a guide."""

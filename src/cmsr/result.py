@@ -65,8 +65,9 @@ class Result:
     history : dict of lists
         Loss and learning rate at each training step.
     info : dict
-        Ratio, kernel and how sure that is, noise of each channel in the target's units, alignment,
-        seed, preset, seconds, notes, warnings: what a record of the run needs.
+        Ratio, kernel and how sure that is, prior that was learned from other images, noise of each
+        channel in the target's units, alignment, seed, preset, seconds, notes, warnings: what a
+        record of the run needs.
     evidence : Evidence or None
         What the result is judged by: input, guide as given, residual; None where it is unknown.
 

@@ -21,6 +21,7 @@ from cmsr.guided.usage import GuideUsage
 from cmsr.io.result_size import check_size, gigabytes
 from cmsr.operators.resampling import resampler, shape_of
 from cmsr.parallel import no_denormals, pooled
+from cmsr.priors.learned import named_prior
 from cmsr.progress import Progress
 from cmsr.prologue import Opened
 from cmsr.registration.alignment import Alignment
@@ -152,6 +153,7 @@ class Run:
             "ratio": pair.ratio,
             "kernel": str(self.imaging.kernel),
             "kernel_confidence": self.imaging.confidence,
+            "prior": prior.name if (prior := named_prior(config.prior)) else None,
             "noise": [float(n) for n in np.multiply(self.imaging.noise, pair.scale.ravel())],
             "alignment": self.alignment.facts() if self.alignment else None,
             "device": str(pair.target.device.type),

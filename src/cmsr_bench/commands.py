@@ -52,6 +52,9 @@ class Bench(Command):
     pairs: Annotated[tuple[str, ...], Argument(placeholder="NAME,…")] = ()
     """Pairs of the table to keep."""
 
+    ratios: Annotated[tuple[float, ...], Argument(placeholder="R,…")] = ()
+    """Reduce the truths by these ratios instead of using the table's targets; a table for each."""
+
     seeds: Annotated[tuple[int, ...], Argument(placeholder="N,…")] = (0,)
     """Seeds to run each method with, if its result depends on the seed."""
 

@@ -53,6 +53,7 @@ def of_run(
     rows += [("p", _chosen_p(info["arms"]))] if info.get("arms") else []
     if error := error_text(info["expected_error"]):
         rows.append(("error", f"expected to be {error} in the mean; {_most(info)}"))
+    rows += [("prior", f"{prior}, learned from other images")] if (prior := info["prior"]) else []
     rows += [(name, str(path)) for name, path in (others or {}).items() if path]
     rows += [("try next", hint) for hint in hints(info)]
     return _table(f"{out}: {count}{width} × {height} pixels, ratio {ratio}, {took}", rows)

@@ -44,6 +44,9 @@ class ChannelCalibration:
         Of the guide in the whole image, 0 to 1.
     transfer : float
         Weight of what goes over from the guide beside that, 0 to 1, see `cmsr.guided.transfer`.
+    prior : tuple of float
+        Mean squared held-out errors without a guide: without and with what was learned from other
+        images; empty where that is not asked for.
     rounds, held_out_rounds : int
         Rounds of denoising without the guide, from all pixels and where some are held out.
     """
@@ -59,6 +62,7 @@ class ChannelCalibration:
     errors: tuple[float, ...] = ()
     weight: float = 0.0
     transfer: float = 0.0
+    prior: tuple[float, ...] = ()
     rounds: int = 32
     held_out_rounds: int = 12
 
@@ -156,7 +160,9 @@ class Calibration:
             If it is not a calibration.
         """
         channels = tuple(
-            ChannelCalibration(**{**channel, "errors": tuple(channel["errors"])})
+            ChannelCalibration(
+                **{**channel, "errors": tuple(channel["errors"]), "prior": tuple(channel["prior"])}
+            )
             for channel in values["channels"]
         )
         kernel = values["kernel"]

@@ -113,7 +113,13 @@ def local_error(predicted: Tensor, y: Tensor, hidden: Tensor) -> Tensor:
     return local.clamp(min=0)
 
 
-def region_weights(predicted: Tensor, y: Tensor, hidden: Tensor, errors: Tensor) -> Tensor:
+def region_weights(
+    predicted: Tensor,
+    y: Tensor,
+    hidden: Tensor,
+    errors: Tensor,
+    caution: float = CAUTION_DB,
+) -> Tensor:
     """Weigh candidates against each other, region by region.
 
     Parameters
@@ -126,6 +132,8 @@ def region_weights(predicted: Tensor, y: Tensor, hidden: Tensor, errors: Tensor)
         1 where the candidates had not seen it.
     errors : Tensor, shape (K,)
         Mean squared error of each on the held-out pixels of the whole image.
+    caution : float
+        Advantage of the first in dB.
 
     Returns
     -------
@@ -135,5 +143,5 @@ def region_weights(predicted: Tensor, y: Tensor, hidden: Tensor, errors: Tensor)
     local = local_error(predicted, y, hidden)
     mixed = (1 - WHOLE) * local + WHOLE * errors.to(y)[:, None, None]
     score = -SHARPNESS * torch.log(mixed + 1e-7)
-    score[0] += SHARPNESS * CAUTION_DB * math.log(10) / 10
+    score[0] += SHARPNESS * caution * math.log(10) / 10
     return torch.softmax(score, dim=0)

@@ -74,16 +74,16 @@ def solve(
     images, errors, weights = [], [], []
     for candidates, channel in zip(found.candidates, calibration.channels, strict=True):
         gain = None
+        rounds = channel.rounds, channel.held_out_rounds
         if view is None:
-            image = candidates.free(channel.rounds)
+            image = candidates.unguided(rounds, channel.prior)
             weight = torch.zeros_like(image)
         elif not channel.guided:
-            free = candidates.free(channel.rounds)
+            free = candidates.unguided(rounds, channel.prior)
             image, weight = candidates.taught(view, free, channel.transfer)
         else:
-            rounds = channel.rounds, channel.held_out_rounds
             held_out = torch.tensor(channel.errors)
-            share = channel.weight, channel.transfer
+            share = channel.weight, channel.transfer, channel.prior
             image, weight = candidates.mixed(view, rounds, held_out, *share)
             gain = candidates.local_gain(view, rounds[1], held_out, channel.weight)
         images.append(limited(image, weight, candidates.channel))

@@ -149,11 +149,15 @@ def _begun(total: int, worklist: Worklist, journal: Journal, display: Display) -
 
 def _checked(config: Config) -> Config:
     """Check the options before any work, and make their files' paths absolute for the workers."""
+    from cmsr.priors.learned import named_prior
     from cmsr.registration.rig import read_rig
     from cmsr.sensor.imaging import named_kernel
     from cmsr.sensor.kernel_file import is_kernel_file
 
     named_kernel(config.kernel)
+    named_prior(config.prior)
+    if config.prior_file is not None:
+        config = dataclasses.replace(config, prior=str(Path(config.prior).absolute()))
     if is_kernel_file(config.kernel):
         config = dataclasses.replace(config, kernel=str(Path(config.kernel).absolute()))
     if config.ignore is not None and Path(config.ignore).is_file():

@@ -134,10 +134,10 @@ class Settings:
 
     @cached_property
     def key(self) -> str:
-        """Digest of all that decides a result besides the pair: options, version, kernel file."""
+        """Digest of all that decides a result besides the pair: options, their files, version."""
         options = {**dataclasses.asdict(self.config), "series": self.series, "ending": self.ending}
         digest = hashlib.sha256(json.dumps([__version__, options], sort_keys=True).encode())
-        for file in (Path(self.config.kernel), Path(self.config.rig)):
+        for file in map(Path, (self.config.kernel, self.config.rig, self.config.prior)):
             if file.is_absolute() and file.is_file():
                 digest.update(file.read_bytes())
         return digest.hexdigest()

@@ -69,10 +69,12 @@ class Files:
     @classmethod
     def of(cls, pair: Opened, target: Path, guide: Path | None) -> Self:
         """Name the files of a pair that is open."""
+        prior = pair.config.prior_file
         config = replace(
             pair.config,
             kernel="auto",
             segments=None,
+            prior=str(Path(prior).absolute()) if prior else pair.config.prior,
             device="cuda" if pair.pair.target.is_cuda else "cpu",
         )
         guide = guide and guide.absolute()

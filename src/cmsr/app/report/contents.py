@@ -131,6 +131,8 @@ def facts(info: dict[str, Any], unit: str, factor: float) -> list[tuple[str, str
     """Return the summary of a run, in words and figures with units."""
     ratio = ratio_text(*info["ratio"])
     noise = ", ".join(f"{factor * level:.3g}" for level in info["noise"]) + f" {unit}"
+    prior = info["prior"]
+    learned = [("Learned prior", f"{prior}, trained on other images")] if prior else []
     return [
         ("Size of the result", f"{info['size'][1]} × {info['size'][0]} pixels"),
         ("Ratio", f"{ratio} (vertical × horizontal)" if "×" in ratio else ratio),
@@ -139,6 +141,7 @@ def facts(info: dict[str, Any], unit: str, factor: float) -> list[tuple[str, str
         ("Photo", _alignment_in_words(info["alignment"])),
         ("Share of the photo in the result", f"{100 * info['guide_weight']:.0f} %"),
         ("Expected error, mean", error_text(info["expected_error"]) or "not known"),
+        *learned,
         ("Preset and seed", f"{info['preset']}, {info['seed']}"),
         ("Computed", f"in {info['seconds']:.1f} s on {info['device']}"),
     ]
