@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cmsr.result import Result as Result
     from cmsr.rigs import rig as rig
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "CmsrError", "Config", "Registered", "Result", "Rig", "align", "evaluate", "rig", "upscale",
 ]  # fmt: skip

@@ -67,6 +67,8 @@ class Pair:
         Whether the result has values in the holes.
     segments : Tensor, shape (H, W), or None
         The guide's objects, numbered from 0 on.
+    camera : bool
+        Whether the target comes straight from a camera, never resized by software.
     """
 
     target: Tensor
@@ -82,6 +84,7 @@ class Pair:
     notes: tuple[str, ...] = ()
     fill: bool = False
     segments: Tensor | None = None
+    camera: bool = False
 
     @classmethod
     def of(
@@ -118,6 +121,7 @@ class Pair:
             notes=tuple(notes),
             fill=fill and bool(target.measured.any()),
             segments=None if segments is None else torch.from_numpy(segments),
+            camera="camera" in target.profile,
         )
 
     @property
@@ -201,7 +205,7 @@ class Pair:
         if self.hole is not None and np.issubdtype(self.dtype, np.integer):
             beside = self.hole + (1 if self.hole < np.iinfo(self.dtype).max else -1)
             values = np.where(values == self.hole, beside, values)
-        measured = self._measured_at_output(first, image.shape[1])
+        measured = self.measured_at_output(first, image.shape[1])
         return np.where(measured, values, 0 if self.hole is None else self.hole).astype(self.dtype)
 
     def surfaces(
@@ -218,9 +222,9 @@ class Pair:
 
         All rows by default, (H, W); of several channels, whether each was.
         """
-        return np.asarray(self._measured_at_output(first, count).all(axis=0))
+        return np.asarray(self.measured_at_output(first, count).all(axis=0))
 
-    def _measured_at_output(self, first: int, count: int | None) -> npt.NDArray[np.bool_]:
+    def measured_at_output(self, first: int = 0, count: int | None = None) -> npt.NDArray[np.bool_]:
         """Return the same channel by channel, (C, n, W), or (1, n, W) for all of them."""
         (height, width), valid = self.shape, self.valid[0].bool().cpu().numpy()
         places = np.arange(first, height if count is None else first + count)

@@ -10,9 +10,9 @@ from torch import Tensor
 from cmsr.guided.candidates import FINENESS
 from cmsr.guided.channel import Channel, Level
 from cmsr.guided.held_out import Error, kept_pixels
-from cmsr.guided.linear_model import level_of, whiten
 from cmsr.guided.source import KNOWN, Source
 from cmsr.operators.resampling import Shape, resampler
+from cmsr.priors.linear_model import level_of, whiten
 from cmsr.registration.refinement import refine
 from cmsr.registration.superpixels import superpixels
 from cmsr.registration.transforms import Motion
@@ -39,6 +39,8 @@ class AlignmentScore:
         At `FINENESS` pixels per one of the target.
     given : Tensor or None
         The user's segments of the guide, (H, W).
+    hidden : Tensor, shape (h, w)
+        1 where pixels are held out.
     """
 
     target: Tensor
@@ -46,7 +48,7 @@ class AlignmentScore:
     guide: Tensor
     given: Tensor | None
     _partial: Channel
-    _hidden: Tensor
+    hidden: Tensor
 
     @classmethod
     def of(cls, source: Source, imaging: Imaging) -> AlignmentScore:
@@ -87,13 +89,18 @@ class AlignmentScore:
         guide = source.guide.reduced(working)
         return cls(y, valid, guide, pair.segments, channel, valid - kept)
 
+    @property
+    def ratio(self) -> float:
+        """Pixels of ``guide`` per pixel of ``target``."""
+        return self.guide.shape[-1] / self.target.shape[-1]
+
     def error(self, moved: Tensor) -> float:
         """Return how badly a moved guide (G, H, W) predicts held-out pixels, in dB."""
-        return Error.of(self._predicted(moved), self.target, self._hidden).db
+        return Error.of(self._predicted(moved), self.target, self.hidden).db
 
     def misfit(self, moved: Tensor) -> Tensor:
         """Return the same squared, pixel by pixel, 0 where nothing is held out, (h, w)."""
-        return (self._predicted(moved) - self.target).square() * self._hidden
+        return (self._predicted(moved) - self.target).square() * self.hidden
 
     def refine(self, moved: Tensor, start: Tensor | None = None) -> Motion:
         """Return the small warp that is left; see `cmsr.registration.refinement.refine`."""
