@@ -11,7 +11,7 @@ from PIL import Image
 from qtpy.QtWidgets import QApplication
 
 OUT = Path(__file__).parent / "napari.png"
-SHOWN = "thermal", "photo", "thermal, guide weight", "thermal, sharp"
+SHOWN = "thermal", "photo", "thermal, expected error", "thermal, sharp"
 
 
 def wait(seconds: float) -> None:
@@ -31,7 +31,8 @@ def main() -> None:
     widget.start.native.click()
     while widget.running:
         wait(0.1)
-    viewer.layers.remove("thermal, moved guide")
+    for name in ("thermal, moved guide", "thermal, guide weight"):
+        viewer.layers.remove(name)
     for name in SHOWN:
         viewer.layers[name].visible = True
         viewer.layers.move(viewer.layers.index(name), len(viewer.layers))
