@@ -23,6 +23,9 @@ from cmsr.operators.resampling import resampler
 from cmsr.pair import Pair
 from cmsr.prologue import opened
 
+collect_ignore = ["in_napari"]
+"""`test_napari.py` runs them."""
+
 # The same cases at every run; `pytest --hypothesis-profile=explore` looks for new ones.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)

@@ -1,4 +1,4 @@
-"""The page on formats names, in comments that readers do not see, tests that exist."""
+"""Pages name, in comments that readers do not see, tests that exist."""
 
 import re
 from pathlib import Path
@@ -7,8 +7,8 @@ TESTS = Path(__file__).parent
 
 
 def test_every_named_test_exists() -> None:
-    page = (TESTS.parent / "docs" / "FORMATS.md").read_text()
-    named = set(re.findall(r"\b(test_\w+)\b(?!\.py)", page))
-    defined = "".join(path.read_text() for path in TESTS.glob("test_*.py"))
+    pages = "".join(path.read_text("utf-8") for path in (TESTS.parent / "docs").glob("*.md"))
+    named = set(re.findall(r"\b(test_\w+)\b(?!\.py)", pages))
+    defined = "".join(path.read_text("utf-8") for path in TESTS.glob("test_*.py"))
     assert len(named) > 15
     assert not {name for name in named if f"def {name}(" not in defined}

@@ -17,8 +17,10 @@ from cmsr.config import Config
 from cmsr.guided.calibrate import find_alignment, find_imaging
 from cmsr.io import image_files
 from cmsr.io.atomic import write_text
+from cmsr.io.data_arrays import is_one as is_data_array
 from cmsr.io.inputs import Source
 from cmsr.io.raster import Raster, fitted
+from cmsr.labelled import labelled
 from cmsr.parallel import pooled
 from cmsr.pictures import checkerboard
 from cmsr.progress import ALIGNING, KERNEL, Progress, begin
@@ -47,7 +49,8 @@ def upscale(
     Parameters
     ----------
     target : path or array, shape (H, W) or (H, W, C)
-        Low-resolution image of any sensor; NaN and nodata are holes.
+        Low-resolution image of any sensor; NaN and nodata are holes. Of a DataArray of xarray the
+        result is one, too.
     guide : path or array, shape (rH, rW) or (rH, rW, 3), optional
         Photo of the same scene; without one, ``ratio=`` says how much to enlarge.
     preset : {"default", "fast", "paper"}
@@ -88,7 +91,8 @@ def upscale(
     CVPR 2021.
     """
     config = Config.of(preset, seed=seed, **options)
-    return Run(opened(target, guide, config, progress=progress), previous, progress).result()
+    result = Run(opened(target, guide, config, progress=progress), previous, progress).result()
+    return labelled(result, target, config) if is_data_array(target) else result
 
 
 def align(target: Source, guide: Source | None = None, **options: Any) -> Registered:

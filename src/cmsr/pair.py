@@ -67,6 +67,8 @@ class Pair:
         Whether the result has values in the holes.
     segments : Tensor, shape (H, W), or None
         The guide's objects, numbered from 0 on.
+    camera : bool
+        Whether the target comes straight from a camera, never resized by software.
     """
 
     target: Tensor
@@ -82,6 +84,7 @@ class Pair:
     notes: tuple[str, ...] = ()
     fill: bool = False
     segments: Tensor | None = None
+    camera: bool = False
 
     @classmethod
     def of(
@@ -118,6 +121,7 @@ class Pair:
             notes=tuple(notes),
             fill=fill and bool(target.measured.any()),
             segments=None if segments is None else torch.from_numpy(segments),
+            camera="camera" in target.profile,
         )
 
     @property

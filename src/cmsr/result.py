@@ -51,7 +51,8 @@ class Result:
     Attributes
     ----------
     image : array, shape (H, W) or (H, W, C)
-        In the target's type and units; holes are NaN or the file's nodata value.
+        In the target's type and units; holes are NaN or the file's nodata value. A DataArray, as
+        ``valid`` and ``guide_weight`` are, where the target is one.
     valid : array of bool, shape (H, W)
         False in the holes.
     guide_weight : array of float, shape (H, W)
@@ -86,10 +87,12 @@ class Result:
     def _repr_html_(self) -> str | None:
         """Show before and after in a notebook."""
         from cmsr.app.report.notebook import framed_slider
+        from cmsr.io.data_arrays import plain
 
         if self.evidence is None:
             return None
-        return framed_slider(self.evidence.target, self.image, self.valid)
+        image, valid = (plain(values, self.valid) for values in (self.image, self.valid))
+        return framed_slider(self.evidence.target, image, valid)
 
 
 @dataclass(frozen=True)

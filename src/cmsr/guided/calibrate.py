@@ -17,7 +17,6 @@ from cmsr.guided.calibration import Calibration, ChannelCalibration
 from cmsr.guided.candidates import Gain
 from cmsr.guided.channel import Channel, Level, pooled_dampings
 from cmsr.guided.held_out import LEAST_WEIGHT, Error, mixture_weight, overall_weight
-from cmsr.guided.linear_model import detail_of, level_of, mixing_of
 from cmsr.guided.sample_boxes import ranked, sample_boxes
 from cmsr.guided.scoring import AlignmentScore
 from cmsr.guided.source import Sample, Source
@@ -27,6 +26,7 @@ from cmsr.io.guide_reader import GuideReader
 from cmsr.operators.resampling import Box, Kernel
 from cmsr.pair import Pair
 from cmsr.parallel import both, together
+from cmsr.priors.linear_model import detail_of, level_of, mixing_of
 from cmsr.priors.wedgelets import SIDE, Wedgelets
 from cmsr.progress import ALIGNING, KERNEL, SOLVING, VALIDATING, Progress, begin
 from cmsr.registration.alignment import Alignment, Layers, align

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cmsr.guided.linear_model import estimate, supported
 from cmsr.operators.resampling import CONSISTENCY, Resampler, Shape, project
+from cmsr.priors.linear_model import estimate, supported
 from cmsr.priors.sparse_blocks import Schedule, denoise
 from cmsr.priors.wedgelets import Wedgelets
 

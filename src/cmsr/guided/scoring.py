@@ -10,9 +10,9 @@ from torch import Tensor
 from cmsr.guided.candidates import FINENESS
 from cmsr.guided.channel import Channel, Level
 from cmsr.guided.held_out import Error, kept_pixels
-from cmsr.guided.linear_model import level_of, whiten
 from cmsr.guided.source import KNOWN, Source
 from cmsr.operators.resampling import Shape, resampler
+from cmsr.priors.linear_model import level_of, whiten
 from cmsr.registration.refinement import refine
 from cmsr.registration.superpixels import superpixels
 from cmsr.registration.transforms import Motion

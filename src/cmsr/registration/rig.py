@@ -199,7 +199,7 @@ def nudged(cuts: Cutouts, rig: Rig, bend: float) -> tuple[Tensor, float]:
     rest = torch.tensor([[0.0] * 6 + [bend]])
     spread = max(rig.spread, LEAST_SPREAD) * 2 / max(cuts.size)
 
-    def gain(moves: Tensor) -> Tensor:
+    def gain(moves: Tensor, _: Tensor) -> Tensor:
         return cuts.similarity(_moved(rest, moves)) - MOVE * (moves / spread).square().sum(1)
 
     moves, _ = climb(gain, torch.zeros(1, 2))
