@@ -98,7 +98,7 @@ def _most(info: Mapping[str, Any]) -> str:
 
 
 def _errors(values: list[float], unit: str) -> str:
-    shown = ", ".join(f"{value:.2g}" for value in values[:CHANNELS])
+    shown = ", ".join(f"{float(f'{value:.2g}'):g}" for value in values[:CHANNELS])
     more = ", …" if len(values) > CHANNELS else ""
     return f"±{shown}{more} {unit}".rstrip()
 

@@ -23,8 +23,8 @@ from cmsr.io.raster import Raster, fitted
 from cmsr.operators.resampling import Window, resampler
 from cmsr.pair import Pair, asked_shape
 from cmsr.parallel import pooled
-from cmsr.registration.alignment import LEAST_CONFIDENCE
 from cmsr.registration.coarse_search import search
+from cmsr.registration.coarse_to_fine import LEAST_CONFIDENCE
 from cmsr.registration.far_search import reduced_size
 from cmsr.registration.known_fields import fields_in_files, known_field
 from cmsr.registration.placement import Placement, Prior, place
