@@ -5,7 +5,7 @@ READY := .venv/.ready
 # One process a core, of one thread each.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 
-.PHONY: demo test check qgis-plugin test-qgis clean
+.PHONY: demo test check docs dist qgis-plugin test-qgis clean
 
 demo: $(READY)
 	$(BIN)/cmsr demo -o demo --overwrite
@@ -31,8 +31,17 @@ test-qgis: $(READY)
 		{ echo "QGIS is missing: install it, or run this as root on Debian" >&2; exit 2; }
 	OMP_NUM_THREADS=1 QT_QPA_PLATFORM=offscreen $(BIN)/pytest tests/test_qgis.py
 
+# The pages, in site/; a warning is an error.
+docs: $(READY)
+	$(BIN)/python -m docs.benchmark_tables
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# Wheel and sdist, checked and tried on each Python that is there.
+dist: $(READY)
+	.ci/dist $(BIN)/python
+
 clean:
-	rm -rf .venv demo dist out .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv demo dist out site .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt

@@ -73,7 +73,7 @@ def test_the_help_of_upscale_opens_with_what_most_people_need() -> None:
     first = text[: text.index("more output:")]
     for word in ("TARGET", "PHOTO", "-o", "--preset", "--ratio", "--size", "--report", "--preview"):
         assert word in first
-    assert "--learning-rate" in text[text.index("only with --preset paper:") :]
+    assert "--learning-rate" in text[text.index("only with --preset paper or paper-plus:") :]
 
 
 def test_every_option_has_a_group() -> None:
@@ -281,7 +281,7 @@ def test_stages_of_a_run_are_told_by_name(files: tuple[str, str], tmp_path: Path
 
 FACTS: dict[str, Any] = {
     "size": [480, 640], "ratio": (4.0, 4.0), "seconds": 12.34, "kernel": "box", "preset": "fast",
-    "kernel_confidence": 0.3,
+    "kernel_confidence": 0.3, "prior": None,
     "alignment": {
         "stages": [{}], "refused": False, "confidence": 0.9, "median_displacement": 1.26,
         "largest_displacement": 3.0,

@@ -17,8 +17,7 @@ from cmsr.io import image_files
 from cmsr.operators.resampling import resampler
 from cmsr.prologue import opened
 from cmsr.registration import framing
-from cmsr.registration.framing import field_in_files
-from cmsr.registration.placement import Placement
+from cmsr.registration.placement import Placement, Prior
 from cmsr.registration.points import fitted, residual
 from cmsr.registration.transforms import identity_grid, sample
 from tests.conftest import render_pair
@@ -135,31 +134,17 @@ def test_a_photo_with_alpha_keeps_its_colours(tmp_path: Path) -> None:
     np.testing.assert_array_equal(*images)
 
 
-@pytest.mark.parametrize(
-    ("lengths", "told"), [((50, 21), 2.38), ((0, 21), None), ((900, 20), None)]
-)
-def test_focal_lengths_in_files_tell_the_field(
-    tmp_path: Path, lengths: tuple[int, int], told: float | None
-) -> None:
-    for name, length in zip("tg", lengths, strict=True):
-        exif = Image.Exif()
-        exif.get_ifd(0x8769)[0xA405] = length
-        Image.new("L", (60, 40)).save(tmp_path / f"{name}.jpg", exif=exif)
-    files = str(tmp_path / "t.jpg"), str(tmp_path / "g.jpg")
-    assert field_in_files(*files) == (None if told is None else pytest.approx(told, rel=0.01))
-    assert field_in_files("target", files[1]) is None
-
-
 def test_a_wrong_focal_length_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     low, place = narrow(3.0)
     asked = []
 
-    def searched(*images: torch.Tensor, field: float | None = None) -> Placement | None:
-        asked.append(images[3] if len(images) > 3 else field)
-        return None if asked[-1] else place
+    def searched(*args: object) -> Placement | None:
+        asked.append(args[-1])
+        return None if asked[-1] == wrong else place
 
+    wrong = Prior(1.3, 0.1)
     monkeypatch.setattr(framing, "place", searched)
-    monkeypatch.setattr(framing, "field_in_files", lambda target, photo: 1.3)
+    monkeypatch.setattr(framing, "fields_in_files", lambda target, photo, sizes: [wrong])
     pair = opened(low, street().guide, Config())
-    assert asked == [1.3, None]
+    assert asked == [wrong, Prior()]
     assert pair.placement is not None

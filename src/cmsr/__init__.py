@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cmsr.result import Registered as Registered
     from cmsr.result import Result as Result
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["CmsrError", "Config", "Registered", "Result", "align", "evaluate", "upscale"]
 
 _HOMES = {

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from cmsr.config import Config
 from cmsr.guided.calibrate import find_alignment, find_imaging
+from cmsr.guided.placement_error import placement_error
+from cmsr.guided.scoring import AlignmentScore
 from cmsr.io import image_files
 from cmsr.io.atomic import write_text
 from cmsr.io.data_arrays import is_one as is_data_array
@@ -26,6 +28,7 @@ from cmsr.pictures import checkerboard
 from cmsr.progress import ALIGNING, KERNEL, Progress, begin
 from cmsr.prologue import Opened, opened
 from cmsr.registration.alignment import Alignment
+from cmsr.registration.coarse_to_fine import LEAST_SIDE
 from cmsr.registration.points import COLUMNS
 from cmsr.registration.segment_map import draw_segments
 from cmsr.registration.transforms import displacement, identity_grid, sample
@@ -53,7 +56,7 @@ def upscale(
         result is one, too.
     guide : path or array, shape (rH, rW) or (rH, rW, 3), optional
         Photo of the same scene; without one, ``ratio=`` says how much to enlarge.
-    preset : {"default", "fast", "paper"}
+    preset : {"default", "fast", "paper", "paper-plus"}
         Starting point for all other options.
     seed : int
         The same seed gives the same result, to the byte.
@@ -142,7 +145,7 @@ def registered(pair: Opened, progress: Progress | None = None) -> Registered:
     source = pair.source
     if source.guide is None:
         raise ValueError("there is no guide")
-    alignment = pooled(lambda: _found(pair, progress))
+    alignment, error = pooled(lambda: _found(pair, progress))
     moved = _moved(pair.photo, alignment)
     grid = alignment.grid()
     photo, _ = source.registered(source.whole, alignment)
@@ -153,7 +156,7 @@ def registered(pair: Opened, progress: Progress | None = None) -> Registered:
         displacement=_displacement(pair, alignment, grid),
         overlay=draw_segments(overlay, alignment),
         info={
-            "alignment": alignment.facts(),
+            "alignment": {**alignment.facts(), "expected_error": error},
             "warnings": list(alignment.warnings),
             "notes": list(pair.notes),
             "seconds": time.perf_counter() - pair.started,
@@ -197,14 +200,15 @@ def write_points(path: Path, field: npt.NDArray[np.float32], target: tuple[int, 
     write_text(path, "\n".join(lines) + "\n")
 
 
-def _found(pair: Opened, progress: Progress | None) -> Alignment:
-    """Find where the guide of a pair lies."""
+def _found(pair: Opened, progress: Progress | None) -> tuple[Alignment, float | None]:
+    """Find where the guide of a pair lies, and how far it may be off."""
     source = pair.source
     begin(progress, KERNEL)
     imaging = find_imaging(source, pair.kernel)
     begin(progress, ALIGNING)
-    found = find_alignment(source, imaging)
-    return found or Alignment(source.pair.shape)
+    found = find_alignment(source, imaging) or Alignment(source.pair.shape)
+    small = min(source.plan.target) < LEAST_SIDE
+    return found, None if small else placement_error(AlignmentScore.of(source, imaging), found)
 
 
 def _displacement(pair: Opened, alignment: Alignment, grid: Tensor) -> npt.NDArray[np.float32]:

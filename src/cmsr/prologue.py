@@ -18,6 +18,7 @@ from cmsr.io.raster import Raster
 from cmsr.io.result_size import check_pixels
 from cmsr.operators.resampling import Kernel
 from cmsr.pair import SWAPPED, Pair, output_shape
+from cmsr.priors.learned import named_prior
 from cmsr.progress import PLACING, READING, Progress, begin
 from cmsr.registration.framing import framed, placed_labels
 from cmsr.registration.placement import Placement
@@ -128,6 +129,7 @@ def opened(
     started = time.perf_counter()
     begin(progress, READING)
     device, kernel = device_of(config.device), named_kernel(config.kernel)
+    named_prior(config.prior)  # refused before anything is read
     raster, photo, read_notes = inputs.read_pair(target, guide, config, lazily=lazily)
     if guided and photo is None:
         raise InputError(f"{raster.name}: holds no photo; name one as the guide")

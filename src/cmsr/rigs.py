@@ -24,7 +24,8 @@ from cmsr.operators.resampling import shape_of
 from cmsr.pair import Pair
 from cmsr.parallel import pooled
 from cmsr.pictures import Panel, checkerboard, sheet
-from cmsr.registration.framing import known_field, large, looked_at, placed_on, shows_same
+from cmsr.registration.framing import large, looked_at, placed_on, shows_same
+from cmsr.registration.known_fields import known_field
 from cmsr.registration.placement import Placement, Prior
 from cmsr.registration.rig import Rig, placed_by_rig
 from cmsr.registration.rig_search import Seen, shared

@@ -118,8 +118,9 @@ def machine() -> dict[str, Any]:
 
 
 def _processor() -> str:
+    """Return the processor's name: Linux writes it into a file, other systems say it themselves."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     except OSError:

@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import wait
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import (
+    ForkServerContext,
+    ForkServerProcess,
+    SpawnContext,
+    SpawnProcess,
+)
 from typing import Any
 
 from cmsr_bench.provenance import commit, machine
@@ -46,7 +52,7 @@ def run_all(
     }
     waiting, total = list(open_runs.items())[::-1], len(open_runs)
     origin = {"commit": commit(), "machine": machine()}
-    context, running = _context(), dict[Any, tuple[str, Run, ForkServerProcess]]()
+    context, running = _context(), dict[Any, tuple[str, Run, ForkServerProcess | SpawnProcess]]()
     try:
         while waiting or running:
             while waiting and len(running) < workers:
@@ -65,10 +71,12 @@ def run_all(
             process.kill()
 
 
-def _context() -> multiprocessing.context.ForkServerContext:
-    """Return a context whose processes share what is imported, and have one thread each."""
+def _context() -> ForkServerContext | SpawnContext:
+    """Return a context whose processes have one thread each; but on Windows they share imports."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
+    if sys.platform == "win32":
+        return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["cmsr_bench.measure"])
     return context

@@ -4,15 +4,18 @@ from pathlib import Path
 
 import napari
 import numpy as np
+import pytest
 from napari.layers import Layer
 from npe2 import PluginManifest
 from PIL import Image as Picture
 
 import cmsr
+from cmsr.app.demo.scene import street
 from cmsr.app.napari.reader import reader_of
 from cmsr.app.napari.sharpen import sharpen
 from cmsr.app.napari.widget import Sharpen
 from tests.conftest import render_pair, smooth_field
+from tests.documents import blocks
 from tests.fake_cameras import dji_file, flir_file, jpeg
 from tests.in_napari.conftest import MANIFEST
 from tests.in_napari.test_layers import corners
@@ -27,12 +30,21 @@ def test_the_manifest_names_what_there_is() -> None:
     assert '"cmsr.app.napari:napari.yaml"' in project
 
 
-def test_the_sample_lies_over_itself_and_is_chosen(widget: Sharpen, viewer: napari.Viewer) -> None:
-    photo, thermal = viewer.open_sample("cmsr", "street")
+def test_the_pages_script_sharpens_the_sample(
+    widget: Sharpen, viewer: napari.Viewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (script,) = [block.text for block in blocks() if "napari.run()" in block.text]
+    monkeypatch.setattr(napari, "Viewer", lambda: viewer)
+    monkeypatch.setattr(napari, "run", lambda: None)
+    exec(compile(script, "NAPARI.md", "exec"), {})  # noqa: S102
+    photo, thermal, *_, sharp = viewer.layers
     assert np.allclose(corners(photo), corners(thermal))
+    assert np.allclose(corners(sharp), corners(thermal))
     assert (widget.target.value, widget.guide.value) == (thermal, photo)
-    assert thermal.metadata["unit"] == "°C"
-    assert 0 < np.median(thermal.data) < 40
+    assert sharp.metadata["unit"] == "°C"
+    truth = street().truth * 0.01 - 273.15
+    enlarged = np.kron(thermal.data, np.ones((4, 4)))
+    assert np.abs(sharp.data - truth).mean() < 0.7 * np.abs(enlarged - truth).mean()
 
 
 def test_a_radiometric_jpeg_opens_as_temperatures_and_photo(tmp_path: Path) -> None:

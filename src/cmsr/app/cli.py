@@ -5,6 +5,7 @@ Only what parsing needs is imported, so that help is instant.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -46,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Arguments without the program's name; the process's own by default.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _print_what_can_be()
     code = 0
     try:
         with ended_by_signals():
@@ -69,6 +71,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             leave()
         code = INTERRUPTED
     return code
+
+
+def _print_what_can_be() -> None:
+    """Print "?" for signs that a terminal of an old encoding, such as Windows' pipes, has not."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _answered(arguments: list[str]) -> bool:

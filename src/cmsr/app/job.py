@@ -19,7 +19,7 @@ from cmsr.app.options import upscale_command
 from cmsr.config import Config
 from cmsr.errors import OptionError, OutputError
 from cmsr.guided.solve import TileMaker
-from cmsr.io import carried, image_files, inputs, raster_io, raster_output
+from cmsr.io import carried, error_map, image_files, inputs, raster_io, raster_output
 from cmsr.io.atomic import replacing
 from cmsr.io.pages import pages as pages_of
 from cmsr.io.raster import Raster
@@ -44,8 +44,9 @@ class Job:
     ----------
     target, guide : Path
         ``guide`` is None where there is none, or ``target`` holds it.
-    out, json, preview, report : Path
-        The result, the record of the run, the picture, the page; all but the first may be None.
+    out, json, preview, report, error_map : Path
+        The result, the record of the run, the picture, the page, the expected error of each pixel;
+        all but the first may be None.
     colour_map, preview_range : str, (float, float) or None
         Of the preview.
     overwrite : bool
@@ -68,6 +69,7 @@ class Job:
     json: Path | None = None
     preview: Path | None = None
     report: Path | None = None
+    error_map: Path | None = None
     colour_map: str = "inferno"
     preview_range: tuple[float, float] | None = None
     overwrite: bool = False
@@ -105,10 +107,12 @@ class Job:
         return [image_files.locate(path)[0] for path in named]
 
     def _check_outputs(self, pages: int) -> None:
-        outputs = record.files(self.out, self.json, self.preview, self.report)
+        outputs = record.files(self.out, self.json, self.preview, self.report, self.error_map)
         image_files.check_distinct(outputs)
         for path in outputs:
             image_files.check_output(path, inputs=self._files(), overwrite=self.overwrite)
+        if self.error_map and self.config.method == "two-branch":
+            raise OptionError(f"--error-map: preset {self.config.preset} does not tell errors")
         if self.preview:
             from cmsr.io import preview
 
@@ -131,8 +135,8 @@ class Job:
             raise OptionError(f"workers cannot make tiles with preset {self.config.preset}")
         if self.report:
             raise OptionError("--report cannot be combined with workers, a scheduler or a cluster")
-        if self.out.suffix.lower() not in TIFF:
-            raise OutputError(f"{self.out}: workers write .tif only")
+        if others := self._not_by_rows():
+            raise OutputError(f"{others[0]}: workers write .tif only")
 
     def _too_large(self) -> bool:
         """Return whether the result is too large to be kept in memory, and can be made by rows."""
@@ -154,15 +158,19 @@ class Job:
         self, pages: list[inputs.Source], progress: Progress | None
     ) -> list[dict[str, Any]]:
         """Make each page in memory, then write all."""
-        written, facts = [], []
+        written, errors, facts = [], [], []
         for source in pages:
             pair = self._opened(source, progress)
-            image_files.check_output(self.out, like=pair.target, overwrite=True)
+            self._check_formats(pair.target)
             result = self._upscale(pair, progress)
             written.append((result.image, result.valid, pair.target))
+            if result.error is not None:
+                errors.append((result.error, result.valid, error_map.error_raster(pair.target)))
             facts.append(record.of_run(result.info))
         begin(progress, WRITING)
         image_files.write_pages(self.out, written, self._carried(written[0][2]))
+        if self.error_map:
+            image_files.write_pages(self.error_map, errors)
         if self.report:
             from cmsr.app.report import page
 
@@ -186,22 +194,26 @@ class Job:
 
     def _by_rows(self, progress: Progress | None) -> dict[str, Any]:
         """Make the result row by row into a GeoTIFF, whole or not at all."""
-        if self.cluster is None and (self.report or self.out.suffix.lower() not in TIFF):
+        if self.cluster is None and (self.report or self._not_by_rows()):
             self._refuse_rows()
         pair = self._opened(self.target, progress, lazily=True)
-        image_files.check_output(self.out, like=pair.target, overwrite=True)
+        self._check_formats(pair.target)
         with (
             self._maker(pair) as maker,
             replacing(self.out, fixed=self.cluster is not None) as temporary,
         ):
-            with raster_output.by_rows(temporary, pair.target, pair.pair.shape) as write:
-                run = Run(pair, self.previous, progress, maker)
+            run = Run(pair, self.previous, progress, maker)
+            with (
+                raster_output.by_rows(temporary, pair.target, pair.pair.shape) as write,
+                error_map.by_rows(self.error_map, pair.target, pair.pair.shape) as write_errors,
+            ):
                 for rows in run.rows():
-                    write(rows.first, *run.stored(rows))
-            if not pair.target.profile.get("cog"):
-                about = self._carried(pair.target).sized(pair.pair.shape, pair.target.shape)
-                with temporary.open("r+b") as file:
-                    about.into(file)
+                    stored, valid = run.stored(rows)
+                    write(rows.first, stored, valid)
+                    write_errors(rows.first, run.expected_error(rows), valid)
+            about = self._carried(pair.target).sized(pair.pair.shape, pair.target.shape)
+            with temporary.open("r+b") as file:
+                about.into(file, cog=bool(pair.target.profile.get("cog")))
         if self.preview:
             from cmsr.io import preview
 
@@ -212,6 +224,12 @@ class Job:
             )
         return record.of_run(run.info())
 
+    def _check_formats(self, target: Raster) -> None:
+        image_files.check_output(self.out, like=target, overwrite=True)
+        if self.error_map:
+            like = error_map.error_raster(target)
+            image_files.check_output(self.error_map, like=like, overwrite=True)
+
     def _refuse_rows(self) -> NoReturn:
         height, width = self._expected() or (0, 0)
         needed = 2 * held_gigabytes((height, width), 1)
@@ -219,7 +237,14 @@ class Job:
             f"a result of {width} × {height} pixels is written row by row, as .tif and without a "
             f"report; --max-memory {math.ceil(10 * needed) / 10:g} keeps it in memory"
         )
-        raise OptionError(reason) if self.report else OutputError(f"{self.out}: {reason}")
+        if self.report:
+            raise OptionError(reason)
+        raise OutputError(f"{self._not_by_rows()[0]}: {reason}")
+
+    def _not_by_rows(self) -> list[Path]:
+        """Return the images that are to have a format which is not written row by row."""
+        images = (self.out, self.error_map)
+        return [path for path in images if path and path.suffix.lower() not in TIFF]
 
     def _carried(self, target: Raster) -> carried.Carried:
         """Return what the target's file says besides its pixels, for the result."""

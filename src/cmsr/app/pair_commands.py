@@ -76,6 +76,10 @@ class Upscale(Command):
     preview: Path | None = None
     """Also write a false-colour picture with a scale bar, as PNG."""
 
+    error_map: Annotated[Path | None, Argument(placeholder="FILE", group="more output")] = None
+    """Also write the expected absolute error of each pixel, float32 in the target's unit, as .tif,
+    .npy or .exr."""
+
     workers: Annotated[int | None, Argument(group="one huge image")] = None
     """Processes that share the tiles; the finished tiles of a killed run are used again."""
 
@@ -105,7 +109,8 @@ class Upscale(Command):
         notes = [] if self.quiet else [note for page in facts for note in page["notes"]]
         _say(warnings=[text for page in facts for text in page["warnings"]], notes=notes)
         if not self.quiet:
-            others = {"preview": self.preview, "report": self.report, "record": self.json}
+            others = {"preview": self.preview, "report": self.report,
+                      "error map": self.error_map, "record": self.json}  # fmt: skip
             _end(summary.of_run(self.out, facts, others), self.json)
 
     def _local(self) -> AbstractContextManager[Path]:

@@ -29,7 +29,7 @@ ITERATIONS = 8
 
 @dataclass(frozen=True)
 class AlignmentScore:
-    """A problem for `cmsr.registration.alignment.align`, scored by held-out pixels.
+    """A problem for `cmsr.registration.coarse_to_fine.align`, scored by held-out pixels.
 
     Attributes
     ----------
@@ -39,6 +39,8 @@ class AlignmentScore:
         At `FINENESS` pixels per one of the target.
     given : Tensor or None
         The user's segments of the guide, (H, W).
+    hidden : Tensor, shape (h, w)
+        1 where pixels are held out.
     """
 
     target: Tensor
@@ -46,7 +48,7 @@ class AlignmentScore:
     guide: Tensor
     given: Tensor | None
     _partial: Channel
-    _hidden: Tensor
+    hidden: Tensor
 
     @classmethod
     def of(cls, source: Source, imaging: Imaging) -> AlignmentScore:
@@ -87,13 +89,18 @@ class AlignmentScore:
         guide = source.guide.reduced(working)
         return cls(y, valid, guide, pair.segments, channel, valid - kept)
 
+    @property
+    def ratio(self) -> float:
+        """Pixels of ``guide`` per pixel of ``target``."""
+        return self.guide.shape[-1] / self.target.shape[-1]
+
     def error(self, moved: Tensor) -> float:
         """Return how badly a moved guide (G, H, W) predicts held-out pixels, in dB."""
-        return Error.of(self._predicted(moved), self.target, self._hidden).db
+        return Error.of(self._predicted(moved), self.target, self.hidden).db
 
     def misfit(self, moved: Tensor) -> Tensor:
         """Return the same squared, pixel by pixel, 0 where nothing is held out, (h, w)."""
-        return (self._predicted(moved) - self.target).square() * self._hidden
+        return (self._predicted(moved) - self.target).square() * self.hidden
 
     def refine(self, moved: Tensor, start: Tensor | None = None) -> Motion:
         """Return the small warp that is left; see `cmsr.registration.refinement.refine`."""

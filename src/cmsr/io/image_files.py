@@ -125,8 +125,11 @@ def parts(path: PathLike) -> tuple[str, ...]:
     file, member = locate(path)
     if member:
         return ()
-    if is_array(file):
+    if _holds_array(file):
         return array_io.parts(file)
+    if text_table.holds(file):
+        count = text_table.frames(file, os.fspath(path))
+        return tuple(str(number + 1) for number in range(count)) if count > 1 else ()
     return raster_io.parts(os.fspath(path), _source(path, file, member))
 
 
@@ -151,8 +154,8 @@ def read(
     file, member = locate(path)
     if _holds_array(file):
         return array_io.read(file, member, limits, axis)
-    if not member and text_table.holds(file):
-        return text_table.read(file, os.fspath(path), limits)
+    if text_table.holds(file):
+        return text_table.read(file, os.fspath(path), limits, member)
     source = _source(path, file, member)
     return raster_io.read(
         os.fspath(path), source, bands=bands, window=window, grid=grid, limits=limits
@@ -266,8 +269,9 @@ def write_pages(
                 temporary.write_bytes(array_io.encode(pages[0][0]))
             case _:
                 content = raster_output.encode(path, stacked)
-                if carried is not None and like is not None and not like.profile.get("cog"):
-                    content = added(content, carried.sized(image.shape[1:], like.shape))
+                if carried is not None and like is not None:
+                    cog = bool(like.profile.get("cog"))
+                    content = added(content, carried.sized(image.shape[1:], like.shape), cog=cog)
                 temporary.write_bytes(content)
 
 

@@ -126,7 +126,10 @@ class Placement:
 
 
 class Prior(NamedTuple):
-    """What is known of the field of view before the search."""
+    """How many times the target's field the photo shows, along diagonals, before the search.
+
+    ``spread`` is the standard deviation of the logarithm.
+    """
 
     field: float = FIELD
     spread: float = FIELD_SPREAD
@@ -168,15 +171,15 @@ class Search(NamedTuple):
 
 
 def place(
-    target: Tensor, valid: Tensor, photo: Tensor, field: float | None = None
+    target: Tensor, valid: Tensor, photo: Tensor, prior: Prior | None = None
 ) -> Placement | None:
     """Find the field of a target (h, w) in a photo (3, H, W); None where nothing is sure enough.
 
     The mirrored target, which lies nowhere, tells what chance and the habits of images reach on
-    this very pair. Quarter turns are tried where the upright photo gives nothing. ``field`` is how
-    many times the target's the photo's field is, along diagonals, where that is known.
+    this very pair. Quarter turns are tried where the upright photo gives nothing. ``prior`` is
+    what is known of how many times the target's the photo's field is.
     """
-    search = Search.of(target, valid, photo, Prior.of(field))
+    search = Search.of(target, valid, photo, prior or Prior())
     for quarters in ((0,), (1, -1)):
         best = best_placement(search, quarters, LEAST_CONFIDENCE)
         if best.confidence < LEAST_CONFIDENCE:

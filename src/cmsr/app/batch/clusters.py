@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
-import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -226,5 +224,5 @@ def _kill(cluster: SpecCluster) -> None:
     for worker in cluster.workers.values():
         if isinstance(worker, Nanny) and worker.pid is not None:
             worker.close_gracefully()  # keeps the nanny from restarting it
-            with suppress(ProcessLookupError):
-                os.kill(worker.pid, signal.SIGKILL)
+            with suppress(psutil.NoSuchProcess):
+                psutil.Process(worker.pid).kill()

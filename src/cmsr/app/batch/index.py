@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from PIL import Image
 from cmsr.app.batch import sheet, storage
 from cmsr.app.batch.table import INDEX, Row
 from cmsr.app.batch.task import PAGE, Settings
+from cmsr.app.summary import error_text
 from cmsr.errors import CmsrError
 
 PICTURES = 200
@@ -37,6 +39,8 @@ class Line:
         Of the result.
     used : float or None
         How far the photo counted, 0 to 1.
+    error : str
+        Mean expected error with its unit; "" where nobody knows.
     seconds : float or None
     remarks : list of str
         Warnings, or why it failed.
@@ -50,6 +54,7 @@ class Line:
     picture: str = ""
     size: str = ""
     used: float | None = None
+    error: str = ""
     seconds: float | None = None
     remarks: Sequence[str] = ()
     failed: bool = False
@@ -79,7 +84,7 @@ def write(out: str, rows: Sequence[Row], settings: Settings, failed: Mapping[str
     )  # fmt: skip
     done = sum(not line.failed and bool(line.size) for line in lines)
     page = environment.get_template("index.html").render(
-        title=out.rpartition("/")[2], lines=lines, done=done,
+        title=re.split(r"[/\\]", out)[-1], lines=lines, done=done,
         failed=sum(line.failed for line in lines), total=len(lines),
     )  # fmt: skip
     storage.write_bytes(f"{out}/{INDEX}.{PAGE}", page.encode())
@@ -100,6 +105,7 @@ def _line(row: Row, out: str, settings: Settings, why: str | None, *, pictured: 
         picture=_picture(f"{place}.{settings.ending}") if pictured else "",
         size=f"{width} × {height}",
         used=(facts.get("guide_used") or {}).get("weight"),
+        error=error_text(facts.get("expected_error")),
         seconds=facts.get("seconds"),
         remarks=facts.get("warnings", ()),
     )  # fmt: skip

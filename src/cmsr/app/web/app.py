@@ -19,6 +19,7 @@ from cmsr.app.summary import photo_text
 from cmsr.app.web import form, points, several, tasks
 from cmsr.app.web.answers import NO_PHOTO, Output, button, parts, refused, understood, working
 from cmsr.app.web.killable import StoppedError, Worker
+from cmsr.app.web.links import link
 from cmsr.app.web.private import Owners, visitor_of
 from cmsr.app.web.time_left import Estimate
 from cmsr.config import Config
@@ -257,14 +258,14 @@ class App:
             self._check_owner(visitor_of(request.cookies), Path(file))
         with tempfile.TemporaryDirectory(dir=self.folder, ignore_cleanup_errors=True) as folder:
             here, image = Path(folder), Path(target)
-            (here / image.name).symlink_to(image)
+            link(image, here / image.name)
             named = Path(f"{image.name}:{part}" if part else image.name)
             if guide is None:
                 yield _Place(here, named, None)
                 return
             name = Path(guide).name
             name = f"guide_{name}" if name == image.name else name
-            (here / name).symlink_to(guide)
+            link(Path(guide), here / name)
             yield _Place(here, named, Path(name))
 
     def _check_owner(self, visitor: str, file: Path) -> None:

@@ -26,12 +26,14 @@ FILES = ("segments",)
 
 INFO = {
     "preset": "default: the best result; fast: about half the time; paper: the published network, "
-    "trained on this pair.",
+    "trained on this pair; paper-plus: the same with changes of our own.",
     "ratio": "Enlargement; if empty, the result is as fine as the photo.",
     "points": "Click the same place in the image and in the photo above, or type: two or more "
     "lines of target_x,target_y,photo_x,photo_y in pixels.",
     "kernel": "How the sensor blurred and sampled the scene: auto, bicubic, bilinear, box, nearest "
     "or gaussian:SIGMA.",
+    "prior": "none; or learned: a network that was trained on photographs takes part, the one "
+    "thing here that was not learned from this pair.",
 }
 """What the page says of an option where the command line's words do not fit."""
 
@@ -125,6 +127,8 @@ def config_of(values: Mapping[str, Any], **limits: Any) -> Config:
         given["points"] = points.checked(given["points"])
     if is_kernel_file(str(given.get("kernel", "auto"))):
         raise OptionError(f"kernel is {given['kernel']!r}; this page takes a kernel's name only")
+    if str(given.get("prior", "none")) not in ("none", "learned"):
+        raise OptionError(f"prior is {given['prior']!r}; this page takes none or learned only")
     if given.get("ignore") and boxes_of(str(given["ignore"])) is None:
         raise OptionError("ignore must be x,y,w,h; this page takes no mask file")
     if given.get("rig", "auto") not in ("auto", "off"):

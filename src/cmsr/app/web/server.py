@@ -104,4 +104,6 @@ def _fetch_nothing() -> None:
 def _wait() -> None:
     """Wait for Ctrl + C or a signal, even if the shell has SIGINT ignored."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    threading.Event().wait()
+    stopped = threading.Event()
+    while not stopped.wait(1):  # without end, it could not be interrupted on Windows
+        pass

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
+
+from cmsr.app.web.links import link
 
 STATES = {"waiting": "waiting", "running": "running …", "cancelled": "cancelled"}
 
@@ -73,7 +74,7 @@ def linked(files: Iterable[Path], folder: Path) -> None:
         while place.exists():
             number += 1
             place = folder / f"{file.stem}_{number}{file.suffix}"
-        os.link(file, place)
+        link(file, place)
 
 
 def zipped(entries: Iterable[Entry], place: Path) -> Path:
