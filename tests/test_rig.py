@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import cmsr
 from cmsr import rigs
 from cmsr.app.batch import rig as batch_rig
 from cmsr.app.batch.command import Batch
@@ -135,6 +136,10 @@ def test_no_rig_is_named(tmp_path: Path) -> None:
     file.write_text("{}")
     with pytest.raises(InputError, match="is no rig"):
         read_rig(str(file))
+    for key, value in (("kernel", "sinc"), ("bend", float("nan")), ("linear", [[1, 2]])):
+        file.write_text(json.dumps(Rig.of(TRUTH).to_json() | {key: value}))
+        with pytest.raises(InputError, match="is no rig"):
+            read_rig(str(file))
     with pytest.raises(InputError, match="cannot be read"):
         read_rig(str(tmp_path / "none.json"))
     with pytest.raises(OptionError, match="--points and --rig"):
@@ -164,6 +169,18 @@ def test_the_command_writes_the_rig_and_a_picture(
     assert away(rig.placement(SIZE, WINDOW)) < 0.3
     assert [vote.name for vote in rig.votes] == ["p0", "p1"]
     assert (tmp_path / "look.png").stat().st_size > 0
+
+
+def test_python_finds_and_writes_the_same_rig(
+    tmp_path: Path, places: list[tuple[int, int]]
+) -> None:
+    found = cmsr.rig([pair(*place) for place in places[:2]], field_of_view=(25.0, 52.5))
+    assert away(found.placement(SIZE, WINDOW)) < 0.3
+    assert [vote.name for vote in found.votes] == ["pair 1", "pair 2"]
+    found.write(tmp_path / "rig.json")
+    assert read_rig(str(tmp_path / "rig.json")) == found
+    with pytest.raises(OutputError, match=r"none/rig\.json: cannot be written"):
+        found.write(tmp_path / "none" / "rig.json")
 
 
 def test_a_batch_finds_its_rig_and_uses_it(

@@ -64,20 +64,23 @@ def test_bands_and_colours_come_back_as_such() -> None:
     bands = np.stack([seen.target, 1 - seen.target])
     photo = Image(seen.guide, rgb=True)
     options = {"preset": "fast", "align": "off"}
-    (*_, made) = sharpen(Image(bands, name="bands"), photo, **options)
+    *_, error, made = sharpen(Image(bands, name="bands"), photo, **options)
     direct = cmsr.upscale(np.moveaxis(bands, 0, -1), seen.guide, axis=2, **options)
     assert np.array_equal(made.data, np.moveaxis(direct.image, -1, 0))
-    assert made.scale.tolist() == [1, 0.25, 0.25]
+    assert np.array_equal(error.data, np.moveaxis(direct.error, -1, 0))
+    assert made.scale.tolist() == error.scale.tolist() == [1, 0.25, 0.25]
     colours = seen.guide[:12, :16]
-    (made,) = sharpen(Image(colours, rgb=True), ratio=2, preset="fast")
+    error, made = sharpen(Image(colours, rgb=True), ratio=2, preset="fast")
+    direct = cmsr.upscale(colours, ratio=2, preset="fast")
     assert made.rgb
-    assert np.array_equal(made.data, cmsr.upscale(colours, ratio=2, preset="fast").image)
+    assert np.array_equal(made.data, direct.image)
+    assert np.array_equal(error.data, direct.error.max(-1))
 
 
 def test_holes_are_not_drawn(pair: tuple[Image, Image]) -> None:
     holed = pair[0].data.copy()
     holed[4:9, 5:11] = np.nan
-    (made,) = sharpen(Image(holed), ratio=2, preset="fast")
+    (*_, made) = sharpen(Image(holed), ratio=2, preset="fast")
     assert np.isnan(made.data[8:18, 10:22]).all()
     assert np.isfinite(made.data).mean() > 0.9
 

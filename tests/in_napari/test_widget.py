@@ -32,12 +32,14 @@ def test_a_run_gives_layers(
     fill(widget, viewer, pair)
     finish(widget)
     direct = cmsr.upscale(pair[0].data, pair[1].data, preset="fast")
-    moved, weight, sharp = viewer.layers[2:]
+    moved, weight, error, sharp = viewer.layers[2:]
     assert np.array_equal(sharp.data, direct.image)
     assert np.array_equal(weight.data, direct.guide_weight)
     assert np.array_equal(moved.data, direct.warped_guide)
-    assert [layer.name for layer in (moved, weight, sharp)] == [
-        "thermal, moved guide", "thermal, guide weight", "thermal, sharp",
+    assert np.array_equal(error.data, direct.error)
+    assert [layer.name for layer in (moved, weight, error, sharp)] == [
+        "thermal, moved guide", "thermal, guide weight", "thermal, expected error",
+        "thermal, sharp",
     ]  # fmt: skip
     assert sharp.scale.tolist() == [0.5, 0.5]
     assert sharp.units == pair[0].units
@@ -59,8 +61,10 @@ def test_without_a_guide_the_ratio_says_how_fine(
     assert widget.says.value == "ratio is 'much'; it must be a number"
     widget.ratio.value = "3,2"
     finish(widget)
-    assert viewer.layers[1].data.shape == (48, 96)
-    assert len(viewer.layers) == 2
+    assert [layer.name for layer in viewer.layers[1:]] == [
+        "thermal, expected error", "thermal, sharp",
+    ]  # fmt: skip
+    assert viewer.layers["thermal, sharp"].data.shape == (48, 96)
 
 
 def test_points_set_by_hand_place_the_guide(

@@ -80,9 +80,12 @@ def layers_of(result: Result, target: Image) -> list[Image]:
             _layer(weight, target, "guide weight", contrast_limits=(0, 1), **hidden),
         ]
         made[1].colormap = "viridis"
-    error, unit = getattr(result, "error", None), _unit(target)
+    error, unit = result.error, _unit(target)
     if error is not None:
-        made.append(_layer(error, target, "expected error", metadata=unit, **hidden))
+        error = error.max(-1) if target.rgb else error
+        made.append(
+            _layer(error, target, "expected error", colormap="magma", metadata=unit, **hidden)
+        )
     about = {"metadata": {**unit, "cmsr": result.info}, "gamma": target.gamma}
     if not target.rgb:
         about |= {"colormap": target.colormap, "contrast_limits": target.contrast_limits}

@@ -104,7 +104,7 @@ def sharpen(
     Returns
     -------
     list of Image
-        With a guide, the moved guide and its weight; last the sharpened image.
+        With a guide, the moved guide and its weight; the expected error; last the sharpened image.
 
     Raises
     ------
