@@ -51,7 +51,7 @@ def test_photos_and_grey_pictures_are_none() -> None:
     photo = np.stack([255 * (s - s.min()) / np.ptp(s) for s in smooth]).astype(np.uint8)
     assert colour_map.found(photo) is None
     assert colour_map.found(np.repeat(photo[:1], 3, axis=0)) is None
-    with pytest.raises(InputError, match="on no curve"):
+    with pytest.raises(InputError, match="no colour map fits"):
         inputs.read_pair(np.moveaxis(photo, 0, -1), None, Config(ratio=2, colour_mapped="auto"))
 
 

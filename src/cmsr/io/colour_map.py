@@ -149,14 +149,14 @@ def resolved(target: Raster, config: Config, notes: list[str]) -> Raster:
     colour_map = found(target.data) if asked in (None, "auto") else named(asked)
     if colour_map is None:
         if asked:
-            raise InputError(f"{target.name}: its colours are on no curve; name the map "
+            raise InputError(f"{target.name}: no colour map fits its colours; name one "
                              "(--colour-mapped inferno)")  # fmt: skip
         return target
     if asked is None:
         notes.append(
-            f"{target.name}: its colours seem to be a colour map ({colour_map.name}) of one "
-            "quantity; --colour-mapped upscales that quantity, relative and without a unit; for "
-            "measured values the camera's own file is needed"
+            f"{target.name}: seems to be a false-colour picture (colour map {colour_map.name}); "
+            "--colour-mapped upscales the quantity behind the colours, relative and without a "
+            "unit; measured values need the camera's own file"
         )
         return target
     level, distance = colour_map.levels(target.data)
@@ -181,8 +181,8 @@ def _overlaid(
         return []
     words = ";".join(boxes)
     return [
-        f"{target.name}: text or a scale bar seems to be burnt in; leave it out by "
-        f"--ignore '{words}' (left, top, width, height), or by a mask file"
+        f"{target.name}: text or a scale bar seems to be burnt in; leave it out with "
+        f"--ignore '{words}' (left, top, width, height), or with a mask file"
     ]
 
 
