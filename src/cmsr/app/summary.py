@@ -178,12 +178,20 @@ def _camera(camera: Mapping[str, Any]) -> Rows:
 
 def _placement(found: Mapping[str, Any]) -> str:
     if not found["stages"]:
-        return "not moved"
+        return f"not moved{_within(found)}"
     sure = "" if found["confidence"] is None else f", confidence {found['confidence']:.0%}"
     return (
         f"moved by {found['median_displacement']:.1f} of its pixels (median), "
-        f"at most {found['largest_displacement']:.1f}{sure}"
+        f"at most {found['largest_displacement']:.1f}{sure}{_within(found)}"
     )
+
+
+def _within(found: Mapping[str, Any]) -> str:
+    """Say how exact a placement is, where somebody has asked."""
+    bound = found.get("expected_error")
+    if bound is None:
+        return ""
+    return f"; right within {bound:.2g} pixels, as nine in ten of its kind are"
 
 
 def _table(title: str, rows: Iterable[tuple[str, str]]) -> str:
