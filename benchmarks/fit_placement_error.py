@@ -35,7 +35,7 @@ from cmsr.registration.transforms import compose
 from cmsr_bench.cases import Case, read_cases
 
 DATASETS = {
-    "epfl_nir": 6.0, "roadscene_thermal": 0.4, "middlebury_depth": 4, "art_depth": 5,
+    "epfl_nir": 6, "roadscene_thermal": 0.4, "middlebury_depth": 4, "art_depth": 5,
     "mmsr_depth": 4,
 }  # fmt: skip
 """How often each aligned pair is taken, in the mean."""

@@ -14,8 +14,9 @@ import cmsr
 from cmsr.app.cli import main
 from cmsr.config import Config
 from cmsr.io import image_files
-from cmsr.registration.alignment import Alignment, recognised, trouble
+from cmsr.registration.alignment import Alignment
 from cmsr.registration.chain import WarpChain
+from cmsr.registration.coarse_to_fine import recognised, trouble
 from cmsr.registration.cpab import Cpab
 from cmsr.registration.deformation import deform
 from cmsr.registration.free_form import FreeForm

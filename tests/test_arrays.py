@@ -102,7 +102,7 @@ def test_memory_of_every_layout() -> None:
     reversed_rows.flags.writeable = photo.flags.writeable = False
     turned = np.ascontiguousarray(photo[:, ::-1])[:, ::-1]
     assert np.array_equal(cmsr.upscale(reversed_rows, turned, **QUICK).image, usual)
-    with pytest.raises(InputError, match=r"target: is no array that can be read \(.*to_dense"):
+    with pytest.raises(InputError, match=r"target: is not an array \(.*to_dense"):
         in_memory(torch.tensor(low).to_sparse(), "target")
 
 

@@ -20,18 +20,18 @@ BAD_TABLES = {
     "missing column": ("name,target\na,t0.png\n", "has no column guide"),
     "empty": ("", "has no column name, target, guide"),
     "header only": ("name,target,guide\n", "lists no pairs"),
-    "same name": (rows(["a", "b", "a"]), "line 4: the name 'a' is that of line 2 too"),
-    "same but for case": (rows(["a", "A"]), "line 3: the name 'A' is that of line 2 too"),
-    "absolute": (rows(["/a/b"]), "line 2: the name '/a/b' is not a plain relative one"),
-    "upwards": (rows(["a/../../b"]), "line 2: the name 'a/../../b' leads elsewhere"),
-    "url": (rows(["s3://bucket/a"]), "is not a plain relative one"),
+    "same name": (rows(["a", "b", "a"]), "line 4: the name 'a' is already used in line 2"),
+    "same but for case": (rows(["a", "A"]), "line 3: the name 'A' is already used in line 2"),
+    "absolute": (rows(["/a/b"]), "line 2: the name '/a/b' is not a plain relative path"),
+    "upwards": (rows(["a/../../b"]), "line 2: the name 'a/../../b' leads out of the folder"),
+    "url": (rows(["s3://bucket/a"]), "is not a plain relative path"),
     "hidden": (rows([".batch/lock"]), "is reserved"),
     "too long": (rows(["a" * 300]), "is too long"),
     "no name": (rows([""]), "line 2: the name is empty"),
     "no target": ("name,target,guide\na,,g0.png\n", "line 2: the target of a is empty"),
     "unclosed quote": ('name,target,guide\n"a,t0.png,g0.png\n', "unexpected end of data"),
     "no text": (b"name,target,guide\n\xff\xfe,t,g\n", "not UTF-8 text"),
-    "no files": ("name,target,guide\na,no.png,no.png\n", "no pair has its files"),
+    "no files": ("name,target,guide\na,no.png,no.png\n", "the files of every pair are missing"),
     "many faults": (rows(["/a"] * 9), "and 12 more"),
 }
 
@@ -83,7 +83,7 @@ def test_a_large_table_is_checked_to_its_end(tmp_path: Path) -> None:
     table.write_text(rows(names))
     assert len(read_table(str(table))) == 100_000
     table.write_text(rows([*names, "p0"]))
-    with pytest.raises(InputError, match="line 100002: the name 'p0' is that of line 2 too"):
+    with pytest.raises(InputError, match="line 100002: the name 'p0' is already used in line 2"):
         read_table(str(table))
 
 
@@ -180,5 +180,5 @@ def test_memory_storage(tmp_path: Path) -> None:
 
 def test_the_summary_says_how_far_the_photos_were_used() -> None:
     said = Tally(3, done=3, photos=[0.9, 0.6, 0.0]).summary("out")
-    assert "photos used for 50% in the mean; 1 of 3 results are as without a photo" in said
+    assert "photos used for 50% on average; 1 of 3 results made without the photo" in said
     assert "photos" not in Tally(1, done=1).summary("out")

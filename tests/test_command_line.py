@@ -287,6 +287,7 @@ FACTS: dict[str, Any] = {
         "largest_displacement": 3.0,
     },
     "guide_used": {"weight": 0.34, "unused": 0.5, "reason": "held-out pixels confirm it"},
+    "expected_error": {"mean": [0.1234], "largest": [2.345], "unit": "°C"},
 }  # fmt: skip
 
 
@@ -294,9 +295,10 @@ def test_the_end_of_a_run_says_what_a_person_wants_to_know() -> None:
     text = summary.of_run(Path("o.tif"), [FACTS], {"report": Path("r.html"), "preview": None})
     assert text.splitlines() == [
         "o.tif: 640 × 480 pixels, ratio 4, 12.3 s",
-        "  photo         used for 34%, in 50% of the image not at all; held-out pixels confirm it",
-        "  placement     moved by 1.3 of its pixels in the median, 3.0 at most, confidence 90%",
+        "  photo         used for 34%; not used in 50% of the image; held-out pixels confirm it",
+        "  placement     moved by 1.3 of its pixels (median), at most 3.0, confidence 90%",
         "  kernel        box, confidence 30%",
+        "  error         expected to be ±0.12 °C in the mean; ±2.3 °C where it is largest",
         "  report        r.html",
         "  try next      --kernel NAME, if you know how the camera samples the scene",
     ]

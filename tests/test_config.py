@@ -56,7 +56,7 @@ def test_every_preset_remembers_its_name(preset: str) -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_an_option_without_effect_is_refused_by_name(preset: str) -> None:
-    other = {"solver_iterations": 9, "denoising_rounds": 9}
+    other = {"solver_iterations": 9, "denoising_rounds": 9, "prior": "learned"}
     training = {
         "iterations": 9, "iterations_guide_free": 9, "crop": 9, "crop_guide_free": 9,
         "learning_rate": 0.1, "p": 0.9, "guide_p": 0.1, "guide_rate": 3.0,

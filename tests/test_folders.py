@@ -74,7 +74,9 @@ def test_shots_of_djis_names_are_kept_apart_by_their_time(tmp_path: Path) -> Non
     assert [pair.photo for pair in found.pairs] == [
         "DJI_20240501120002_0001_W.JPG", "DJI_20240502090000_0001_Z.JPG",
     ]  # fmt: skip
-    assert found.alone == [("DJI_20240501120000_0001_Z.JPG", "another photo of a shot is used")]
+    assert found.alone == [
+        ("DJI_20240501120000_0001_Z.JPG", "another photo of the same shot is used")
+    ]
 
 
 def test_pairs_by_time_and_in_one_file(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_zeros_of_a_depth_map_stay_holes_and_nothing_else_becomes_one(
 def test_holes_are_guessed_with_a_note_and_filled_on_request(pair: SyntheticPair) -> None:
     options = {"preset": "paper", "iterations": 2, "ensemble": False, "align": "off"}
     kept = cmsr.upscale(depth_map(), pair.guide, **options)
-    assert "0 is taken for no measurement" in kept.info["notes"][0]
+    assert "0 is treated as no measurement" in kept.info["notes"][0]
     assert not kept.valid[24:32, 44:56].any()
     filled = cmsr.upscale(depth_map(), pair.guide, fill=True, **options)
     assert filled.valid.all()

@@ -112,7 +112,7 @@ def test_a_sentinel_that_nobody_declared_is_recognised(
     path = written(tmp_path / "t.tif", values)
     target, _, notes = inputs.read_pair(path, None, Config(ratio=2))
     assert (~target.valid).sum() == 25
-    assert "is taken for no measurement" in notes[0]
+    assert "is treated as no measurement" in notes[0]
     with rasterio.open(upscaled(path)) as file:
         assert file.nodata == value
         assert (file.read_masks(1) == 0).sum() == 100

@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.ndimage import map_coordinates
 
 import cmsr
 from cmsr.app.demo.scene import street
 from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
-from cmsr.io import image_files
+from cmsr.io import image_files, inputs
 from cmsr.operators.resampling import resampler
 from cmsr.prologue import opened
 from cmsr.registration import framing
+from cmsr.registration.framing import placed_on, thinned
 from cmsr.registration.placement import Placement, Prior
 from cmsr.registration.points import fitted, residual
 from cmsr.registration.transforms import identity_grid, sample
@@ -148,3 +150,25 @@ def test_a_wrong_focal_length_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> 
     pair = opened(low, street().guide, Config())
     assert asked == [wrong, Prior()]
     assert pair.placement is not None
+
+
+def test_a_thinned_photo_holds_the_means_of_its_blocks() -> None:
+    photo = np.random.default_rng(2).integers(0, 255, (12, 18, 3)).astype(np.uint8)
+    raster = inputs.read_guide(photo, Config())
+    raster.valid[3, 4] = False
+    thin = thinned(inputs.Photo.of(raster), 3).whole
+    blocks = photo.reshape(4, 3, 6, 3, 3).mean((1, 3))
+    np.testing.assert_array_equal(thin.data, np.rint(blocks).transpose(2, 0, 1))
+    assert np.argwhere(~thin.valid).tolist() == [[1, 1]]
+
+
+@pytest.mark.parametrize(("scale", "left"), [(20.0, 250.0), (48.0, 390.0), (48.0, 5.0)])
+def test_the_part_that_is_read_is_as_the_whole_photos(scale: float, left: float) -> None:
+    photo = np.random.default_rng(3).integers(0, 255, (300, 400, 3)).astype(np.uint8)
+    rows = (scale, -5.0, left), (5.0, scale, 140.0), (0.0, 0.0, 1.0)
+    found = Placement((64, 80), (300, 400), rows)
+    made = placed_on(inputs.read_guide(photo, Config()), found, (64, 80)).data
+    at = found.places(identity_grid((64, 80)))[0].numpy()[..., ::-1].transpose(2, 0, 1) - 0.5
+    for band, whole in zip(made, photo.transpose(2, 0, 1), strict=True):
+        read = map_coordinates(whole.astype(np.float64), at, order=3, mode="nearest")
+        np.testing.assert_array_equal(band, np.rint(read.clip(0, 255)))

@@ -34,7 +34,7 @@ def test_the_largest_image_is_taken(*, marked: bool, big: bool, tmp_path: Path) 
     path = tiff(tmp_path / "t.tif", [SMALL, LARGE], marked=marked, big=big)
     raster, notes = inputs.read_alone(path)
     assert (raster.data[0] == LARGE).all()
-    assert "holds images of 16 × 12, 64 × 48 pixels; the largest, 64 × 48, is taken" in notes[0]
+    assert "holds images of 16 × 12, 64 × 48 pixels; the largest, 64 × 48, is used" in notes[0]
     assert len(pages(path)) == 1
 
 

@@ -27,7 +27,8 @@ from cmsr.parallel import pooled
 from cmsr.pictures import checkerboard
 from cmsr.progress import ALIGNING, KERNEL, Progress, begin
 from cmsr.prologue import Opened, opened
-from cmsr.registration.alignment import LEAST_SIDE, Alignment
+from cmsr.registration.alignment import Alignment
+from cmsr.registration.coarse_to_fine import LEAST_SIDE
 from cmsr.registration.points import COLUMNS
 from cmsr.registration.segment_map import draw_segments
 from cmsr.registration.transforms import displacement, identity_grid, sample

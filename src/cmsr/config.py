@@ -40,8 +40,8 @@ class Config:
     """
 
     preset: Preset = "default"
-    """Where all other options start from: the best result, about half the time (fast), the
-    published network, trained on this pair (paper), or that network with changes of our own
+    """Defaults of all other options: for the best result (default), for about half the time (fast),
+    the published network, trained on this pair (paper), or that network with changes of our own
     (paper-plus)."""
 
     seed: int = _bounded(0, 0, 2**63 - 1)
@@ -59,12 +59,12 @@ class Config:
     (auto)."""
 
     segments: str | None = None
-    """Label image of the guide's size, a whole number for each object; each object may then move by
-    itself. Without it, --align segments finds the objects."""
+    """Label image of the guide's size, with a whole number for each object; each object may then
+    move separately. Without it, --align segments finds the objects."""
 
     ratio: float | tuple[float, float] | None = _bounded(None, 1, 64)
-    """Enlargement of the target, or two, across and down, as 4,3; by default, with a guide, as fine
-    as the guide shows the target's field."""
+    """Enlargement of the target: one number, or two as in 4,3, across and down; by default, with a
+    guide, the resolution at which the guide shows the target's field of view."""
 
     size: tuple[int, int] | None = _bounded(None, 4, 2**20)
     """Width and height of the result, instead of a ratio."""
@@ -73,12 +73,12 @@ class Config:
     """Horizontal fields of view of target and guide, in degrees, where they are known."""
 
     points: str | None = None
-    """CSV file of places that are the same in both images, in pixels from the top left corner:
-    target_x, target_y, photo_x, photo_y; two points or more."""
+    """CSV file of two or more corresponding points in both images, in pixels from the top left
+    corner: target_x, target_y, photo_x, photo_y."""
 
     rig: str = "auto"
-    """File of a rig, made by cmsr rig: where the photos of two cameras fixed to each other show the
-    target; in a batch, auto finds it from the pairs, and off places each by itself."""
+    """Rig file, written by cmsr rig: the geometry of two cameras fixed to each other; in a batch,
+    auto finds it from the pairs, and off places each photo separately."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Device to compute on; auto takes a GPU if there is one."""
@@ -113,8 +113,9 @@ class Config:
     """Initial learning rate of Adam."""
 
     p: float | Literal["auto"] = _bounded(0.3, 0, 1, "two-branch")
-    """Alternating Scales: share of training steps that use the upsampling-based scheme; auto trains
-    several side by side and takes what predicts held-out pixels best."""
+    """Alternating Scales: share of training steps that use the upsampling-based scheme. The
+    published 0.3 costs quality where the photo lies in place and gains where it lies a little off;
+    auto trains several side by side and takes what predicts held-out pixels best."""
 
     guide_p: float | None = _bounded(None, 0, 1, "two-branch")
     """The same share for the guide's branch alone; by default that of the other branch."""
@@ -150,26 +151,27 @@ class Config:
     0 if zeros are far from all other values."""
 
     strip_metadata: bool = False
-    """Leave out what the target's file says of camera, time and place: Exif, XMP, ICC profile."""
+    """Omit the target's metadata on camera, time and place: Exif, XMP, ICC profile."""
 
     colour_mapped: str | None = None
-    """The target is a picture in false colours: take the quantity behind them, by the colour map
-    that is found (auto) or named."""
+    """Treat the target as a false-colour picture and upscale the quantity behind its colours; the
+    colour map is detected (auto) or named."""
 
     ignore: str | None = None
-    """Parts of the target that are not measured, such as burnt-in text: x,y,w,h in pixels, several
-    separated by semicolons, or a mask file of the target's size (what is not 0 is left out)."""
+    """Parts of the target without measurements, such as burnt-in text: x,y,w,h in pixels, several
+    separated by semicolons, or a mask file of the target's size, whose pixels other than 0 are left
+    out."""
 
     fill: bool = False
     """Fill the target's holes instead of keeping them."""
 
     extent: Literal["overlap", "target"] = "overlap"
-    """Part of a georeferenced target that the result covers: what the guide covers too, or all of
-    it, made without the guide where that does not reach."""
+    """Part of a georeferenced target that the result covers: the overlap with the guide, or the
+    whole target, made without the guide where that does not reach."""
 
     bounds: tuple[float, float] | None = _bounded(None, -1e300, 1e300)
-    """Least and largest value that the result may have, in the target's unit; no less than 0 by
-    default where the target has no negative values and its unit does not speak for them."""
+    """Smallest and largest value allowed in the result, in the target's unit; by default at least 0
+    where the target has no negative values, unless its unit allows them (°C, °F, dB)."""
 
     bands: tuple[int, ...] = _bounded((), 1, 65535)
     """Bands of the target to upscale, for example 1,4; all by default."""
@@ -178,11 +180,11 @@ class Config:
     """Bands of the guide to use, for example 4,3,2; all by default."""
 
     axis: int | None = _bounded(None, 0, 2)
-    """Axis of the channels of a target that is an array with three axes, 0 or 2; as its shape tells
-    by default."""
+    """Axis of the channels of a target that is an array with three axes, 0 or 2; by default,
+    inferred from its shape."""
 
     guide_axis: int | None = _bounded(None, 0, 2)
-    """The same of a guide that is an array."""
+    """Axis of the channels of a guide that is an array, likewise."""
 
     native_size: tuple[int, int] | None = _bounded(None, 4, 65535)
     """Width and height of the sensor in pixels, if the camera has enlarged its image."""
@@ -207,7 +209,7 @@ class Config:
 
     max_memory: float = _bounded(4.0, 0.1, 4096)
     """Memory to plan for, in GB: it decides how many tiles are computed at once and whether the
-    result is written row by row, and does not change a byte of it."""
+    result is written row by row; the result is the same to the byte."""
 
     def __post_init__(self) -> None:
         """Check every value's range and choices, and that every option given has an effect."""

@@ -1,4 +1,4 @@
-"""What `cmsr.upscale` and `cmsr.align` return."""
+"""The results of `cmsr.upscale` and `cmsr.align`."""
 
 from __future__ import annotations
 

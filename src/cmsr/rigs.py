@@ -108,7 +108,7 @@ def find_rig(pairs: Iterable[tuple[str, inputs.Source, inputs.Source]], config: 
     field = known_field(config, shape_of(first.target), shape_of(first.photo))
     rig = pooled(lambda: shared(seen, Prior.of(field)))
     if rig is None:
-        raise InputError("the pairs agree on no common place of the target in the photo")
+        raise InputError("the pairs do not agree on where the photo shows the target")
     return _imaged(rig, some, config)
 
 
@@ -141,7 +141,7 @@ def evenly(some: Sequence[Files], most: int) -> list[Files]:
 def _read(files: Files, config: Config) -> tuple[Raster, Photo]:
     raster, photo, _ = inputs.read_pair(files.target, files.guide, config)
     if photo is None or photo.placed:
-        raise InputError(f"{raster.name}: its files say already where the photo lies")
+        raise InputError(f"{raster.name}: the files themselves already place the photo")
     return raster, photo
 
 

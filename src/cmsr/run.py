@@ -138,8 +138,11 @@ class Run:
         if some.error is None:
             return None
         pair, target = self.opened.pair, self.opened.target
-        units = [abs(target.unit(channel)[0]) for channel in range(len(some.error))]
-        error = some.error.cpu().double().numpy() * pair.scale * np.reshape(units, (-1, 1, 1))
+        units, rounding = (
+            np.reshape([each(channel) for channel in range(len(some.error))], (-1, 1, 1))
+            for each in (lambda channel: abs(target.unit(channel)[0]), pair.rounding)
+        )
+        error = np.hypot(some.error.cpu().double().numpy(), rounding) * pair.scale * units
         measured = pair.measured_at_output(some.first, error.shape[1])
         return np.where(measured, error, np.nan).astype(np.float32)
 

@@ -130,7 +130,7 @@ class BenchTrain(Command):
     """Data sets of the table to keep."""
 
     folds: int = 2
-    """Parts of the pairs, each held out once; as many as pairs: leave one out."""
+    """Number of parts of the pairs, each held out once; as many as pairs means leave-one-out."""
 
     steps: int = 0
     """Batches in each fold; 0 for the method's own number."""

@@ -20,7 +20,7 @@ from cmsr.config import PRESETS, Config, named
 from cmsr.errors import OptionError
 
 PLACEHOLDERS = {int: "N", float: "X", Path: "FILE", str: "TEXT"}
-"""What stands for a value in help, by its type."""
+"""Placeholder of a value in help, by its type."""
 
 BARE = {"colour_mapped": "auto"}
 """Options that may stand without a value, and what that means."""
@@ -158,7 +158,7 @@ class Command:
 
     examples: ClassVar[tuple[str, ...]] = ()
     surplus: ClassVar[str] = ""
-    """What to do instead of giving an argument too many."""
+    """Advice where an argument too many is given."""
 
     def run(self) -> None:
         """Run the command."""

@@ -38,7 +38,7 @@ Cluster = Callable[[Opened, Path, Path | None, Path], AbstractContextManager[Til
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What to upscale, and where to write what.
+    """One upscaling: its inputs, outputs and options.
 
     Attributes
     ----------
@@ -234,8 +234,9 @@ class Job:
         height, width = self._expected() or (0, 0)
         needed = 2 * held_gigabytes((height, width), 1)
         reason = (
-            f"a result of {width} × {height} pixels is written row by row, as .tif and without a "
-            f"report; --max-memory {math.ceil(10 * needed) / 10:g} keeps it in memory"
+            f"a result of {width} × {height} pixels is too large for --max-memory and is written "
+            "row by row, as .tif and without a report; "
+            f"--max-memory {math.ceil(10 * needed) / 10:g} keeps it in memory"
         )
         if self.report:
             raise OptionError(reason)

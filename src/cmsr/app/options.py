@@ -40,7 +40,7 @@ PLACEHOLDERS = {
     "emissivity": "0…1", "distance": "METRES", "reflected_temperature": "°C",
     "atmospheric_temperature": "°C", "humidity": "0…1", "max_memory": "GB", "steps": "R,R,…",
 }  # fmt: skip
-"""What stands for an option's value in help, where its type does not say enough."""
+"""Placeholder of an option's value in help, where its type does not say enough."""
 
 
 @cache

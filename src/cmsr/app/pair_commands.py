@@ -55,8 +55,8 @@ class Upscale(Command):
         tuple[float, float] | None,
         Argument(name="range", placeholder="MIN MAX", group="more output"),
     ] = None
-    """Values from which to which the preview's colours go, in the unit of its scale bar; by default
-    those of the result without half a percent at either end."""
+    """Lowest and highest value of the preview's colours, in the unit of its scale bar; by default
+    the result's range without half a percent at either end."""
 
     json: Annotated[Path | None, Argument(group="more output")] = None
     """Also write the record of the run as JSON; - prints it."""
@@ -159,10 +159,11 @@ class Align(Command):
     """Also write a checkerboard of target and photo, to judge the placement by."""
 
     how: Annotated[Literal["auto", "affine", "segments"], Argument(name="align")] = "auto"
-    """An affine map, a map for each object (segments), or what predicts held-out pixels best."""
+    """An affine map, a map for each object (segments), or what predicts held-out pixels best
+    (auto)."""
 
     points: Path | None = None
-    """CSV file of places that are the same in both images; see docs/TWO_CAMERAS.md."""
+    """CSV file of corresponding points in both images; see docs/TWO_CAMERAS.md."""
 
     field_of_view: Annotated[tuple[float, float] | None, Argument(placeholder="TARGET PHOTO")] = (
         None
@@ -170,7 +171,7 @@ class Align(Command):
     """Horizontal fields of view of target and photo, in degrees, where they are known."""
 
     rig: Path | None = None
-    """File of a rig, made by cmsr rig."""
+    """Rig file, written by cmsr rig."""
 
     segments: Path | None = None
     """Label image of the photo's size: a whole number for each object."""
@@ -182,7 +183,7 @@ class Align(Command):
     """Also write the displacement (right, down) in the photo's pixels, as .tif or .npz."""
 
     mask: Annotated[Path | None, Argument(group="more output")] = None
-    """Also write a mask of the pixels that the photo covers: 255, else 0."""
+    """Also write a mask: 255 where the photo covers the target, 0 elsewhere."""
 
     json: Annotated[Path | None, Argument(group="more output")] = None
     """Also write the transforms and the record as JSON; - prints it."""

@@ -1,4 +1,4 @@
-"""What a command is doing, and how long it will take, on the terminal."""
+"""Progress of a command on the terminal: its stage and the time left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person reads at the end: what was made, how far and why the photo was used, what next."""
+"""The summary after a run: size and time, how far and why the photo was used, what to try next."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DOUBTFUL = 0.5
 """Confidence below which a kernel is worth a hint."""
 
 PLACE = (
-    "if the photo shows this scene: --points FILE (two or more places that are the same in both), "
+    "if the photo shows this scene: --points FILE (two or more corresponding points), "
     "--field-of-view TARGET PHOTO, or --align off if it already covers the target's field"
 )
 
@@ -65,7 +65,7 @@ def of_alignment(out: Path, info: Mapping[str, Any], others: Mapping[str, Path |
     rows: Rows = [("placement", _placement(found))]
     rows += [(name, str(path)) for name, path in others.items() if path]
     rows += [("try next", PLACE)] if found["refused"] else []
-    return _table(f"{out}: the photo on the target, {info['seconds']:.1f} s", rows)
+    return _table(f"{out}: the photo placed on the target, {info['seconds']:.1f} s", rows)
 
 
 def photo_text(info: Mapping[str, Any]) -> str:
@@ -79,7 +79,7 @@ def photo_text(info: Mapping[str, Any]) -> str:
         return "none"
     if used["weight"] < NEARLY:
         return f"used for {used['weight']:.0%}: this is the result without it"
-    nowhere = f", in {used['unused']:.0%} of the image not at all" if used["unused"] > 0.2 else ""
+    nowhere = f"; not used in {used['unused']:.0%} of the image" if used["unused"] > 0.2 else ""
     return f"used for {used['weight']:.0%}{nowhere}; {used['reason']}"
 
 
@@ -98,7 +98,7 @@ def _most(info: Mapping[str, Any]) -> str:
 
 
 def _errors(values: list[float], unit: str) -> str:
-    shown = ", ".join(f"{value:.2g}" for value in values[:CHANNELS])
+    shown = ", ".join(f"{float(f'{value:.2g}'):g}" for value in values[:CHANNELS])
     more = ", …" if len(values) > CHANNELS else ""
     return f"±{shown}{more} {unit}".rstrip()
 
@@ -113,7 +113,7 @@ def hints(info: Mapping[str, Any]) -> list[str]:
             "--preset default, which also bends the photo; " if info["preset"] == "fast" else ""
         )
         found.append(
-            f"{preset}a photo from the same place and time, or --points if it lies wrongly"
+            f"{preset}a photo from the same place and time, or --points if it is placed wrongly"
         )
     sure = info["kernel_confidence"]
     if sure is not None and sure < DOUBTFUL:
@@ -160,7 +160,7 @@ _MEASURED = {
     "window_temperature_c": "window {:g} °C",
     "window_transmission": "window transmission {:g}",
 }
-"""What the temperatures of a thermal camera are computed with, in words."""
+"""Parameters of a thermal camera's temperatures, in words."""
 
 
 def _camera(camera: Mapping[str, Any]) -> Rows:
@@ -178,12 +178,20 @@ def _camera(camera: Mapping[str, Any]) -> Rows:
 
 def _placement(found: Mapping[str, Any]) -> str:
     if not found["stages"]:
-        return "not moved"
+        return f"not moved{_within(found)}"
     sure = "" if found["confidence"] is None else f", confidence {found['confidence']:.0%}"
     return (
-        f"moved by {found['median_displacement']:.1f} of its pixels in the median, "
-        f"{found['largest_displacement']:.1f} at most{sure}"
+        f"moved by {found['median_displacement']:.1f} of its pixels (median), "
+        f"at most {found['largest_displacement']:.1f}{sure}{_within(found)}"
     )
+
+
+def _within(found: Mapping[str, Any]) -> str:
+    """Say how exact a placement is, where somebody has asked."""
+    bound = found.get("expected_error")
+    if bound is None:
+        return ""
+    return f"; right within {bound:.2g} pixels, as nine in ten of its kind are"
 
 
 def _table(title: str, rows: Iterable[tuple[str, str]]) -> str:

@@ -31,7 +31,8 @@ from cmsr.parallel import both, together
 from cmsr.priors.linear_model import detail_of, level_of, mixing_of
 from cmsr.priors.wedgelets import SIDE, Wedgelets
 from cmsr.progress import ALIGNING, KERNEL, SOLVING, VALIDATING, Progress, begin
-from cmsr.registration.alignment import Alignment, Layers, align
+from cmsr.registration.alignment import Alignment
+from cmsr.registration.coarse_to_fine import Layers, align
 from cmsr.sensor.imaging import Imaging, imaging_of
 
 KERNEL_SAMPLE = 160

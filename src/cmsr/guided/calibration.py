@@ -90,7 +90,7 @@ class Tracking:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What `solve` needs to know of an image beside a tile of it.
+    """All that `solve` needs to know of an image beside a tile of it.
 
     Attributes
     ----------

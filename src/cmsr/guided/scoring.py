@@ -29,7 +29,7 @@ ITERATIONS = 8
 
 @dataclass(frozen=True)
 class AlignmentScore:
-    """A problem for `cmsr.registration.alignment.align`, scored by held-out pixels.
+    """A problem for `cmsr.registration.coarse_to_fine.align`, scored by held-out pixels.
 
     Attributes
     ----------

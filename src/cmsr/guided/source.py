@@ -40,7 +40,7 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """What tiles of one result are made from.
+    """The source of the tiles of one result.
 
     Attributes
     ----------

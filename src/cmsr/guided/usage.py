@@ -85,7 +85,7 @@ class GuideUsage:
                 f"{_decibels(best.control)} when it is displaced on purpose"
             )
         if channels and not any(channel.guided for channel in channels):
-            return "its edges lie on the target's"
+            return "its edges coincide with the target's"
         return "held-out pixels of the target confirm it"
 
 

@@ -128,7 +128,7 @@ def _read_npz(path: Path, member: str, limits: Limits) -> npt.NDArray[Any]:
             raise InputError(f"{path}: holds {', '.join(members)}; name one as FILE:NAME")
         chosen = member or members[0]
         if chosen not in members:
-            raise InputError(f"{path}: holds no {chosen}, but {', '.join(members)}")
+            raise InputError(f"{path}: holds no {chosen}; it holds {', '.join(members)}")
         with archive.open(f"{chosen}.npy") as file:
             length = archive.getinfo(f"{chosen}.npy").file_size
             return _read_npy(f"{path}:{chosen}", file, length, limits)

@@ -1,4 +1,4 @@
-"""What people hold in memory as an image (H, W) or (H, W, C) of a type that is computed with."""
+"""Images in memory as arrays (H, W) or (H, W, C) of a type that is computed with."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _as_array(source: Any, name: str, expand: bool) -> npt.NDArray[Any]:
         return np.ma.asanyarray(source) if np.ma.isMaskedArray(source) else np.asarray(source)
     except (TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{name}: is no array that can be read ({reason})") from error
+        raise InputError(f"{name}: is not an array ({reason})") from error
 
 
 def _of_pil(picture: Any, name: str, expand: bool) -> npt.NDArray[Any]:

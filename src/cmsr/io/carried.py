@@ -46,7 +46,7 @@ _EMPTY = (
 
 @dataclass(frozen=True)
 class Carried:
-    """What travels from a target to its result.
+    """Metadata that a result takes over from its target.
 
     Attributes
     ----------

@@ -161,7 +161,9 @@ def _values(guide: Raster, notes: list[str]) -> tuple[npt.NDArray[Any], npt.NDAr
         known = np.asarray(known.any(axis=0, keepdims=True))
     if len(data) <= MOST_BANDS:
         return data, known
-    notes.append(f"{guide.name}: {len(data)} bands, averaged to {MOST_BANDS} groups of neighbours")
+    notes.append(
+        f"{guide.name}: its {len(data)} bands are averaged to {MOST_BANDS}, neighbours together"
+    )
     first = np.linspace(0, len(data), MOST_BANDS + 1).astype(int)[:-1]
     sizes = np.diff([*first, len(data)])[:, None, None]
     means = np.add.reduceat(data.astype(np.float64), first, axis=0) / sizes

@@ -27,7 +27,7 @@ def with_holes(target: Raster, config: Config, notes: list[str]) -> Raster:
     target = _without_sentinels(target, notes)
     if not _zeros_are_holes(target):
         return target
-    notes.append(f"{target.name}: 0 is taken for no measurement; if it is one, use --invalid none")
+    notes.append(f"{target.name}: 0 is treated as no measurement; if it is one, use --invalid none")
     return _without(target, 0.0)
 
 
@@ -70,7 +70,7 @@ def _without_sentinels(target: Raster, notes: list[str]) -> Raster:
                 measured[band] &= target.data[band] != target.data.dtype.type(value)
         named = ", ".join(f"{value:g}" for value in values)
         notes.append(
-            f"{target.name}: {named} is taken for no measurement; if it is one, use --invalid none"
+            f"{target.name}: {named} is treated as no measurement; if it is one, use --invalid none"
         )
         profile = dict(target.profile)
         if profile.get("nodata") is None and not (target.alpha or profile.get("mask")):

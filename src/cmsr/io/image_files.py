@@ -86,7 +86,7 @@ def _source(path: PathLike, file: Path, member: str) -> str:
         return f"{inside}{file.absolute()}"
     pattern = _VARIABLES.get(file.suffix.lower())
     if pattern is None or '"' in str(file) or not member.isprintable():
-        raise InputError(f"{file}: has no parts that ':{member}' could name")
+        raise InputError(f"{file}: holds no variables or pages; leave out ':{member}'")
     return pattern.format(path=file.absolute(), member=member)
 
 

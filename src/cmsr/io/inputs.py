@@ -73,7 +73,9 @@ def read_pair(
     elif not config.sized:
         other = _own_photo(raster, own, notes)
     elif own is not None:
-        notes.append(f"{raster.name}: the photo in it is not used where the result's size is given")
+        notes.append(
+            f"{raster.name}: its own photo is not used, because the result's size is given"
+        )
     if not isinstance(target, Raster):
         raster = prepared(raster, config, notes)
     if other is not None and (common is not None or guide is None):
@@ -118,7 +120,8 @@ def _window(box: Box) -> Window:
 def _covered(raster: Raster, common: Overlap, config: Config) -> str:
     if config.extent == "target":
         return (
-            f"{raster.name}: the guide covers {common.share:.0%} of it; the rest is made without it"
+            f"{raster.name}: the guide covers {common.share:.0%} of it; the rest is made without "
+            "the guide"
         )
     return (
         f"{raster.name}: cropped to {raster.shape[1]} × {raster.shape[0]} pixels, "
@@ -151,7 +154,7 @@ def common_grid(
     if grids[0] is None or grids[1] is None:
         if guide is not None and any(grids) and notes is not None:
             other, placed = names if grids[0] is None else names[::-1]
-            notes.append(f"{other}: has no place on the ground; {placed} is taken to show its area")
+            notes.append(f"{other}: is not georeferenced; assumed to cover the area of {placed}")
         return None
     crs = grids[0].crs or grids[1].crs
     known = bool(grids[0].crs and grids[1].crs)
@@ -277,7 +280,7 @@ def prepared(target: Raster, config: Config, notes: list[str]) -> Raster:
     """Mark the holes, and undo the camera's own enlargement, as the options say."""
     if target.profile.get("palette") and config.colour_mapped is None:
         notes.append(
-            f"{target.name}: its palette is expanded to colours; classes are no intensities, and "
+            f"{target.name}: its palette is expanded to colours; if its values are classes, they "
             "cannot be upscaled"
         )
     target = colour_map.resolved(target, config, notes)

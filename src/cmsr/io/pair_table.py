@@ -65,7 +65,7 @@ def read_rows(
         ]
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{table}: is not UTF-8 text (byte {error.start}), as a CSV file is"
+            f"{table}: is not UTF-8 text (byte {error.start}); a CSV file must be"
         ) from error
     except csv.Error as error:
         raise InputError(f"{table}: line {reader.line_num + 1}: {error}") from error

@@ -35,7 +35,7 @@ def check(path: Path, colour_map: str, given: Range | None = None) -> None:
     if path.suffix.lower() != ".png":
         raise OutputError(f"{path}: a preview is a PNG; use a name that ends in .png")
     if given is not None and not given[0] < given[1]:
-        raise OptionError(f"--range {given[0]:g} {given[1]:g} is empty; give MIN MAX")
+        raise OptionError(f"--range {given[0]:g} {given[1]:g}: MIN must be below MAX")
     from matplotlib import colormaps
 
     if colour_map not in colormaps:

@@ -98,14 +98,14 @@ def read(path: Path, name: str, limits: Limits, member: str = "") -> Raster:
     tables = _tables_in(path, name)
     if not tables or min(tables[0].shape) < _LEAST:
         raise InputError(
-            f"{name}: holds no image in text; expected a line of numbers for each of its rows, "
-            f"as many in each, at least {_LEAST} × {_LEAST}"
+            f"{name}: is not a table of numbers; expected one line for each row of the image, "
+            f"with equally many numbers in each, at least {_LEAST} × {_LEAST}"
         )
     table = _chosen(tables, path, member)
     rows, cols = table.shape
     if table.cut:
         raise InputError(
-            f"{name}: is cut off: fewer than {cols} numbers in line {rows + 1} of them"
+            f"{name}: is truncated: line {rows + 1} of the table has fewer than {cols} numbers"
         )
     limits.check(name, table.shape, 4 * table.size)
     unit = _unit(table.header, "\n".join(tables[0].header)) or _unit_in_cells(path)

@@ -54,7 +54,7 @@ def note(path: Path, name: str) -> list[str]:
         return []
     sizes = ", ".join(f"{one.width} × {one.height}" for one in found[1])
     taken = f"{found[0].width} × {found[0].height}"
-    return [f"{name}: holds images of {sizes} pixels; the largest, {taken}, is taken"]
+    return [f"{name}: holds images of {sizes} pixels; the largest, {taken}, is used"]
 
 
 def directories(path: Path) -> list[Directory]:

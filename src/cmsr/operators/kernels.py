@@ -28,7 +28,7 @@ KERNELS = (
     "gaussian:SIGMA",
 )
 PHASES = ("-topleft", "-corners")
-"""What a kernel's name may end in, where the two grids do not cover the same area."""
+"""Endings of a kernel's name where the two grids do not cover the same area."""
 
 _GAUSSIAN = re.compile(r"gaussian:(\d+(?:\.\d*)?|\.\d+)")
 

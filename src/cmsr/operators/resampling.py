@@ -90,7 +90,7 @@ class Resampler:
 
     @cached_property
     def _spectra(self) -> tuple[_Spectrum, _Spectrum]:
-        """What `solve` needs of both axes."""
+        """Factors of both axes for `solve`."""
         return _Spectrum.of(self.rows), _Spectrum.of(self.cols)
 
 

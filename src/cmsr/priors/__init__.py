@@ -1,1 +1,1 @@
-"""What images look like: sparse blocks, edges of a guide, straight edges."""
+"""Models of images: sparse blocks, edges of a guide, straight edges."""

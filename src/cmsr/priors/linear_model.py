@@ -56,7 +56,7 @@ NEGLIGIBLE = 3e-8
 """Power of detail, in variances of the image, below which it needs no support."""
 
 DETAIL_SHARE, DETAIL_WIDTH = 0.3, 0.35
-"""What the preconditioner takes the guide's fields for, on average: one smooth field of so much of
+"""The guide's fields as the preconditioner models them, on average: one smooth field of so much of
 their variance, and its width in pixels of the target."""
 
 HOLE_STEPS, HOLE_STEP, POWER_STEPS = 3, 1.2, 15

@@ -42,7 +42,7 @@ CURVATURE = 0.05
 """How far real edges are from straight steps, as a share of the patch's contrast."""
 
 NOISE = 0.002
-"""What a patch may be off beside that; the target's range is 1."""
+"""Further tolerance of a patch; the target's range is 1."""
 
 GUIDE_SAMPLES = 8.0
 """How many independent pixels the guide's patch is worth."""

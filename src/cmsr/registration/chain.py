@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from cmsr.operators.resampling import shape_of
-from cmsr.registration.alignment import Alignment, trouble
+from cmsr.registration.alignment import Alignment
+from cmsr.registration.coarse_to_fine import trouble
 from cmsr.registration.cpab import Cpab
 from cmsr.registration.transforms import (
     Affine,

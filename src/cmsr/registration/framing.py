@@ -23,8 +23,8 @@ from cmsr.io.raster import Raster, fitted
 from cmsr.operators.resampling import Window, resampler
 from cmsr.pair import Pair, asked_shape
 from cmsr.parallel import pooled
-from cmsr.registration.alignment import LEAST_CONFIDENCE
 from cmsr.registration.coarse_search import search
+from cmsr.registration.coarse_to_fine import LEAST_CONFIDENCE
 from cmsr.registration.far_search import reduced_size
 from cmsr.registration.known_fields import fields_in_files, known_field
 from cmsr.registration.placement import Placement, Prior, place
@@ -80,7 +80,7 @@ def framed(target: Raster, photo: Photo, config: Config, rig: Rig | None = None)
     ratio = max(1, round(math.sqrt(found.fineness[0] * found.fineness[1])))
     shape = asked or (target.shape[0] * ratio, target.shape[1] * ratio)
     if max(shape) > 1.5 * ratio * max(target.shape):
-        notes += (f"{photo.name}: shows the target's field only {ratio} × as fine as the target",)
+        notes += (f"{photo.name}: its pixels are only {ratio} times as fine as the target's",)
     return Framed(Photo.of(placed_on(photo.whole, found, shape)), found, notes)
 
 
@@ -113,13 +113,13 @@ def _placed_by(
 ) -> tuple[Placement | None, tuple[str, ...]]:
     """Return the place that a rig gives, moved for parallax, unless the files tell another."""
     if photo.placed:
-        said = "the rig is not used, as the files say where the photo lies"
+        said = "the rig is not used, because the files already place the photo"
         return None, (f"{photo.name}: {said}",)
     found = rig.placement(target.shape, photo.shape)
     if moved and not Pair.of(target, target.shape).blank:
         seen, valid, small = looked_at(target, photo)
         found = _rescaled(pooled(lambda: placed_by_rig(rig, seen, valid, small)), photo.shape)
-    return found, (f"{photo.name}: {found.text()}, by its rig",)
+    return found, (f"{photo.name}: {found.text()}, from the rig",)
 
 
 def large(target: Size, photo: Size) -> bool:

@@ -43,10 +43,10 @@ GAP_ODDS, SIMILARITY_ODDS, CORRELATION_ODDS, ODDS = 0.82, 20.4, -5.4, -7.4
 """Logistic fit of the confidence to the same pairs, and to as many photos of other scenes."""
 
 QUARTER_ODDS = 1.0
-"""What a quarter turn takes from the odds, by eye: cameras are seldom mounted so."""
+"""Cost of a quarter turn in log odds, by eye: cameras are seldom mounted so."""
 
 ELSEWHERE = 0.08, 0.15
-"""What tells another place from the winner: share of the photo, logarithm of the field."""
+"""Least difference of another place from the winner: share of the photo, logarithm of the field."""
 
 MIRRORED, LEAST_MARGIN = (-1, -2), 4.5
 """Axes along which the target is mirrored as a control, and by how much the log-odds must exceed

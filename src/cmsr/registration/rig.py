@@ -45,11 +45,11 @@ UNITS = {
     "noise": "standard deviation, in units of the target",
     "similarity": "nats",
 }
-"""What the numbers of a file mean."""
+"""Units and meaning of the numbers in a rig file."""
 
 
 class Vote(NamedTuple):
-    """What a pair says of its rig.
+    """One pair's vote on its rig.
 
     Attributes
     ----------
@@ -205,7 +205,7 @@ def read_rig(path: str) -> Rig:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except NOT_A_RIG as error:
-        raise InputError(f"{path}: is no rig as cmsr rig writes it") from error
+        raise InputError(f"{path}: is not a rig file written by cmsr rig") from error
 
 
 def placed_by_rig(rig: Rig, target: Tensor, valid: Tensor, photo: Tensor) -> Placement:

@@ -43,7 +43,7 @@ CLEARLY = 4.0
 """Log-odds by which another place must be better to speak against the rig, by eye."""
 
 FAR = 0.05
-"""What counts as another place: distance in longer sides of the target."""
+"""Least distance of another place, in longer sides of the target."""
 
 LEAST_SHARE = 0.4
 """Share of the pairs that must agree; chance gives a ninth."""

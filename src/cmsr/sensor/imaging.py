@@ -27,7 +27,7 @@ MOST_RIVALS = 3
 
 @dataclass(frozen=True)
 class Imaging:
-    """What lies between the scene and the target.
+    """The steps between the scene and the target.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ def _notes(finding: KernelEstimate, camera: bool) -> list[str]:
     """Say what was found, where it is not the usual kernel or not the only one that may be."""
     notes, assumed = [], usual(camera)
     if finding == unknown(camera):
-        notes.append(f"the target does not show its imaging kernel; {assumed} is assumed")
+        notes.append(f"the kernel cannot be told from the target; {assumed} is assumed")
     elif finding.kernel != STANDARD:
         notes.append(
             f"estimated kernel: {finding.kernel}, not the usual {STANDARD} "

@@ -49,7 +49,7 @@ def read_kernel(name: str) -> PointSpread:
         return PointSpread.of(_text(path), name)
     raster = image_files.read(path)
     if len(raster.data) > 1:
-        raise InputError(f"{path}: a kernel image has one channel, this one {len(raster.data)}")
+        raise InputError(f"{path}: a kernel image has one channel; this one has {len(raster.data)}")
     check_shape(raster.shape, name)
     return PointSpread.of(np.where(raster.valid, raster.data[0], np.nan), name)
 
@@ -61,7 +61,7 @@ def _array(path: Path) -> npt.NDArray[np.generic]:
     except (ValueError, OSError, EOFError) as error:
         raise InputError(f"{path}: not a NumPy array that can be read ({error})") from error
     if not isinstance(mapped, np.ndarray):
-        raise InputError(f"{path}: holds several arrays; a kernel is one")
+        raise InputError(f"{path}: holds several arrays; expected one")
     check_shape(mapped.shape, str(path))
     return np.array(mapped)
 

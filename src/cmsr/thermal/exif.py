@@ -1,4 +1,4 @@
-"""What a camera says of itself and of a picture, in the Exif segment of a JPEG."""
+"""Camera and picture as the Exif segment of a JPEG describes them."""
 
 from __future__ import annotations
 

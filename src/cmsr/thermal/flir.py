@@ -87,7 +87,9 @@ def read(content: Any, name: str, start: int = 0) -> Flir:
     try:
         found = fff.records(content, start)
         if fff.RAW not in found:
-            raise InputError(f"{name}: a FLIR file without raw thermal image; use the original")
+            raise InputError(
+                f"{name}: a FLIR file without its raw thermal image; use the original file"
+            )
         counts = _counts(found[fff.RAW])
     except _BROKEN as error:
         raise InputError(f"{name}: its raw thermal image is broken ({error})") from error
@@ -98,7 +100,7 @@ def read(content: Any, name: str, start: int = 0) -> Flir:
         except _BROKEN:
             faults.append("the photo in it is broken and not used")
     if photo is not None and not found.get(fff.PLACEMENT, b"-"):
-        faults.append("the place of the photo in it is cut off: the same field is assumed")
+        faults.append("the photo's placement is cut off: the same field of view is assumed")
     camera = found.get(fff.CAMERA, b"")
     sensor, conditions = _calibration(camera)
     if sensor is None:

@@ -21,7 +21,7 @@ _J = [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, *r
 
 @dataclass
 class _Header:
-    """What the segments before the scan say; 0: the default."""
+    """Parameters in the segments before the scan; 0: the default."""
 
     bits: int = 0
     rows: int = 0

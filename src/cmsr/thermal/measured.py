@@ -1,4 +1,4 @@
-"""What temperatures are computed with: the file's parameters or the user's, checked and told."""
+"""Parameters of temperatures, the file's or the user's: checked and reported."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def placed(
 
     zoom = parallax.digital_zoom(thermal, photo, valid, box_at, placement.zoom, digital_zoom)
     if zoom != 1:
-        notes.append(f"a digital zoom of {zoom:.3g} is divided out of the photo's placement")
+        notes.append(f"the photo's placement is corrected for a digital zoom of {zoom:.3g}")
     box = box_at(zoom)
     down, right = parallax.displacement(thermal, photo, valid, box)
     if down or right:

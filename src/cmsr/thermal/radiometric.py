@@ -120,7 +120,9 @@ def _frame(path: Path, member: str, name: str, config: Config, notes: list[str])
             places = fff.frames(content)
             number = int(member or "1")
             if not 1 <= number <= len(places):
-                raise InputError(f"{name}: there is no such frame; they are 1 to {len(places)}")
+                raise InputError(
+                    f"{name}: has no such frame; frames are numbered 1 to {len(places)}"
+                )
             image = flir.read(content, name, places[number - 1])
     except ValueError as error:
         raise InputError(f"{name}: not a frame that can be read ({error})") from error
@@ -171,7 +173,7 @@ def _photo(
     name, known = target.name, np.isfinite(values)
     notes.append(
         f"{name}: {'temperatures in °C' if image.sensor else 'counts'}, and the photo in the same "
-        "file; edges that its picture shows (MSX) are the photo's, not the sensor's"
+        "file; edges in the camera's own picture (MSX) are the photo's, not the sensor's"
     )
     filled = np.where(known, values, np.median(values[known]) if known.any() else 0.0)
     part, seen, said = photo.placed(whole, filled, image.placement, about.digital_zoom)
@@ -179,8 +181,8 @@ def _photo(
     if part.shape[0] < rows or part.shape[1] < cols:
         said.append(
             f"the photo shows the target's field in {part.shape[1]} × {part.shape[0]} pixels, "
-            f"fewer than the sensor's {cols} × {rows}; the result is {_ENLARGED} × the sensor's, "
-            "and the photo adds little"
+            f"fewer than the sensor's {cols} × {rows}; the result has {_ENLARGED} times the "
+            "sensor's resolution, and the photo adds little"
         )
         part, seen = photo.resized(part, seen, (_ENLARGED * rows, _ENLARGED * cols))
     notes.extend(f"{name}: {text}" for text in said)
@@ -231,9 +233,9 @@ def _tell_of_picture(about: exif.Exif, name: str, notes: list[str]) -> None:
     """Say of a FLIR camera's picture that its temperatures are lost."""
     if "FLIR" in about.maker.upper():
         notes.append(
-            f"{name}: is by a FLIR camera, but without its raw thermal data: only the picture's "
-            "colours are left, and edges of the photo in it (MSX); the camera's own file is needed "
-            "for temperatures"
+            f"{name}: was taken by a FLIR camera, but its raw thermal data are gone: only a "
+            "coloured picture is left, which may show edges of the photo (MSX); temperatures need "
+            "the camera's original file"
         )
 
 
@@ -245,4 +247,4 @@ def refuse(config: Config, name: str) -> None:
     OptionError
         If one is given.
     """
-    config.refuse(RADIOMETRIC, f"requires a radiometric file by FLIR or DJI; {name} is none")
+    config.refuse(RADIOMETRIC, f"requires a radiometric file by FLIR or DJI; {name} is not one")

@@ -11,7 +11,8 @@ from cmsr.config import Config
 from cmsr.operators.resampling import Kernel
 from cmsr.pair import Pair
 from cmsr.progress import Progress
-from cmsr.registration.alignment import Alignment, recognise
+from cmsr.registration.alignment import Alignment
+from cmsr.registration.coarse_to_fine import recognise
 from cmsr.two_branch.choice import choose
 from cmsr.two_branch.examples import Example
 from cmsr.two_branch.infer import infer

@@ -57,14 +57,14 @@ class Batch(Command):
     """Format of the results."""
 
     series: bool = False
-    """The rows are frames of one camera in order (of several, where there is a column series):
+    """Treat the rows as successive frames of one camera (or of several, named in a column series):
     each starts from the state of the one before."""
 
     quiet: bool = False
     """Print errors only."""
 
     overwrite: bool = False
-    """Replace files that no batch has written."""
+    """Replace files that were not written by a batch."""
 
     workers: Annotated[int | None, Argument(group="workers")] = None
     """Processes, each with one pair at a time; by default one for each core, or each GPU."""

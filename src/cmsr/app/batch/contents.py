@@ -1,4 +1,4 @@
-"""What the beginning of a file says: is it the sensor's image or a photo, whole pair, and when."""
+"""The beginning of a file: whether it is the sensor's image, a photo or both, and its time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SIDE = 64
 
 @dataclass(frozen=True)
 class Content:
-    """What a file holds.
+    """Contents of a file.
 
     Attributes
     ----------

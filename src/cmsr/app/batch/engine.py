@@ -81,8 +81,8 @@ def not_lost(client: Client, kept: str) -> Iterator[None]:
         yield
     except (OSError, CancelledError) as error:
         raise RunError(
-            f"the scheduler {address} is lost; finished {kept} are kept, and the same command "
-            "continues from there"
+            f"lost the scheduler {address}; finished {kept} are kept: run the same command again "
+            "to continue"
         ) from error
 
 
@@ -130,7 +130,7 @@ def _outcome(future: Future[Outcome], task: Task) -> Outcome:
         return future.result()
     error = future.exception()
     if isinstance(error, KilledWorker):
-        reason = "its worker died repeatedly; it may need more memory than there is"
+        reason = "its worker died repeatedly; there may not be enough memory"
     else:
         reason = f"{type(error).__name__}: {error}"
     return Outcome(task.name, "failed", error=f"{task.target.file}: {reason}")

@@ -44,7 +44,7 @@ class File:
 
     @cached_property
     def content(self) -> Content:
-        """What is inside; read when it is asked for."""
+        """Its contents; read when they are asked for."""
         return contents.look(self.folder / self.path)
 
     @property
@@ -69,7 +69,7 @@ class Match:
 
 @dataclass
 class Found:
-    """What a folder holds.
+    """Contents of a folder.
 
     Attributes
     ----------
@@ -144,7 +144,7 @@ def find_pairs(folder: str, out: str = "") -> Found:
         used |= {file.path for file in more}
         left = [file for file in left if file.path not in used]
     found.pairs.sort(key=lambda pair: _natural(pair.target))
-    found.alone += [(file.path, "another photo of a shot is used") for file in spare]
+    found.alone += [(file.path, "another photo of the same shot is used") for file in spare]
     found.alone += [(file.path, f"{_KINDS[file.role]} alone") for file in left if file.role]
     found.alone.sort(key=lambda alone: _natural(alone[0]))
     if not found.pairs:

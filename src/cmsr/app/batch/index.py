@@ -27,7 +27,7 @@ PICTURES = 200
 
 @dataclass(frozen=True)
 class Line:
-    """What the page says of one pair.
+    """One pair on the page.
 
     Attributes
     ----------

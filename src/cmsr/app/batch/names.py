@@ -1,4 +1,4 @@
-"""What the name of a file says: the sensor's image or the photo, and of which shot."""
+"""File names: whether they mean the sensor's image or the photo, and of which shot."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _TIME = re.compile(r"(?<!\d)(20\d{6})[_-]?([0-2]\d[0-5]\d[0-5]\d)(?!\d)")
 
 @dataclass(frozen=True)
 class Name:
-    """What a path says, relative to the folder that is searched.
+    """The meaning of a path relative to the folder that is searched.
 
     Attributes
     ----------

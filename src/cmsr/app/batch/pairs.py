@@ -28,7 +28,9 @@ def given(options: Batch, display: Display) -> tuple[str, list[Row], list[tuple[
     place = absolute(options.pairs)
     if is_remote(place) or not os.path.isdir(place):
         if options.pairs_out is not None:
-            raise OptionError(f"--pairs-out requires a folder of images; {options.pairs} is none")
+            raise OptionError(
+                f"--pairs-out requires a folder of images; {options.pairs} is not one"
+            )
         return place, read_table(place), []
     found = found_in(options)
     display.say(found.shown())

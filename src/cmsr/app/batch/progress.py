@@ -103,8 +103,8 @@ class Tally:
             mean = sum(self.photos) / len(self.photos)
             without = sum(share < NEARLY for share in self.photos)
             lines.append(
-                f"  photos used for {mean:.0%} in the mean; "
-                f"{without} of {len(self.photos)} results are as without a photo"
+                f"  photos used for {mean:.0%} on average; "
+                f"{without} of {len(self.photos)} results made without the photo"
             )
         lines += [f"  failed: {name}: {error}" for name, error in self.failed[:SHOWN]]
         if len(self.failed) > SHOWN:

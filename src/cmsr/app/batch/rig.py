@@ -47,7 +47,7 @@ def with_rig(
         begun = True
     if not begun or not file.is_file():
         return config
-    display.say(f"the pairs share the rig {file}; --rig off places each by itself")
+    display.say(f"the pairs share the rig {file}; --rig off places each photo separately")
     return dataclasses.replace(config, rig=str(file))
 
 

@@ -88,16 +88,16 @@ def _faults(rows: list[Row]) -> Iterator[str]:
             yield f"{where}the name {row.name[:80]!r} {problem}"
         first = lines.setdefault(row.name.casefold(), row.line)
         if first != row.line:
-            yield f"{where}the name {row.name!r} is that of line {first} too"
+            yield f"{where}the name {row.name!r} is already used in line {first}"
 
 
 def _problem_of_name(name: str) -> str | None:
     """Return why a name cannot name a file in the folder of results, or None."""
     parts = name.split("/")
     if name.startswith("/") or "\\" in name or ":" in name:
-        return "is not a plain relative one; outputs stay in the folder of results"
+        return "is not a plain relative path; outputs stay in the folder of results"
     if any(part in ("", ".", "..") for part in parts):
-        return "leads elsewhere; outputs stay in the folder of results"
+        return "leads out of the folder of results"
     if (
         any(part.startswith(".") for part in parts)
         or not name.isprintable()

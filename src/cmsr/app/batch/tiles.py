@@ -253,6 +253,6 @@ def _result(future: Future[Layers]) -> Layers:
         raise error
     if isinstance(error, KilledWorker):
         raise RunError(
-            "workers died repeatedly at one tile; they may need more memory than there is"
+            "workers died repeatedly on one tile; there may not be enough memory"
         ) from error
     raise RunError(f"a tile failed: {type(error).__name__}: {error}") from error

@@ -91,7 +91,9 @@ def find_work(table: str, rows: list[Row], settings: Settings) -> Worklist:
     tasks = _tasks(table, rows, listing, worklist.missing)
     if not tasks:
         name, reason = worklist.missing[0]
-        raise InputError(f"{table}: no pair has its files; the first, {name}: {reason}")
+        raise InputError(
+            f"{table}: the files of every pair are missing; the first pair, {name}: {reason}"
+        )
     receipts = _receipts(tasks, listing, settings)
     for block in _blocks(rows, tasks, series=settings.series):
         worklist.add(block, receipts, settings)
@@ -115,8 +117,8 @@ def check_ownership(rows: list[Row], settings: Settings) -> None:
     for name in named:
         if listing.entry(f"{out}/{name}") is not None:
             raise OutputError(
-                f"{out}/{name}: exists already and is not from a batch; choose another folder or "
-                "add --overwrite"
+                f"{out}/{name}: already exists and was not written by a batch; choose "
+                "another folder or add --overwrite"
             )
 
 

@@ -80,7 +80,7 @@ class Contents:
 
     @property
     def shown(self) -> list[tuple[str, str]]:
-        """What the viewer offers: names of layers and photos, and what they are called."""
+        """Layers and photos of the viewer, and their titles."""
         offered = {
             "input": (self.compared.before, "input"),
             "result": (self.compared.after, "result"),
@@ -191,6 +191,6 @@ def _alignment_in_words(found: dict[str, Any] | None) -> str:
              "freeform": "free-form deformation", "segments": "a transform a segment"}  # fmt: skip
     warps = ", ".join(names.get(stage["warp"], stage["warp"]) for stage in found["stages"])
     return (
-        f"moved by {found['median_displacement']:.2f} px in the median, "
-        f"{found['largest_displacement']:.2f} px at most ({warps})"
+        f"moved by {found['median_displacement']:.2f} px (median), "
+        f"at most {found['largest_displacement']:.2f} px ({warps})"
     )

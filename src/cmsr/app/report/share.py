@@ -1,4 +1,4 @@
-"""How far the photo was used, in the words of a report."""
+"""The photo's share in the result, in the words of a report."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Share:
         reason = used["reason"][:1].upper() + used["reason"][1:] + "."
         if used["weight"] < NEARLY:
             return cls(f"{headline}: this is the result without it.", reason, unused=True)
-        nowhere = f", in {100 * used['unused']:.0f} % of the image not at all"
+        nowhere = f"; not used in {100 * used['unused']:.0f} % of the image"
         return cls(
             headline + (nowhere if used["unused"] >= 0.1 else "") + ".", reason, unused=False
         )

@@ -1,4 +1,4 @@
-"""What the page answers: descriptions, progress and errors as HTML, and what can be chosen."""
+"""The page's answers: descriptions, progress and errors as HTML, and choices."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import gradio as gr
 from cmsr.app.web import tasks
 
 NO_PHOTO = ("--ratio", "or set the enlargement")
-"""What errors say where only the photo is missing."""
+"""Error messages that mean that only the photo is missing."""
 
 
 class Output(NamedTuple):

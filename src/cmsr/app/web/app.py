@@ -282,8 +282,7 @@ class App:
     def _check_owner(self, visitor: str, file: Path) -> None:
         if not self.owners.owns(visitor, file):
             raise InputError(
-                f"{file.name}: not your file; upload it, and send the cookie that comes with the "
-                "answer"
+                f"{file.name}: not your file; upload it first, and send the cookie of that answer"
             )
 
     def _config(self, values: tuple[Any, ...]) -> Config:

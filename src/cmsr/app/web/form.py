@@ -37,7 +37,7 @@ INFO = {
     "prior": "none; or learned: a network that was trained on photographs takes part, the one "
     "thing here that was not learned from this pair.",
 }
-"""What the page says of an option where the command line's words do not fit."""
+"""The page's description of an option where that of the command line does not fit."""
 
 
 def groups() -> dict[str, list[str]]:

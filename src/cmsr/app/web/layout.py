@@ -20,17 +20,16 @@ STYLE = Path(__file__).with_name("page.css").read_text("utf-8")
 _SCRIPT = Path(__file__).with_name("page.js").read_text("utf-8")
 
 HEADER = """# cmsr
-From a low-resolution image of any sensor and a photo of the same scene, or a radiometric JPEG that
-holds both, comes the image at the photo's resolution, with every value in its unit. Files stay on
-the machine that runs this page."""
+Sharpen a low-resolution image from any sensor with a photo of the same scene: the result has the
+photo's resolution, and every value keeps its unit. A radiometric JPEG may hold both images. Files
+stay on the machine that runs this page."""
 
 
 DOWNLOADS = {"result": "Result, full precision", "picture": "Picture (PNG)", "report": "Report"}
-"""What can be downloaded after a run, by the names of its buttons."""
+"""Downloads after a run, by the names of their buttons."""
 
-SEVERAL = """Choose all files, or a folder: images and photos find each other by their names, their
-times and the folders they lie in; radiometric JPEGs hold their own photo. The options are those
-above."""
+SEVERAL = """Choose all files, or a folder: images and photos are paired by name, time and folder;
+radiometric JPEGs hold their own photo. The options above apply to every pair."""
 
 UPLOADS: tuple[tuple[str, str, Any], ...] = (
     ("many", "Images and photos", "multiple"),

@@ -1,4 +1,4 @@
-"""What the page shows of a pair before the computation: thumbnails, and the placed photo."""
+"""Views of a pair before the computation: thumbnails, and the placed photo."""
 
 from __future__ import annotations
 
