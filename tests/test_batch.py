@@ -156,7 +156,7 @@ def test_files_of_the_user_stay(tmp_path: Path, capsys: pytest.CaptureFixture[st
     (tmp_path / "p00.tif").write_text("mine")
     arguments = ["batch", str(table), "-o", str(tmp_path), *QUICK]
     assert main(arguments) == 2
-    assert "p00.tif: exists already" in capsys.readouterr().err
+    assert "p00.tif: already exists" in capsys.readouterr().err
     assert (tmp_path / "p00.tif").read_text() == "mine"
 
 

@@ -99,7 +99,7 @@ def test_hundredths_of_a_kelvin_are_celsius(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_range_must_not_be_empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(OptionError, match="--range 5 5 is empty"):
+    with pytest.raises(OptionError, match="--range 5 5: MIN must be below MAX"):
         preview.check(tmp_path / "x.png", "gray", (5.0, 5.0))
     assert main(["upscale", "a.tif", "-o", "b.tif", "--range", "0", "30"]) == 2
     assert "--range requires --preview" in capsys.readouterr().err

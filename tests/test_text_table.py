@@ -77,8 +77,8 @@ def test_what_is_missing_is_a_hole(tmp_path: Path) -> None:
 
 
 REFUSED = {
-    "words": (["target,guide", "a.tif,b.jpg"], "is not a table of numbers; expected a line"),
-    "ragged": ([line[: 10 * (1 + i % 3)] for i, line in enumerate(lines())], "holds no image"),
+    "words": (["target,guide", "a.tif,b.jpg"], "is not a table of numbers; expected one line"),
+    "ragged": ([line[: 10 * (1 + i % 3)] for i, line in enumerate(lines())], "is not a table"),
     "cut off": (
         [*lines()[:-1], lines()[-1][:12]],
         "is truncated: line 9 of the table has fewer than 12 numbers",

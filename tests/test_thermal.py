@@ -146,7 +146,7 @@ def test_options_that_cannot_act_are_refused(tmp_path: Path) -> None:
 def test_a_picture_by_flir_without_its_data_says_so(tmp_path: Path) -> None:
     path = put(tmp_path / "a.jpg", jpeg(exif=exif(make="FLIR Systems AB")))
     _, _, notes = read(path)
-    assert any("without its raw thermal data" in note and "MSX" in note for note in notes)
+    assert any("raw thermal data are gone" in note and "MSX" in note for note in notes)
 
 
 def test_a_broken_photo_does_not_block_the_thermal_image(tmp_path: Path) -> None:
@@ -223,7 +223,9 @@ def test_frames_of_a_recording_are_pages(tmp_path: Path) -> None:
     assert pages.pages(path) == [f"{path}:{number}" for number in (1, 2, 3)]
     values = [read(Path(f"{path}:{number}")).target.data for number in (1, 2, 3)]
     assert values[0].mean() < values[1].mean() < values[2].mean()
-    with pytest.raises(InputError, match=r"a\.seq:4: there is no such frame; they are 1 to 3"):
+    with pytest.raises(
+        InputError, match=r"a\.seq:4: has no such frame; frames are numbered 1 to 3"
+    ):
         read(Path(f"{path}:4"))
     one = put(tmp_path / "a.fff", frames[0])
     assert pages.pages(one) == [one]

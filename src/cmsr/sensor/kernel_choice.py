@@ -100,7 +100,7 @@ class KernelEstimate(NamedTuple):
 
 
 class _Model(NamedTuple):
-    """The fitted weights, of features (x − centre) / spread; `benchmarks/fit_kernel_choice.py`.
+    """Fitted weights: features are (x − centre) / spread; see `benchmarks/fit_kernel_choice.py`.
 
     ``weights`` is (features + 1, kinds), ``gains`` (kinds, choices) in dB over the standard kernel.
     """
