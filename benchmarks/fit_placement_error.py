@@ -50,6 +50,9 @@ KINDS = {
 LEAST, ENOUGH = 32, 200
 """Least side of a target, and longest of a truth, unless it is cut out of it."""
 
+LEAST_ERROR = 0.05
+"""In target pixels: how exactly the pairs themselves lie on each other."""
+
 SEEN = 0.9
 """Quantile that the bound is made for."""
 
@@ -206,7 +209,7 @@ def fit(files: list[Path]) -> None:
     rows = [row for file in files for row in csv.DictReader(file.open(newline=""))]
     traces = [Traces(*(float(row[name]) for name in Traces._fields)) for row in rows]
     logs = np.array([each.logarithms for each in traces])
-    error = np.maximum([float(row["error"]) for row in rows], 0.01)
+    error = np.maximum([float(row["error"]) for row in rows], LEAST_ERROR)
     ratio = np.array([float(row["ratio"]) for row in rows])
     groups = np.array([row["dataset"] for row in rows])
     bound = np.zeros(len(rows))

@@ -39,8 +39,6 @@ class AlignmentScore:
         At `FINENESS` pixels per one of the target.
     given : Tensor or None
         The user's segments of the guide, (H, W).
-    hidden : Tensor, shape (h, w)
-        1 where pixels are held out.
     """
 
     target: Tensor
@@ -48,7 +46,7 @@ class AlignmentScore:
     guide: Tensor
     given: Tensor | None
     _partial: Channel
-    hidden: Tensor
+    _hidden: Tensor
 
     @classmethod
     def of(cls, source: Source, imaging: Imaging) -> AlignmentScore:
@@ -96,11 +94,11 @@ class AlignmentScore:
 
     def error(self, moved: Tensor) -> float:
         """Return how badly a moved guide (G, H, W) predicts held-out pixels, in dB."""
-        return Error.of(self._predicted(moved), self.target, self.hidden).db
+        return Error.of(self._predicted(moved), self.target, self._hidden).db
 
     def misfit(self, moved: Tensor) -> Tensor:
         """Return the same squared, pixel by pixel, 0 where nothing is held out, (h, w)."""
-        return (self._predicted(moved) - self.target).square() * self.hidden
+        return (self._predicted(moved) - self.target).square() * self._hidden
 
     def refine(self, moved: Tensor, start: Tensor | None = None) -> Motion:
         """Return the small warp that is left; see `cmsr.registration.refinement.refine`."""

@@ -23,6 +23,9 @@ from cmsr.result import Evidence, Result
 ERROR_STEPS = 200
 """Steps of an expected error from 0 to the end of its colours: two digits are all that counts."""
 
+ERROR_BUDGET = 500_000
+"""Most bytes that it may take in a page."""
+
 
 @dataclass(frozen=True)
 class Contents:
@@ -173,7 +176,7 @@ def _error(result: Result, unit: str) -> Picture | None:
         return None
     error = (result.error if result.error.ndim == 2 else result.error[..., 0]).astype(np.float64)
     scale = Scale.above_zero(error, unit, ERROR_COLOURS)
-    return painted(error, scale, quantum=scale.high / ERROR_STEPS)
+    return painted(error, scale, quantum=scale.high / ERROR_STEPS, budget=ERROR_BUDGET)
 
 
 def _photo(guide: npt.NDArray[np.float32] | None) -> Picture | None:
