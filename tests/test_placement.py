@@ -168,7 +168,8 @@ def test_the_part_that_is_read_is_as_the_whole_photos(scale: float, left: float)
     rows = (scale, -5.0, left), (5.0, scale, 140.0), (0.0, 0.0, 1.0)
     found = Placement((64, 80), (300, 400), rows)
     made = placed_on(inputs.read_guide(photo, Config()), found, (64, 80)).data
-    at = found.places(identity_grid((64, 80)))[0].numpy()[..., ::-1].transpose(2, 0, 1) - 0.5
+    places = found.places(identity_grid((64, 80), dtype=torch.float64))[0].numpy()
+    at = places[..., ::-1].transpose(2, 0, 1) - 0.5
     for band, whole in zip(made, photo.transpose(2, 0, 1), strict=True):
         read = map_coordinates(whole.astype(np.float64), at, order=3, mode="nearest")
         np.testing.assert_array_equal(band, np.rint(read.clip(0, 255)))
