@@ -76,8 +76,8 @@ def note_chances() -> None:
     Candidates.gain, calibrate.mixture_weight = gain_noted, mixture_noted  # type: ignore[method-assign]
 
 
-def measured(truth: np.ndarray, guide: np.ndarray, ratio: int) -> dict[str, Any]:
-    """Upscale one square without the guide, with it, and with it where it lies."""
+def measured(truth: np.ndarray, guide: np.ndarray, ratio: int, ways: list[str]) -> dict[str, Any]:
+    """Upscale one square without the guide, and with it in each way of alignment."""
     low = truth.shape[0] // ratio, truth.shape[1] // ratio
     reduced = resampler(truth.shape, low)(torch.from_numpy(truth).float()).numpy()
     target = np.clip(np.rint(reduced), 0, 255).astype(np.uint8)
@@ -88,7 +88,7 @@ def measured(truth: np.ndarray, guide: np.ndarray, ratio: int) -> dict[str, Any]
 
     free, _ = rmse(ratio=ratio)
     row: dict[str, Any] = {"free": round(free, 3)}
-    for way in ("off", "auto"):
+    for way in ways:
         seen.clear()
         with_guide, result = rmse(guide=guide, align=way)
         facts = result.info["alignment"]
@@ -105,7 +105,7 @@ def summary(rows: list[dict[str, Any]]) -> None:
     """Print how worth is distributed in each data set and at each ratio."""
     for key in ("dataset", "ratio"):
         for name in dict.fromkeys(row[key] for row in rows):
-            for way in ("off", "auto"):
+            for way in [key[:-6] for key in rows[0] if key.endswith("_worth")]:
                 worth = np.array([float(row[f"{way}_worth"]) for row in rows if row[key] == name])
                 low, middle, high = np.percentile(worth, [5, 50, 95])
                 print(f"{name!s:18} {way:4} {len(worth):3}: worst {worth.min():+.2f}, "
@@ -123,6 +123,7 @@ def main() -> None:
     parser.add_argument("--crops", type=int, default=2)
     parser.add_argument("--scenes", type=int, default=6)
     parser.add_argument("--ratios", type=int, nargs="+", default=[2, 3, 4, 8])
+    parser.add_argument("--ways", nargs="+", default=["off", "auto"])
     options = parser.parse_args()
     if not options.out.exists():
         note_chances()
@@ -132,7 +133,7 @@ def main() -> None:
                 rng = np.random.default_rng([number, ratio])
                 for truth, guide in crops(scene, options.side * ratio, options.crops, rng):
                     rows.append({"dataset": scene[0], "name": scene[1], "ratio": ratio}
-                                | measured(truth, guide, ratio))  # fmt: skip
+                                | measured(truth, guide, ratio, options.ways))  # fmt: skip
                     print(rows[-1], flush=True)
         with options.out.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")

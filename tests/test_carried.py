@@ -11,7 +11,7 @@ import rasterio.shutil
 from PIL import Image, ImageCms, TiffImagePlugin
 
 from cmsr.app.cli import main
-from cmsr.io import carried, inputs
+from cmsr.io import carried, image_files, inputs
 from tests.fake_cameras import flir_file
 
 XMP = (
@@ -174,3 +174,11 @@ def test_camera_and_place_of_a_tiff_travel(tmp_path: Path, driver: str) -> None:
         assert picture.getexif()[0x0110] == "M30T"
         assert picture.getexif().get_ifd(0x8825)[3] == "E"
         assert b"CalibratedFocalLength" in picture.info["xmp"]
+
+
+def test_what_pillow_cannot_read_is_not_worth_a_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    image_files.write(tmp_path / "t.tif", np.ones((8, 8, 8), np.uint8))
+    assert carried.read(tmp_path / "t.tif").empty
+    assert capfd.readouterr().err == ""
