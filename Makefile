@@ -5,7 +5,7 @@ READY := .venv/.ready
 # One process a core, of one thread each.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 
-.PHONY: demo test check docs dist clean
+.PHONY: demo test check docs dist qgis-plugin test-qgis clean
 
 demo: $(READY)
 	$(BIN)/cmsr demo -o demo --overwrite
@@ -19,6 +19,17 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(PYTEST)
+
+# A zip for QGIS: Plugins > Manage and Install Plugins > Install from ZIP.
+qgis-plugin: $(READY)
+	$(BIN)/python integrations/qgis/build.py
+
+# In the real QGIS, without a window; on Debian it is installed first (1.2 GB).
+test-qgis: $(READY)
+	@command -v qgis_process >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		apt-get update && apt-get install -y --no-install-recommends qgis python3-qgis; } || \
+		{ echo "QGIS is missing: install it, or run this as root on Debian" >&2; exit 2; }
+	OMP_NUM_THREADS=1 QT_QPA_PLATFORM=offscreen $(BIN)/pytest tests/test_qgis.py
 
 # The pages, in site/; a warning is an error.
 docs: $(READY)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from cmsr.io import image_files
-from cmsr.registration.placement import LEAST_CONFIDENCE, Prior, best_placement
+from cmsr.registration.placement import LEAST_CONFIDENCE, Prior, Search, best_placement
 from cmsr.registration.transforms import identity_grid
 
 
@@ -30,7 +30,8 @@ def main(table: str, *, other: bool) -> None:
             for name in (row["target"], beside["guide"])
         )
         colours = photo[:3].expand(3, -1, -1)
-        best = best_placement(target[0], torch.ones_like(target[0]), colours, (0,), Prior())
+        search = Search.of(target[0], torch.ones_like(target[0]), colours, Prior())
+        best = best_placement(search, (0,))
         truth = np.load(folder / row["map"])
         places = best.places(identity_grid((target.shape[1], target.shape[2])))[0].numpy()
         away = float(np.median(np.hypot(*(places - truth).transpose(2, 0, 1)))) / best.fineness[0]

@@ -45,14 +45,16 @@ def batch(
     series: bool = False,
     report: bool = False,
     preview: bool = False,
+    error_map: bool = False,
     display: Display | None = None,
     **options: object,
 ) -> Tally:
     """Run a batch in this process, and return how it went."""
     config = Config.of("fast", **{"align": "off", "kernel": "bicubic", **options})
     command = Batch(
-        pairs=str(table), out=str(out), series=series, report=report, preview=preview, config=config
-    )
+        pairs=str(table), out=str(out), series=series, report=report, preview=preview,
+        error_map=error_map, config=config,
+    )  # fmt: skip
     return run_batch(command, display or Display(), in_process=True)
 
 

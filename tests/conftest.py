@@ -23,9 +23,12 @@ from cmsr.operators.resampling import resampler
 from cmsr.pair import Pair
 from cmsr.prologue import opened
 
+collect_ignore = ["in_napari"]
+"""`test_napari.py` runs them."""
+
 if sys.platform == "win32":
     # These use signals, links, limits and terminals as only POSIX has them.
-    collect_ignore = [
+    collect_ignore += [
         "test_batch_clusters.py", "test_batch_faults.py", "test_command_line.py",
         "test_folders.py", "test_hostile.py", "test_io.py", "test_raster_output.py",
         "test_thermal_dji.py", "test_upscale_cluster.py",

@@ -63,7 +63,11 @@ def raw_record(counts: np.ndarray, kind: str | bytes) -> bytes:
 
 
 def camera_record(
-    sensor: planck.Sensor, scene: planck.Conditions, order: str = "<", model: str = ""
+    sensor: planck.Sensor,
+    scene: planck.Conditions,
+    order: str = "<",
+    model: str = "",
+    angle: float = 0.0,
 ) -> bytes:
     record = bytearray(0x400)
     floats = {
@@ -83,6 +87,7 @@ def camera_record(
         0x7C: sensor.beta2,
         0x80: sensor.x,
         0x30C: sensor.r2,
+        0x1B4: angle,
     }
     struct.pack_into(order + "H", record, 0, 2)
     for place, value in floats.items():
@@ -109,11 +114,12 @@ def container(
     sensor: planck.Sensor | None = SENSOR,
     scene: planck.Conditions = SCENE,
     model: str = "",
+    angle: float = 0.0,
 ) -> bytes:
     """Write an .fff file as FLIR's cameras do; ``order`` is that of the camera record."""
     records = {0x01: raw_record(counts, raw)}
     if sensor is not None:
-        records[0x20] = camera_record(sensor, scene, order, model)
+        records[0x20] = camera_record(sensor, scene, order, model, angle)
     if photo is not None:
         records[0x0E] = photo_record(photo)
         records[0x2A] = struct.pack("<fhh", *placement).ljust(96, b"\0")

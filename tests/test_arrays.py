@@ -16,7 +16,7 @@ from cmsr.errors import InputError, OptionError
 from cmsr.io import image_files
 from cmsr.io.arrays import in_memory
 from cmsr.io.inputs import read_guide
-from tests.conftest import SyntheticPair
+from tests.conftest import SyntheticPair, render_pair
 
 QUICK: dict[str, Any] = {"preset": "fast", "align": "off"}
 
@@ -38,6 +38,9 @@ def test_what_the_shape_does_not_tell_is_asked_for(tmp_path: Path) -> None:
     cube = bands(20, (30, 100))
     with pytest.raises(InputError, match=re.escape("shape (20, 30, 100) may be 100 channels of")):
         cmsr.upscale(cube, ratio=2)
+    for shape in ((30, 100, 20), (4, 30, 4), (64, 64, 17), (12, 14, 9)):
+        with pytest.raises(InputError, match="say which"):
+            in_memory(np.zeros(shape), "target")
     assert in_memory(cube, "target", 0).data.shape == (20, 30, 100)
     assert in_memory(cube, "target", 2).data.shape == (100, 20, 30)
     np.save(tmp_path / "a.npy", bands(9, (12, 14)))
@@ -72,9 +75,51 @@ def test_tensors_and_pil_images(pair: SyntheticPair) -> None:
     rough = cmsr.upscale(low.bfloat16(), torch.tensor(pair.guide).permute(2, 0, 1), **QUICK).image
     assert np.abs(rough - usual).max() < 0.05
     paletted = Image.fromarray(pair.guide).quantize(16)
-    with pytest.raises(InputError, match=r'\.convert\("RGB"\)'):
-        cmsr.upscale(paletted, ratio=2)
+    for picture in (paletted, Image.fromarray(pair.guide).convert("CMYK")):
+        with pytest.raises(InputError, match=r'\.convert\("RGB"\)'):
+            cmsr.upscale(picture, ratio=2)
     assert len(read_guide(paletted, Config()).data) == 3
+
+
+def test_what_is_transparent_in_a_pil_image_is_a_hole(pair: SyntheticPair) -> None:
+    clear = Image.fromarray(pair.guide).convert("RGBA")
+    clear.paste((0, 0, 0, 0), (3, 5, 20, 30))
+    raster = in_memory(clear, "target")
+    assert len(raster.data) == 3
+    assert not raster.valid[5:30, 3:20].any()
+    assert raster.valid.sum() == raster.valid.size - 25 * 17
+
+
+def test_memory_of_every_layout() -> None:
+    small = render_pair((48, 64), (12, 16))
+    low, photo = small.target.astype(np.float32), small.guide
+    usual = cmsr.upscale(low, photo, **QUICK).image
+    reversed_rows = np.ascontiguousarray(low[::-1])[::-1]
+    spread = np.repeat(low, 2, 1)[:, ::2]
+    hard = np.ma.masked_array(np.flipud(low), hard_mask=True)[::-1]
+    for one in (reversed_rows, spread, np.asfortranarray(low), hard, low.astype(">f4")):
+        assert np.array_equal(in_memory(one, "target").data[0], low)
+    reversed_rows.flags.writeable = photo.flags.writeable = False
+    turned = np.ascontiguousarray(photo[:, ::-1])[:, ::-1]
+    assert np.array_equal(cmsr.upscale(reversed_rows, turned, **QUICK).image, usual)
+    with pytest.raises(InputError, match=r"target: is not an array \(.*to_dense"):
+        in_memory(torch.tensor(low).to_sparse(), "target")
+
+
+def test_a_constant_band_stays_constant() -> None:
+    pair = render_pair((48, 64), (12, 16))
+    both = np.stack([pair.target, np.full_like(pair.target, 7)]).astype(np.float32)
+    for preset in ("fast", "default"):
+        image = cmsr.upscale(both, pair.guide, preset=preset, align="off").image
+        assert np.ptp(image[..., 0]) > 0.5
+        assert (image[..., 1] == 7).all()
+
+
+def test_false_is_a_value() -> None:
+    pair = render_pair((48, 64), (12, 16))
+    result = cmsr.upscale(pair.target > 0.5, pair.guide, **QUICK)
+    assert result.valid.all()
+    assert {*np.unique(result.image)} == {False, True}
 
 
 @pytest.mark.parametrize("source", [[["a"]], {"a": 1}, None, "complex"])

@@ -1,5 +1,6 @@
 """A page for each pair of a batch: whole, beside its result, and no older than that."""
 
+import json
 import shlex
 import tempfile
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from cmsr.app.batch import storage
 from cmsr.app.batch.results import Results
 from cmsr.app.cli import _parse, main
+from cmsr.io import image_files
 from tests.batches import QUICK, all_recorded, batch, command_in, events, make_table, results
 
 
@@ -115,3 +117,17 @@ def test_a_pair_that_no_page_can_show_fails_alone(tmp_path: Path) -> None:
     assert {event["name"] for event in events(out, "pair") if event["status"] == "failed"} == {
         "p00"
     }
+
+
+def test_expected_errors_lie_beside_their_results_and_in_the_index(tmp_path: Path) -> None:
+    table, out = make_table(tmp_path, 1), tmp_path / "out"
+    assert batch(table, out).done == 1
+    assert batch(table, out, error_map=True, report=True).done == 1
+    error = image_files.read(out / "p00.error.tif").data[0]
+    mean = json.loads((out / "p00.json").read_text())["expected_error"]["mean"][0]
+    assert error.mean() == pytest.approx(mean, rel=1e-4)
+    assert f"expected error ±{mean:.2g}" in (out / "index.html").read_text()
+    assert batch(table, out, error_map=True).before == 1
+    (out / "p00.error.tif").unlink()
+    assert batch(table, out, error_map=True).done == 1
+    assert (out / "p00.error.tif").exists()

@@ -13,7 +13,10 @@ from PIL import Image
 from cmsr.app.batch import lock
 from cmsr.app.batch.progress import Tally
 from cmsr.app.batch.results import Results
+from cmsr.app.batch.upload import uploaded
 from cmsr.app.cli import main
+from cmsr.errors import InputError
+from cmsr.io import image_files
 from tests.batches import QUICK, batch, make_table, results
 
 
@@ -133,3 +136,91 @@ def test_named_before_any_work(
     told = capsys.readouterr().err
     assert len(told.splitlines()) == 1
     assert message in told
+
+
+def pair_in(folder: Path) -> list[str]:
+    """The arguments that upscale a pair in a folder."""
+    make_table(folder, 1)
+    return ["upscale", str(folder / "t0.png"), str(folder / "g0.png"), *QUICK, "--quiet"]
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of temporary files."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
+def test_one_image_to_a_bucket_by_workers_as_a_cog(
+    bucket: Bucket, tmp_path: Path, scratch: Path
+) -> None:
+    line, url = pair_in(tmp_path), f"s3://here/{tmp_path.name}/o.tif"
+    assert main([*line, "-o", str(tmp_path / "o.tif")]) == 0
+    assert main([*line, "-o", url, "--workers", "1", "--cog"]) == 0
+    assert bucket.names(f"{tmp_path.name}/") == {"o.tif"}
+    (tmp_path / "got.tif").write_bytes(bucket.get(f"{tmp_path.name}/o.tif"))
+    usual, got = (image_files.read(tmp_path / name) for name in ("o.tif", "got.tif"))
+    assert np.array_equal(got.data, usual.data)
+    assert (usual.profile["cog"], got.profile["cog"]) == (False, True)
+    assert not list(scratch.glob("cmsr-*"))
+
+
+def test_an_upload_is_whole_or_not_at_all_and_goes_on(
+    bucket: Bucket, tmp_path: Path, scratch: Path
+) -> None:
+    prefix = f"{tmp_path.name}/"
+    url = f"s3://here/{prefix}o.bin"
+
+    def begin() -> None:
+        with uploaded(url, overwrite=False) as file:
+            file.write_bytes(b"half")
+            file.with_name("tiles").mkdir()
+            raise InputError(f"{file}: broken")
+
+    with pytest.raises(InputError, match=f"{url}: broken"):
+        begin()
+    assert bucket.names(prefix) == set()
+    with uploaded(url, overwrite=False) as again:
+        assert [left.name for left in again.parent.iterdir()] == ["tiles"]
+        (again.parent / "tiles").rmdir()
+        again.write_bytes(b"whole")
+    assert bucket.names(prefix) == {"o.bin"}
+    assert bucket.get(f"{prefix}o.bin") == b"whole"
+    assert not list(scratch.iterdir())
+
+
+def test_a_result_that_cannot_be_uploaded_is_kept(
+    tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left")
+
+    monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem.put_file", full)
+    assert main([*pair_in(tmp_path), "-o", "memory://there/o.tif"]) == 2
+    (kept,) = scratch.glob("cmsr-*/*")
+    assert image_files.read(kept).data.shape == (1, 48, 64)
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("s3://nowhere/o.tif", "s3://nowhere/o.tif: no such file or bucket"),
+        ("s3://here/there.tif", "s3://here/there.tif: exists already"),
+        ("none://here/o.tif", "none"),
+        ("s3://here/o.xyz", "s3://here/o.xyz: "),
+    ],
+)
+def test_where_an_image_cannot_go_is_said_before_the_work(
+    bucket: Bucket, place: str, message: str, tmp_path: Path, scratch: Path,
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    bucket.put("there.tif", b"old")
+    monkeypatch.setattr("cmsr.app.job.Job._upscale", None)
+    assert main([*pair_in(tmp_path), "-o", place]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert str(scratch) not in line
+    assert bucket.get("there.tif") == b"old"
+    assert not list(scratch.iterdir())

@@ -10,7 +10,7 @@ from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
 from cmsr.io import image_files
 from cmsr.operators.resampling import resampler
-from cmsr_bench.cases import Case, read_cases
+from cmsr_bench.cases import Case, at_ratios, read_cases
 from tests.conftest import SyntheticPair
 
 HEADER = "dataset,name,target,guide,truth,scale\n"
@@ -36,6 +36,20 @@ def test_a_missing_target_is_the_truth_reduced_and_rounded(folder: Path) -> None
     reduced = resampler((96, 128), (24, 32))(torch.from_numpy(truth.astype(np.float32)))
     expected = np.clip(np.rint(reduced.numpy()), 0, 255)
     np.testing.assert_array_equal(case.opened(Config()).target.data, expected)
+
+
+def test_truths_are_reduced_by_each_ratio_that_is_asked_for(folder: Path) -> None:
+    cases = read_cases(
+        table(folder, "a,x,target.png,guide.png,truth.png,4", "a,y,target.png,guide.png,,4")
+    )
+    eight, four = at_ratios(cases, (8, 4))
+    assert (eight.label, four.label) == ("a ×8/x", "a ×4/x")
+    assert [case.opened(Config()).target.shape for case in (eight, four)] == [(12, 16), (24, 32)]
+    assert at_ratios(cases, ()) == cases
+    with pytest.raises(OptionError, match="above 1, up to 64"):
+        at_ratios(cases, (0.5,))
+    with pytest.raises(OptionError, match="no pair has one"):
+        at_ratios(cases[1:], (4,))
 
 
 def test_content_is_known_again_under_another_name(folder: Path) -> None:

@@ -5,7 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from cmsr.io.raster import from_array
 from cmsr_bench import tables
+from cmsr_bench.measure import _scores
 from cmsr_bench.records import Record
 from cmsr_bench.summary import mean_and_error, summaries
 
@@ -84,3 +86,22 @@ def test_findings_of_a_sweep_are_paired_with_p_0() -> None:
     assert "Best at p = 0.3" in text
     assert "p = 0.3: 0.500 ± 0.000 dB above p = 0" in text
     assert "p = 0.6:" not in text
+
+
+def test_a_gain_beside_holes_has_its_own_column_where_there_are_any() -> None:
+    holed = [record("good", "x", 24.0, gain_positive=6.0), record("good", "y", 22.0)]
+    (good,) = summaries(holed)
+    assert (good.gain, good.gain_positive) == (3.0, 6.0)
+    assert "| +3.00 | +6.00 |" in tables.means([good])
+    assert "where > 0" not in tables.means(summaries(RECORDS))
+
+
+def test_where_the_truth_is_zero_does_not_count_beside_holes() -> None:
+    """An image that is off by one where there is something, by a hundred where there is not."""
+    truth = np.full((16, 16), 100, np.uint8)
+    truth[:, :6] = 0
+    image = np.where(truth > 0, truth + 1.0, 100.0)[None]
+    target = from_array(truth[::4, ::4], "target")
+    with_holes = _scores(image, target, from_array(truth, "truth"))
+    assert with_holes["gain"] < 0 < with_holes["gain_positive"]
+    assert "gain_positive" not in _scores(image, target, from_array(truth + 1, "truth"))

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from PIL import Image, ImageCms, TiffImagePlugin
 
 from cmsr.app.cli import main
-from cmsr.io import carried, inputs
+from cmsr.io import carried, image_files, inputs
 from tests.fake_cameras import flir_file
 
 XMP = (
@@ -118,3 +119,66 @@ def test_a_small_file_of_either_byte_order_takes_it() -> None:
         with Image.open(BytesIO(content)) as picture:
             assert picture.getexif()[0x010F] == "Maker"
             assert picture.getexif().get_ifd(0x8825)[1] == "N"
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("cog", [False, True])
+def test_a_cog_and_a_bigtiff_take_it_and_stay_what_they_are(
+    tmp_path: Path, cog: bool, big: bool
+) -> None:
+    values = np.random.default_rng(0).integers(0, 9, (3, 700, 600)).astype(np.uint8)
+    plain, path = tmp_path / "plain.tif", tmp_path / "a.tif"
+    size = {"width": 600, "height": 700, "count": 3, "dtype": "uint8", "interleave": "pixel"}
+    place = {"crs": "EPSG:32633", "transform": rasterio.Affine(4, 0, 6e5, 0, -4, 5.2e6)}
+    with rasterio.open(plain, "w", "GTiff", **size, **place) as dataset:
+        dataset.write(values)
+        dataset.set_band_description(1, "a band")
+        dataset.write_mask(values[0] > 1)
+    driver = "COG" if cog else "GTiff"
+    rasterio.shutil.copy(plain, path, driver=driver, bigtiff="yes" if big else "no")
+    before = path.read_bytes()
+    about = carried.Carried({0x010F: "Maker"}, {0x9003: "2024"}, PLACE, XMP, b"p" * 99)
+    path.write_bytes(carried.added(before, about, cog=cog))
+    with rasterio.open(path) as dataset:
+        assert np.array_equal(dataset.read(), values)
+        assert np.array_equal(dataset.dataset_mask() > 0, values[0] > 1)
+        assert (dataset.crs, dataset.transform) == tuple(place.values())
+        assert dataset.descriptions[0] == "a band"
+        assert dataset.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == ("COG" if cog else None)
+        if cog:
+            with rasterio.open(path, overview_level=0) as small:
+                assert small.shape == (350, 300)
+                assert np.isfinite(small.read().sum())
+    with Image.open(path) as picture:
+        found = picture.getexif()
+        assert found[0x010F] == "Maker"
+        assert found.get_ifd(0x8769)[0x9003] == "2024"
+        assert found.get_ifd(0x8825)[1] == "N"
+        assert picture.info["icc_profile"] == b"p" * 99
+    assert path.read_bytes()[2] == (43 if big else 42)
+    if cog:
+        first = int.from_bytes(before[8:16] if big else before[4:8], "little")
+        assert path.read_bytes()[:first] == before[:first], "its directory is where it was"
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize("driver", ["GTiff", "COG"])
+def test_camera_and_place_of_a_tiff_travel(tmp_path: Path, driver: str) -> None:
+    about = carried.read(target(tmp_path / "t.jpg"))
+    rasterio.shutil.copy(tmp_path / "t.jpg", tmp_path / "t.tif", driver=driver)
+    plain, cog = (tmp_path / "t.tif").read_bytes(), driver == "COG"
+    (tmp_path / "t.tif").write_bytes(carried.added(plain, about, cog=cog))
+    out = upscaled(tmp_path / "t.tif", tmp_path / "o.tif")
+    with rasterio.open(out) as dataset, Image.open(out) as picture:
+        assert (dataset.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == "COG") == cog
+        assert picture.getexif()[0x0110] == "M30T"
+        assert picture.getexif().get_ifd(0x8825)[3] == "E"
+        assert b"CalibratedFocalLength" in picture.info["xmp"]
+
+
+def test_what_pillow_cannot_read_is_not_worth_a_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    image_files.write(tmp_path / "t.tif", np.ones((8, 8, 8), np.uint8))
+    assert carried.read(tmp_path / "t.tif").empty
+    assert capfd.readouterr().err == ""

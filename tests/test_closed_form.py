@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 import cmsr
 from cmsr.guided.held_out import kept_pixels, overall_weight, region_weights
-from cmsr.guided.linear_model import estimate, whiten
 from cmsr.operators.gaussian import blur, smooth
 from cmsr.operators.resampling import project, resampler
 from cmsr.priors.guide_edges import EdgeVariation, GuidedFilter, box_mean
+from cmsr.priors.linear_model import estimate, whiten
 from cmsr.priors.sparse_blocks import (
     Dual,
     threshold_blocks,

@@ -45,6 +45,14 @@ def test_the_quantity_comes_back(name: str, ending: str, tmp_path: Path) -> None
     assert np.corrcoef(target.data[0].ravel(), scene().ravel())[0, 1] > 0.99
 
 
+@pytest.mark.parametrize("name", ["FLIR_E40", "FLIR"])
+def test_the_iron_of_real_cameras_is_known(data: Path, name: str) -> None:
+    with Image.open(data / "rjpeg" / f"{name}_target.jpg") as picture:
+        found = colour_map.found(np.moveaxis(np.asarray(picture.convert("RGB")), -1, 0))
+    assert found is not None
+    assert found.name == "iron"
+
+
 def test_photos_and_grey_pictures_are_none() -> None:
     noise = np.random.default_rng(1)
     smooth = [gaussian_filter(noise.normal(size=(60, 80)), 3) for _ in range(3)]
@@ -56,7 +64,7 @@ def test_photos_and_grey_pictures_are_none() -> None:
 
 
 def test_wrong_names_and_other_types_are_refused() -> None:
-    with pytest.raises(OptionError, match="choose auto or one of matplotlib's"):
+    with pytest.raises(OptionError, match="choose auto, iron or one of"):
         inputs.read_pair(painted("jet"), None, Config(ratio=2, colour_mapped="inferni"))
     with pytest.raises(OptionError, match="requires 3 bands of 8 bits"):
         inputs.read_pair(scene(), None, Config(ratio=2, colour_mapped="auto"))

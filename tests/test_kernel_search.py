@@ -7,7 +7,7 @@ import pytest
 
 from cmsr.io import image_files
 from cmsr.operators.kernels import weights
-from cmsr.sensor.kernel_choice import STANDARD, UNKNOWN, _model, chosen
+from cmsr.sensor.kernel_choice import DETECTOR, STANDARD, _model, chosen, unknown
 from cmsr.sensor.kernel_search import find_kernel
 
 HIGH, LOW, RATIO = (256, 320), (64, 80), (4.0, 4.0)
@@ -99,8 +99,20 @@ def test_without_a_guide_a_wide_blur_is_found(ratio: int) -> None:
 @pytest.mark.parametrize("shape", [(16, 16), (48, 64)])
 def test_a_ramp_shows_nothing(shape: tuple[int, int]) -> None:
     ramp = np.linspace(0, 1, shape[0] * shape[1]).reshape(shape)
-    finding = find_kernel(ramp, np.ones(shape), None, RATIO, 0.0)
-    assert finding == UNKNOWN
+    for camera, usual in ((False, STANDARD), (True, DETECTOR)):
+        finding = find_kernel(ramp, np.ones(shape), None, RATIO, 0.0, camera)
+        assert finding == unknown(camera)
+        assert finding.kernel == usual
+
+
+def test_what_comes_from_a_camera_was_not_reduced_by_software() -> None:
+    y = reduced(scene(0)[0][:192, :240], STANDARD, (96, 120))
+    kernels = [
+        find_kernel(y, np.ones(y.shape), None, (2, 2), 0.3 / 255, camera).kernel
+        for camera in (False, True)
+    ]
+    assert kernels[0] == STANDARD
+    assert kernels[1] == DETECTOR or float(kernels[1].removeprefix("gaussian:")) < 0.5 * 2
 
 
 def test_the_choice_is_the_least_expected_loss() -> None:

@@ -62,6 +62,6 @@ def test_a_palette_is_expanded_where_it_lies(tmp_path: Path) -> None:
 
 
 def test_an_unknown_format_is_told_what_helps(tmp_path: Path) -> None:
-    (tmp_path / "a.vrt").write_text("<VRTDataset></VRTDataset>")
+    (tmp_path / "a.wms").write_text("<GDAL_WMS></GDAL_WMS>")
     with pytest.raises(InputError, match=r"GTiff, .*gdal_translate"):
-        image_files.read(tmp_path / "a.vrt")
+        image_files.read(tmp_path / "a.wms")

@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.ndimage import map_coordinates
 
 import cmsr
 from cmsr.app.demo.scene import street
 from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
-from cmsr.io import image_files
+from cmsr.io import image_files, inputs
 from cmsr.operators.resampling import resampler
 from cmsr.prologue import opened
 from cmsr.registration import framing
-from cmsr.registration.framing import field_in_files
-from cmsr.registration.placement import Placement
+from cmsr.registration.framing import placed_on, thinned
+from cmsr.registration.placement import Placement, Prior
 from cmsr.registration.points import fitted, residual
 from cmsr.registration.transforms import identity_grid, sample
 from tests.conftest import render_pair
@@ -135,31 +136,40 @@ def test_a_photo_with_alpha_keeps_its_colours(tmp_path: Path) -> None:
     np.testing.assert_array_equal(*images)
 
 
-@pytest.mark.parametrize(
-    ("lengths", "told"), [((50, 21), 2.38), ((0, 21), None), ((900, 20), None)]
-)
-def test_focal_lengths_in_files_tell_the_field(
-    tmp_path: Path, lengths: tuple[int, int], told: float | None
-) -> None:
-    for name, length in zip("tg", lengths, strict=True):
-        exif = Image.Exif()
-        exif.get_ifd(0x8769)[0xA405] = length
-        Image.new("L", (60, 40)).save(tmp_path / f"{name}.jpg", exif=exif)
-    files = str(tmp_path / "t.jpg"), str(tmp_path / "g.jpg")
-    assert field_in_files(*files) == (None if told is None else pytest.approx(told, rel=0.01))
-    assert field_in_files("target", files[1]) is None
-
-
 def test_a_wrong_focal_length_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     low, place = narrow(3.0)
     asked = []
 
-    def searched(*images: torch.Tensor, field: float | None = None) -> Placement | None:
-        asked.append(images[3] if len(images) > 3 else field)
-        return None if asked[-1] else place
+    def searched(*args: object) -> Placement | None:
+        asked.append(args[-1])
+        return None if asked[-1] == wrong else place
 
+    wrong = Prior(1.3, 0.1)
     monkeypatch.setattr(framing, "place", searched)
-    monkeypatch.setattr(framing, "field_in_files", lambda target, photo: 1.3)
+    monkeypatch.setattr(framing, "fields_in_files", lambda target, photo, sizes: [wrong])
     pair = opened(low, street().guide, Config())
-    assert asked == [1.3, None]
+    assert asked == [wrong, Prior()]
     assert pair.placement is not None
+
+
+def test_a_thinned_photo_holds_the_means_of_its_blocks() -> None:
+    photo = np.random.default_rng(2).integers(0, 255, (12, 18, 3)).astype(np.uint8)
+    raster = inputs.read_guide(photo, Config())
+    raster.valid[3, 4] = False
+    thin = thinned(inputs.Photo.of(raster), 3).whole
+    blocks = photo.reshape(4, 3, 6, 3, 3).mean((1, 3))
+    np.testing.assert_array_equal(thin.data, np.rint(blocks).transpose(2, 0, 1))
+    assert np.argwhere(~thin.valid).tolist() == [[1, 1]]
+
+
+@pytest.mark.parametrize(("scale", "left"), [(20.0, 250.0), (48.0, 390.0), (48.0, 5.0)])
+def test_the_part_that_is_read_is_as_the_whole_photos(scale: float, left: float) -> None:
+    photo = np.random.default_rng(3).integers(0, 255, (300, 400, 3)).astype(np.uint8)
+    rows = (scale, -5.0, left), (5.0, scale, 140.0), (0.0, 0.0, 1.0)
+    found = Placement((64, 80), (300, 400), rows)
+    made = placed_on(inputs.read_guide(photo, Config()), found, (64, 80)).data
+    places = found.places(identity_grid((64, 80), dtype=torch.float64))[0].numpy()
+    at = places[..., ::-1].transpose(2, 0, 1) - 0.5
+    for band, whole in zip(made, photo.transpose(2, 0, 1), strict=True):
+        read = map_coordinates(whole.astype(np.float64), at, order=3, mode="nearest")
+        np.testing.assert_array_equal(band, np.rint(read.clip(0, 255)))

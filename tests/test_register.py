@@ -155,15 +155,15 @@ def test_climbs_reach_the_tops_of_skew_hills_each_by_itself():
     tops = torch.tensor([[0.08, -0.05, 0.02], [0.0, 0.0, 0.0], [-0.03, 0.1, 0.05]])
     skew = torch.tensor([[3.0, 1.0, 0.0], [1.0, 2.0, 0.5], [0.0, 0.5, 8.0]])
 
-    def heights(points: Tensor, tops: Tensor = tops) -> Tensor:
-        away = points - tops
+    def heights(points: Tensor, rows: Tensor, tops: Tensor = tops) -> Tensor:
+        away = points - tops[rows]
         return 1 - torch.einsum("ni,ij,nj->n", away, skew, away)
 
     points, values = climb(heights, torch.zeros(3, 3))
     assert torch.allclose(points, tops, atol=1e-2)
     assert torch.allclose(values, torch.ones(3), atol=1e-3)
     for n, top in enumerate(tops):
-        alone, _ = climb(lambda at, top=top: heights(at, top[None]), torch.zeros(1, 3))
+        alone, _ = climb(lambda at, row, top=top: heights(at, row, top[None]), torch.zeros(1, 3))
         assert torch.allclose(alone[0], points[n], atol=1e-6)
 
 

@@ -52,6 +52,23 @@ def test_images_on_differing_grids_are_laid_on_the_targets(tmp_path: Path) -> No
             assert file.transform.almost_equals(common.grid.transform, 1e-6)
 
 
+def test_a_photo_without_a_place_gets_that_of_the_target(tmp_path: Path) -> None:
+    target = write(tmp_path / "t.tif", TARGET, 1)
+    photo = np.random.default_rng(0).integers(0, 255, (96, 96, 3), dtype=np.uint8)
+    image_files.write(tmp_path / "g.png", photo)
+    names = ["o.tif", "field.tif", "mask.tif", "overlay.tif"]
+    out, *others = (tmp_path / name for name in names)
+    options = [word for path in others for word in (f"--{path.stem}", path)]
+    assert run(target, tmp_path / "g.png", "-o", out, *options) == 0
+    with rasterio.open(target) as file:
+        bounds = file.bounds
+    for name in names:
+        with rasterio.open(tmp_path / name) as file:
+            assert file.crs == UTM
+            assert file.shape == photo.shape[:2]
+            assert file.bounds == pytest.approx(bounds)
+
+
 def test_holes_of_the_target_have_no_say(tmp_path: Path) -> None:
     plain = image_files.read(write(tmp_path / "t.tif", TARGET, 1)).data[0]
     guide = write(tmp_path / "g.tif", GUIDES["smaller"], 3)

@@ -193,6 +193,7 @@ def test_the_page_needs_nothing_else_and_stays_small() -> None:
         image=rng.integers(29000, 30000, (340, 512), np.uint16),
         valid=np.ones((340, 512), bool),
         guide_weight=rng.random((340, 512), np.float32),
+        error=rng.random((340, 512), np.float32),
         warped_guide=rng.random((340, 512, 3), np.float32),
         evidence=replace(result.evidence, guide=rng.random((340, 512, 3), np.float32)),  # type: ignore[type-var]
     )

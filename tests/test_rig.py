@@ -10,14 +10,18 @@ import numpy as np
 import pytest
 import torch
 
+import cmsr
 from cmsr import rigs
 from cmsr.app.batch import rig as batch_rig
+from cmsr.app.batch.command import Batch
+from cmsr.app.batch.journal import Journal
 from cmsr.app.batch.progress import Display
+from cmsr.app.batch.run import run_batch
 from cmsr.app.batch.table import read_table
 from cmsr.app.cli import main
 from cmsr.app.demo.scene import street
 from cmsr.config import Config
-from cmsr.errors import InputError, OptionError
+from cmsr.errors import InputError, OptionError, OutputError
 from cmsr.io import image_files
 from cmsr.operators.resampling import resampler
 from cmsr.prologue import opened
@@ -132,6 +136,10 @@ def test_no_rig_is_named(tmp_path: Path) -> None:
     file.write_text("{}")
     with pytest.raises(InputError, match="is no rig"):
         read_rig(str(file))
+    for key, value in (("kernel", "sinc"), ("bend", float("nan")), ("linear", [[1, 2]])):
+        file.write_text(json.dumps(Rig.of(TRUTH).to_json() | {key: value}))
+        with pytest.raises(InputError, match="is no rig"):
+            read_rig(str(file))
     with pytest.raises(InputError, match="cannot be read"):
         read_rig(str(tmp_path / "none.json"))
     with pytest.raises(OptionError, match="--points and --rig"):
@@ -163,28 +171,71 @@ def test_the_command_writes_the_rig_and_a_picture(
     assert (tmp_path / "look.png").stat().st_size > 0
 
 
-def test_a_batch_finds_its_rig_once_and_says_so(
+def test_python_finds_and_writes_the_same_rig(
+    tmp_path: Path, places: list[tuple[int, int]]
+) -> None:
+    found = cmsr.rig([pair(*place) for place in places[:2]], field_of_view=(25.0, 52.5))
+    assert away(found.placement(SIZE, WINDOW)) < 0.3
+    assert [vote.name for vote in found.votes] == ["pair 1", "pair 2"]
+    found.write(tmp_path / "rig.json")
+    assert read_rig(str(tmp_path / "rig.json")) == found
+    with pytest.raises(OutputError, match=r"none/rig\.json: cannot be written"):
+        found.write(tmp_path / "none" / "rig.json")
+
+
+def test_a_batch_finds_its_rig_and_uses_it(
+    tmp_path: Path, places: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rigs, "PROBED", 1)
+    monkeypatch.setattr(rigs, "IMAGED", 1)
+    more = [(40, 20), (20, 50), (60, 0)]
+    table, out, shown = table_of(tmp_path, [*places[:3], *more]), tmp_path / "out", Said()
+    angles = (25.0, 52.5)
+    config = Config.of("fast", field_of_view=angles, max_pixels=10**6)
+    assert (
+        run_batch(Batch(pairs=str(table), out=str(out), config=config), shown, in_process=True).done
+        == 6
+    )
+    rig = read_rig(str(out / "rig.json"))
+    assert away(rig.placement(SIZE, WINDOW)) < 0.3
+    assert any("6 of 6 pairs agree" in text for text in shown.texts)
+    for number in range(6):
+        record = json.loads((out / f"p{number}.json").read_text())
+        assert "by its rig" in json.dumps(record)
+    assert image_files.read(out / "p0.tif").shape == (2 * SIZE[0], 2 * SIZE[1])
+    again = run_batch(Batch(pairs=str(table), out=str(out), config=config), shown, in_process=True)
+    assert "6 done before, 0 changed, 0 new" in again.planned()
+
+
+@pytest.mark.parametrize("theirs", ["rig.json", "p1.tif"])
+def test_a_batch_leaves_a_folder_alone_that_is_not_its_own(
     tmp_path: Path,
     places: list[tuple[int, int]],
     monkeypatch: pytest.MonkeyPatch,
+    theirs: str,
 ) -> None:
     monkeypatch.setattr(batch_rig, "LEAST_PAIRS", 2)
     known = Rig.of(TRUTH, votes=(Vote("p0", "agrees", (0.0, 0.0), 1.0),))
-    monkeypatch.setattr(
-        rigs, "rig_needed", lambda pairs, config: known if len(pairs) == 2 else None
-    )
+    monkeypatch.setattr(rigs, "rig_needed", lambda pairs, config: known)
     table, out = table_of(tmp_path, places[:2]), tmp_path / "out"
-    rows, shown = read_table(str(table)), Said()
-    off = batch_rig.with_rig(Config(rig="off"), str(table), rows, str(out), shown)
-    assert off == Config(rig="off")
     out.mkdir()
-    config = Config()
-    found = batch_rig.with_rig(config, str(table), rows, str(out), shown)
-    assert found.rig == str(out / "rig.json")
-    assert read_rig(found.rig) == known
-    assert "1 of 1 pairs agree" in shown.texts[0]
-    again = batch_rig.with_rig(config, str(table), [], str(out), shown)
-    assert again == found
+    (out / theirs).write_text("mine")
+    with pytest.raises(OutputError, match=f"{theirs}: already exists and was not"):
+        run_batch(
+            Batch(pairs=str(table), out=str(out), config=Config()), Display(), in_process=True
+        )
+    assert {file.name for file in out.iterdir()} - {".batch"} == {theirs}
+    assert (out / theirs).read_text() == "mine"
+
+
+def test_without_a_rig_each_pair_is_placed_by_itself(
+    tmp_path: Path, places: list[tuple[int, int]]
+) -> None:
+    table, out = table_of(tmp_path, places[:2]), tmp_path / "out"
+    rows, journal = read_table(str(table)), Journal(str(tmp_path / "batch.jsonl"))
+    for config in (Config(rig="off"), Config()):
+        assert batch_rig.with_rig(config, str(table), rows, str(out), Said(), journal) == config
+    assert not out.exists()
 
 
 class Said(Display):

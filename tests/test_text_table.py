@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cmsr.app.cli import main
 from cmsr.errors import InputError
 from cmsr.io import image_files, inputs, pages
 from tests.conftest import smooth_field
@@ -82,7 +83,6 @@ REFUSED = {
         [*lines()[:-1], lines()[-1][:12]],
         "is truncated: line 9 of the table has fewer than 12 numbers",
     ),
-    "two": ([*lines(), "", *lines()], "holds 2 tables of 12 × 9 numbers; expected one"),
 }
 
 
@@ -99,3 +99,29 @@ def test_other_formats_in_text_are_left_to_their_readers(tmp_path: Path) -> None
     (tmp_path / "b.asc").write_text("ncols 4\nnrows 4\n" + "1 2 3 4\n" * 4)
     (tmp_path / "c.vrt").write_text("<VRTDataset/>\n" + "1 2 3 4\n" * 4)
     assert not any(image_files.is_array(path) for path in tmp_path.iterdir())
+
+
+def test_frames_of_a_recording_are_its_pages(tmp_path: Path) -> None:
+    parts = [f"Frame {n}\n" + "\n".join(lines()).replace(",", f",{n}") for n in (1, 2, 3)]
+    film = tmp_path / "film.csv"
+    film.write_text("Unit: °C\n" + "\n\n".join(parts))
+    assert pages.pages(film) == [f"{film}:{n}" for n in (1, 2, 3)]
+    assert pages.parts(film) == ("1", "2", "3")
+    frames = [image_files.read(page) for page in pages.pages(film)]
+    for number, frame in enumerate(frames, 1):
+        assert np.array_equal(frame.data[0, :, 0], IMAGE[:, 0].astype(np.float32))
+        assert np.array_equal(frame.data[0, :, 1:] // 100, np.full((9, 11), number))
+    assert {frame.unit()[2] for frame in frames} == {"°C"}
+    assert "has 3 pages, this is the first" in inputs.read_alone(film)[1][0]
+    with pytest.raises(
+        InputError, match=r"3 tables of 12 × 9 numbers; name one as .*film\.csv:1 to"
+    ):
+        image_files.read(film)
+    with pytest.raises(InputError, match="and no part ':4'"):
+        image_files.read(f"{film}:4")
+    out = tmp_path / "o.tif"
+    assert (
+        main(["upscale", str(film), "-o", str(out), "--ratio", "2", "--preset", "fast", "--quiet"])
+        == 0
+    )
+    assert len(pages.pages(out)) == 3

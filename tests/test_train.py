@@ -1,14 +1,18 @@
 """Training learns, repeats itself, and follows the published rules."""
 
+import itertools
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from cmsr.config import Config
 from cmsr.pair import Pair
-from cmsr.two_branch.examples import Example
+from cmsr.two_branch.examples import Example, Place, draw_place
+from cmsr.two_branch.learning import PlateauRate
 from cmsr.two_branch.network import TwoBranch, masked_l1
-from cmsr.two_branch.train import PlateauRate, new_fit, reconstruction_error, reenlarged, train
+from cmsr.two_branch.train import Arm, Arms, Fit, reenlarged, squared_error, train
 from tests.conftest import SyntheticPair, pair_of, render_pair
 
 
@@ -38,22 +42,18 @@ def test_the_network_has_the_published_size_and_start() -> None:
     assert middle.std().item() == pytest.approx(np.sqrt(0.1 / 576), rel=0.02)
 
 
-def test_each_branch_learns_from_its_own_loss() -> None:
-    """The guide branch's error never reaches the sharpening branch."""
-    torch.manual_seed(0)
-    network = TwoBranch(1, torch.rand(1, 3, 16, 16))
-    enlarged, guide, label = (
-        torch.rand(1, 1, 16, 16),
-        torch.rand(1, 3, 16, 16),
-        torch.rand(1, 1, 16, 16),
-    )
-    valid = torch.ones(1, 1, 16, 16)
-    network.loss(enlarged, guide, label, valid).backward()
-    together = [p.grad.clone() for p in network.sharpen.parameters()]
-    network.zero_grad()
-    masked_l1(enlarged + network.sharpen(enlarged), label, valid).backward()
-    for ours, alone in zip(together, network.sharpen.parameters(), strict=True):
-        assert torch.equal(ours, alone.grad)
+def weights(fit: Fit, branch: str = "") -> torch.Tensor:
+    named = fit.network.named_parameters()
+    return torch.cat([value.flatten() for name, value in named if name.startswith(branch)])
+
+
+def test_each_branch_learns_from_its_own_loss(pair: SyntheticPair) -> None:
+    """The guide branch's error never reaches the sharpening branch, which learns as alone."""
+    guided = as_pair(pair)
+    config = Config.of("paper", align="off", iterations=3, iterations_guide_free=3, crop=128)
+    with_guide = train(guided, "bicubic", config)
+    alone = train(replace(guided, guide=None), "bicubic", config)
+    assert torch.equal(weights(with_guide, "sharpen"), weights(alone))
 
 
 def test_holes_do_not_enter_the_loss() -> None:
@@ -64,14 +64,19 @@ def test_holes_do_not_enter_the_loss() -> None:
     assert masked_l1(x, y, valid * 0) == 0
 
 
+@torch.no_grad()
+def rebuilt(fit: Fit, scene: Pair) -> float:
+    """Squared error of the target, rebuilt from its reduced self."""
+    example = Example.downsampling(scene)
+    output = fit.network(reenlarged(example.label, scene.ratio, "bicubic"), example.guide)
+    return squared_error(output, example.label, example.valid)
+
+
 def test_the_error_falls() -> None:
     scene = as_pair(render_pair((192, 256), (96, 128)))
     config = Config.of("paper", iterations=150, p=0.0)
-    before, after = (
-        reconstruction_error(fit.network, Example.downsampling(scene), scene.ratio, "bicubic")
-        for fit in (new_fit(scene, config), train(scene, "bicubic", config))
-    )
-    assert after < 0.9 * before
+    before = rebuilt(Arm(scene, config).new_fit(), scene)
+    assert rebuilt(train(scene, "bicubic", config), scene) < 0.9 * before
 
 
 @pytest.mark.parametrize("p", [0.0, 1.0])
@@ -80,22 +85,74 @@ def test_p_chooses_the_scheme(
 ) -> None:
     seen = []
 
-    def spy(example, crop, rng):
-        seen.append(tuple(example.label.shape[-2:]))
-        return example.window(0, 0, (16, 16))
+    def spy(shape, crop, rng):
+        seen.append(shape)
+        return Place((16, 16))
 
-    monkeypatch.setattr("cmsr.two_branch.train.draw_patch", spy)
+    monkeypatch.setattr("cmsr.two_branch.train.draw_place", spy)
     train(as_pair(pair), "bicubic", Config.of("paper", iterations=5, p=p))
     assert set(seen) == {(96, 128) if p else (24, 32)}
 
 
-def test_same_seed_same_weights_other_seed_others(pair: SyntheticPair) -> None:
-    def weights(seed: int) -> torch.Tensor:
-        fit = train(as_pair(pair), "bicubic", Config.of("paper", iterations=6, seed=seed))
-        return torch.cat([p.flatten() for p in fit.network.parameters()])
+def moved(pair: Pair, columns: int) -> Pair:
+    return replace(pair, guide=pair.guide.roll(columns, -1))
 
-    assert torch.equal(weights(1), weights(1))
-    assert not torch.equal(weights(1), weights(2))
+
+def test_arms_side_by_side_are_what_each_is_alone(
+    pair: SyntheticPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cmsr.two_branch.train.MEASURE_EVERY", 4)
+    scene = as_pair(pair)
+    other = moved(scene, 3)
+
+    def arm(of: Pair = scene, **options: float | str) -> Arm:
+        return Arm(
+            of, Config.of("paper", iterations=6, learning_rate=3e-3, **{"align": "off", **options})
+        )
+
+    arms = [
+        arm(p=0.0), arm(p=0.5), arm(p=0.5, guide_p=0.0), arm(p=0.0, guide_p=0.5),
+        arm(other, p=0.5, guide_rate=10.0), arm(p=0.5, guide_start="kept"),
+        arm(p=0.5, align="affine"),
+    ]  # fmt: skip
+    together = Arms(arms, "bicubic").train()
+    for each, fit in zip(arms, together, strict=True):
+        alone = Arms([each], "bicubic").train()[0]
+        assert torch.equal(weights(fit), weights(alone))
+        assert fit.history == alone.history
+    different = [weights(together[k], "explain") for k in (1, 2, 4, 5)]
+    assert not any(torch.equal(a, b) for a, b in itertools.combinations(different, 2))
+    assert len({id(fit.network.sharpen) for fit in together}) == 2
+
+
+def test_schemes_of_one_step_show_the_same_place(pair: SyntheticPair) -> None:
+    """A patch of the enlarged label is seen as that of the label at its own scale."""
+
+    def spy(p: float) -> list[tuple[int, bool, bool]]:
+        drawn = []
+        with pytest.MonkeyPatch.context() as patch:
+
+            def noted(shape, crop, rng):
+                place = draw_place(shape, crop, rng)
+                drawn.append((place.quarter_turns, place.mirror, place.grid is None))
+                return place
+
+            patch.setattr("cmsr.two_branch.train.draw_place", noted)
+            train(as_pair(pair), "bicubic", Config.of("paper", iterations=12, p=p, crop=16))
+        return drawn
+
+    places = [spy(0.0), spy(1.0)]
+    assert places[0] == places[1]
+    assert len(set(places[0])) > 2
+
+
+def test_same_seed_same_weights_other_seed_others(pair: SyntheticPair) -> None:
+    def trained(seed: int) -> torch.Tensor:
+        config = Config.of("paper", iterations=6, seed=seed)
+        return weights(train(as_pair(pair), "bicubic", config))
+
+    assert torch.equal(trained(1), trained(1))
+    assert not torch.equal(trained(1), trained(2))
 
 
 def test_the_rate_falls_only_when_the_error_is_flat() -> None:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from cmsr.guided.channel import GUIDE_FREE, Channel, Level
-from cmsr.guided.linear_model import level_of
 from cmsr.guided.transfer import Fit, Lesson, brightness_of, transferred
 from cmsr.operators.resampling import resampler
+from cmsr.priors.linear_model import level_of
 from tests.conftest import render_pair
 
 HIGH, LOW, RATIO = (192, 256), (48, 64), 4.0

@@ -1,6 +1,7 @@
 """The page does what the command line does, for each visitor alone, and asks nobody else."""
 
 import dataclasses
+import json
 import os
 import socket
 import time
@@ -17,6 +18,8 @@ from cmsr.app.cli import main
 from cmsr.config import PRESETS, Config
 from cmsr.errors import CmsrError, OptionError
 from cmsr.progress import Progress
+from cmsr.registration.placement import Placement
+from cmsr.registration.rig import Rig, Vote, read_rig
 from tests.axe import faults
 from tests.browser import clean_page
 
@@ -24,10 +27,13 @@ pytest.importorskip("gradio", reason="no gradio: pip install 'cmsr[web]'")
 
 import httpx
 
-from cmsr.app.web import form
+from cmsr.app.web import form, texts
 from cmsr.app.web.killable import StoppedError, Worker
 from cmsr.app.web.starting import starting
 from cmsr.app.web.time_left import Estimate
+
+PLACE = Placement((24, 32), (96, 128), ((32.0, 0.0, 64.0), (0.0, 32.0, 48.0), (0.0, 0.0, 1.0)))
+"""The target's field in the middle of a photo that shows twice as much."""
 
 PATIENCE = 120_000
 """Milliseconds that a busy machine may take."""
@@ -74,7 +80,8 @@ def test_what_is_typed_is_what_is_meant(**options: Any) -> None:
         ({"ratio": "0.5"}, "ratio is 0.5"),
         ({"kernel": "/etc/hosts.txt"}, "kernel's name"),
         ({"points": "/etc/hosts.csv"}, "is not four numbers"),
-        ({"rig": "/etc/hosts.json"}, "auto or off"),
+        ({"rig": "/etc/hosts.json"}, "rig is no rig"),
+        ({"rig": "{}"}, "rig is no rig"),
         ({"segments": "/etc/hosts.png"}, "this page has no option"),
         ({"max_pixels": 2**40}, "this page has no option"),
         ({"no_such": 1}, "no option"),
@@ -90,6 +97,14 @@ def test_a_url_keeps_the_settings() -> None:
     named = dict(zip(form.names(), asked, strict=True))
     assert form.config_of(named) == Config.of("fast", seed=7, fill=True)
     assert form.from_query({}) == form.from_query({"preset": "none such"})
+
+
+def test_a_rig_is_its_files_content(tmp_path: Path) -> None:
+    rig = Rig.of(PLACE, kernel="box", votes=(Vote("a", "agrees", (0.0, 0.0), 1.0),))
+    config = texts.in_files(form.config_of({"rig": json.dumps(rig.to_json())}), tmp_path)
+    assert config.rig == "rig.json"
+    assert read_rig(str(tmp_path / config.rig)) == dataclasses.replace(rig, votes=())
+    assert texts.in_files(form.config_of({"rig": "auto"}), tmp_path) == Config()
 
 
 def test_the_groups_are_those_of_the_command_line() -> None:
@@ -306,6 +321,19 @@ def test_points_by_clicks_place_the_photo(
                    for a, b in zip(row, other, strict=True))  # fmt: skip
         tab.get_by_role("button", name="Remove the last point").click()
         assert tab.locator("#pair .spot").count() == 2
+
+
+def test_an_uploaded_rig_places_the_photo(
+    browser: Any, web_url: str, web_folder: Path, tmp_path: Path
+) -> None:
+    Rig.of(PLACE).write(tmp_path / "rig.json")
+    with clean_page(browser) as tab:
+        choose(tab, web_url, web_folder / "t.tif", web_folder / "g.png")
+        tab.locator("#rig input[type=file]").set_input_files(tmp_path / "rig.json")
+        tab.locator("#understood").get_by_text("by its rig").wait_for()
+        tab.locator("#overlay").get_by_text("2 times the target's field").wait_for()
+        tab.locator("#rig button[aria-label=Clear]").click()
+        tab.locator("#understood").get_by_text("by its rig").wait_for(state="detached")
 
 
 def test_several_pairs_are_listed_and_zipped(

@@ -11,11 +11,15 @@ if TYPE_CHECKING:
     from cmsr.config import Config as Config
     from cmsr.errors import CmsrError as CmsrError
     from cmsr.metrics import evaluate as evaluate
+    from cmsr.registration.rig import Rig as Rig
     from cmsr.result import Registered as Registered
     from cmsr.result import Result as Result
+    from cmsr.rigs import rig as rig
 
 __version__ = "0.2.0"
-__all__ = ["CmsrError", "Config", "Registered", "Result", "align", "evaluate", "upscale"]
+__all__ = [
+    "CmsrError", "Config", "Registered", "Result", "Rig", "align", "evaluate", "rig", "upscale",
+]  # fmt: skip
 
 _HOMES = {
     "CmsrError": "errors",
@@ -24,6 +28,8 @@ _HOMES = {
     "evaluate": "metrics",
     "align": "api",
     "Registered": "result",
+    "Rig": "registration.rig",
+    "rig": "rigs",
     "upscale": "api",
 }
 

@@ -15,15 +15,20 @@ from torch import Tensor
 
 from cmsr.config import Config
 from cmsr.guided.calibrate import find_alignment, find_imaging
+from cmsr.guided.placement_error import placement_error
+from cmsr.guided.scoring import AlignmentScore
 from cmsr.io import image_files
 from cmsr.io.atomic import write_text
+from cmsr.io.data_arrays import is_one as is_data_array
 from cmsr.io.inputs import Source
 from cmsr.io.raster import Raster, fitted
+from cmsr.labelled import labelled
 from cmsr.parallel import pooled
 from cmsr.pictures import checkerboard
 from cmsr.progress import ALIGNING, KERNEL, Progress, begin
 from cmsr.prologue import Opened, opened
 from cmsr.registration.alignment import Alignment
+from cmsr.registration.coarse_to_fine import LEAST_SIDE
 from cmsr.registration.points import COLUMNS
 from cmsr.registration.segment_map import draw_segments
 from cmsr.registration.transforms import displacement, identity_grid, sample
@@ -47,10 +52,11 @@ def upscale(
     Parameters
     ----------
     target : path or array, shape (H, W) or (H, W, C)
-        Low-resolution image of any sensor; NaN and nodata are holes.
+        Low-resolution image of any sensor; NaN and nodata are holes. Of a DataArray of xarray the
+        result is one, too.
     guide : path or array, shape (rH, rW) or (rH, rW, 3), optional
         Photo of the same scene; without one, ``ratio=`` says how much to enlarge.
-    preset : {"default", "fast", "paper"}
+    preset : {"default", "fast", "paper", "paper-plus"}
         Starting point for all other options.
     seed : int
         The same seed gives the same result, to the byte.
@@ -88,7 +94,8 @@ def upscale(
     CVPR 2021.
     """
     config = Config.of(preset, seed=seed, **options)
-    return Run(opened(target, guide, config, progress=progress), previous, progress).result()
+    result = Run(opened(target, guide, config, progress=progress), previous, progress).result()
+    return labelled(result, target, config) if is_data_array(target) else result
 
 
 def align(target: Source, guide: Source | None = None, **options: Any) -> Registered:
@@ -138,7 +145,7 @@ def registered(pair: Opened, progress: Progress | None = None) -> Registered:
     source = pair.source
     if source.guide is None:
         raise ValueError("there is no guide")
-    alignment = pooled(lambda: _found(pair, progress))
+    alignment, error = pooled(lambda: _found(pair, progress))
     moved = _moved(pair.photo, alignment)
     grid = alignment.grid()
     photo, _ = source.registered(source.whole, alignment)
@@ -149,7 +156,7 @@ def registered(pair: Opened, progress: Progress | None = None) -> Registered:
         displacement=_displacement(pair, alignment, grid),
         overlay=draw_segments(overlay, alignment),
         info={
-            "alignment": alignment.facts(),
+            "alignment": {**alignment.facts(), "expected_error": error},
             "warnings": list(alignment.warnings),
             "notes": list(pair.notes),
             "seconds": time.perf_counter() - pair.started,
@@ -169,9 +176,9 @@ def write_field(path: Path, field: npt.NDArray[np.float32], like: Raster) -> Non
         with image_files.replacing(path) as temporary:
             np.savez_compressed(temporary, displacement=field)
         return
-    georeference = {key: like.profile[key] for key in ("crs", "transform") if key in like.profile}
     names = {"descriptions": ["right, pixels", "down, pixels"]}
-    image_files.write(path, field, like=replace(like, alpha=False, profile=georeference | names))
+    place = like.place
+    image_files.write(path, field, like=replace(place, profile=place.profile | names))
 
 
 def write_points(path: Path, field: npt.NDArray[np.float32], target: tuple[int, int]) -> None:
@@ -193,14 +200,15 @@ def write_points(path: Path, field: npt.NDArray[np.float32], target: tuple[int, 
     write_text(path, "\n".join(lines) + "\n")
 
 
-def _found(pair: Opened, progress: Progress | None) -> Alignment:
-    """Find where the guide of a pair lies."""
+def _found(pair: Opened, progress: Progress | None) -> tuple[Alignment, float | None]:
+    """Find where the guide of a pair lies, and how far it may be off."""
     source = pair.source
     begin(progress, KERNEL)
     imaging = find_imaging(source, pair.kernel)
     begin(progress, ALIGNING)
-    found = find_alignment(source, imaging)
-    return found or Alignment(source.pair.shape)
+    found = find_alignment(source, imaging) or Alignment(source.pair.shape)
+    small = min(source.plan.target) < LEAST_SIDE
+    return found, None if small else placement_error(AlignmentScore.of(source, imaging), found)
 
 
 def _displacement(pair: Opened, alignment: Alignment, grid: Tensor) -> npt.NDArray[np.float32]:

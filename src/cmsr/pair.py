@@ -14,8 +14,9 @@ from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
 from cmsr.io.guide_reader import as_tensor
 from cmsr.io.raster import Raster, fill_holes, fitted
+from cmsr.normalisation import bounds_of, hole_of, levelled, normalised
 from cmsr.operators.resampling import resampler
-from cmsr.operators.trend import fitted_trend, surface
+from cmsr.operators.trend import surface
 
 
 class Image(Protocol):
@@ -67,6 +68,8 @@ class Pair:
         Whether the result has values in the holes.
     segments : Tensor, shape (H, W), or None
         The guide's objects, numbered from 0 on.
+    camera : bool
+        Whether the target comes straight from a camera, never resized by software.
     """
 
     target: Tensor
@@ -82,6 +85,7 @@ class Pair:
     notes: tuple[str, ...] = ()
     fill: bool = False
     segments: Tensor | None = None
+    camera: bool = False
 
     @classmethod
     def of(
@@ -102,8 +106,8 @@ class Pair:
         """
         notes: list[str] = []
         _check_target(target, notes)
-        level, trend = _levelled(target)
-        data, offset, scale = _normalise(level)
+        level, trend = levelled(target)
+        data, offset, scale = normalised(level)
         return cls(
             target=as_tensor(fill_holes(data, target.measured)),
             valid=as_tensor(target.measured),
@@ -112,12 +116,13 @@ class Pair:
             offset=offset,
             scale=scale,
             dtype=target.data.dtype,
-            hole=_hole(target),
+            hole=hole_of(target),
             trend=trend,
-            bounds=_bounds(target, bounds),
+            bounds=bounds_of(target, bounds),
             notes=tuple(notes),
             fill=fill and bool(target.measured.any()),
             segments=None if segments is None else torch.from_numpy(segments),
+            camera="camera" in target.profile,
         )
 
     @property
@@ -201,7 +206,7 @@ class Pair:
         if self.hole is not None and np.issubdtype(self.dtype, np.integer):
             beside = self.hole + (1 if self.hole < np.iinfo(self.dtype).max else -1)
             values = np.where(values == self.hole, beside, values)
-        measured = self._measured_at_output(first, image.shape[1])
+        measured = self.measured_at_output(first, image.shape[1])
         return np.where(measured, values, 0 if self.hole is None else self.hole).astype(self.dtype)
 
     def surfaces(
@@ -218,9 +223,9 @@ class Pair:
 
         All rows by default, (H, W); of several channels, whether each was.
         """
-        return np.asarray(self._measured_at_output(first, count).all(axis=0))
+        return np.asarray(self.measured_at_output(first, count).all(axis=0))
 
-    def _measured_at_output(self, first: int, count: int | None) -> npt.NDArray[np.bool_]:
+    def measured_at_output(self, first: int = 0, count: int | None = None) -> npt.NDArray[np.bool_]:
         """Return the same channel by channel, (C, n, W), or (1, n, W) for all of them."""
         (height, width), valid = self.shape, self.valid[0].bool().cpu().numpy()
         places = np.arange(first, height if count is None else first + count)
@@ -284,73 +289,3 @@ def output_shape(target: Raster, guide: Image | None, config: Config) -> tuple[i
             f"{width} × {height}; set its size with --ratio or --size"
         )
     return guide.shape
-
-
-def _levelled(target: Raster) -> tuple[Raster, npt.NDArray[np.float64] | None]:
-    """Take smooth surfaces off a target; return what is left, as floats, and the surfaces.
-
-    The target itself where no channel has one that explains most of it.
-    """
-    measured = np.broadcast_to(target.measured, target.data.shape)
-    filled = np.where(measured, target.data, 0).astype(np.float64)
-    if not np.abs(filled).max() < 1e150:  # squares of these overflow
-        return target, None
-    found = [fitted_trend(*each) for each in zip(filled, measured, strict=True)]
-    if all(trend is None for trend in found):
-        return target, None
-    trends = np.stack([np.zeros(6) if trend is None else trend for trend in found])
-    left = filled - np.stack([surface(trend, target.shape) for trend in trends])
-    return replace(target, data=left), trends
-
-
-def _normalise(
-    target: Raster,
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Map the measured range of each channel to [0, 1]; a constant channel to 0."""
-    data = np.where(target.measured, target.data, 0).astype(np.float64)
-    seen = [target.seen(band) for band in range(len(data))]
-    low, high = (
-        np.array([float(bound(values)) if values.size else 0.0 for values in seen])[:, None, None]
-        for bound in (np.min, np.max)
-    )
-    with np.errstate(over="ignore"):
-        scale = high - low
-    if not np.isfinite(scale).all():
-        raise InputError(
-            f"{target.name}: its values span more than a 64-bit float can hold, "
-            f"{low.min():.3g} to {high.max():.3g}; rescale them"
-        )
-    return np.where(target.measured, data - low, 0) / np.where(scale > 0, scale, 1), low, scale
-
-
-_SIGNED = ("celsius", "fahrenheit", "degc", "degf", "°c", "°f", "db")
-"""Parts of units whose zero is no end."""
-
-
-def _bounds(
-    target: Raster, given: tuple[float, float] | None
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return the bounds of each channel in stored values: those given, in its unit, or 0."""
-    bounds = []
-    for band in range(len(target.data)):
-        scale, offset, unit = target.unit(band)
-        if given is not None and scale:
-            ends = [(end - offset) / scale for end in given]
-            bounds.append((min(ends), max(ends)))
-            continue
-        seen = target.seen(band)
-        named = unit.lower().replace(" ", "")
-        signed = offset != 0 or named in ("c", "f") or any(part in named for part in _SIGNED)
-        positive = seen.size and seen.min() >= 0 and not signed
-        bounds.append((0.0 if positive else -np.inf, np.inf))
-    low, high = np.array(bounds).T[:, :, None, None]
-    return low, high
-
-
-def _hole(target: Raster) -> float | None:
-    """Return the value that marks holes, the file's own nodata, else NaN where the type has one."""
-    nodata = target.profile.get("nodata")
-    nodata = target.profile.get("hole") if nodata is None else nodata
-    if nodata is not None:
-        return float(nodata)
-    return float("nan") if np.issubdtype(target.data.dtype, np.floating) else None

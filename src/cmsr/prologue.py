@@ -18,6 +18,7 @@ from cmsr.io.raster import Raster
 from cmsr.io.result_size import check_pixels
 from cmsr.operators.resampling import Kernel
 from cmsr.pair import SWAPPED, Pair, output_shape
+from cmsr.priors.learned import named_prior
 from cmsr.progress import PLACING, READING, Progress, begin
 from cmsr.registration.framing import framed, placed_labels
 from cmsr.registration.placement import Placement
@@ -71,6 +72,18 @@ class Opened:
             raise ValueError("the pair has no guide")
         return self.guide.photo.whole
 
+    @property
+    def placed_photo(self) -> Raster:
+        """The same at the target's place on the ground, which it covers, if the target has one."""
+        photo, own = self.photo, self.target.profile
+        place = own.get("transform", Affine.identity())
+        if place.is_identity:
+            return photo
+        down, across = (n / m for n, m in zip(self.target.shape, photo.shape, strict=True))
+        kept = {key: value for key, value in photo.profile.items() if key not in ("gcps", "rpcs")}
+        there = {"crs": own.get("crs"), "transform": place * Affine.scale(across, down)}
+        return replace(photo, profile=kept | there)
+
     @cached_property
     def source(self) -> Source:
         """The pair, cut into tiles."""
@@ -116,6 +129,7 @@ def opened(
     started = time.perf_counter()
     begin(progress, READING)
     device, kernel = device_of(config.device), named_kernel(config.kernel)
+    named_prior(config.prior)  # refused before anything is read
     raster, photo, read_notes = inputs.read_pair(target, guide, config, lazily=lazily)
     if guided and photo is None:
         raise InputError(f"{raster.name}: holds no photo; name one as the guide")

@@ -51,18 +51,23 @@ class Result:
     Attributes
     ----------
     image : array, shape (H, W) or (H, W, C)
-        In the target's type and units; holes are NaN or the file's nodata value.
+        In the target's type and units; holes are NaN or the file's nodata value. A DataArray, as
+        ``valid`` and ``guide_weight`` are, where the target is one.
     valid : array of bool, shape (H, W)
         False in the holes.
     guide_weight : array of float, shape (H, W)
         How far the guide counted, 0 to 1.
+    error : array of float32, shape (H, W) or (H, W, C), or None
+        Expected absolute error of each pixel of the image, in the target's unit, see
+        `cmsr.guided.expected_error`; NaN in holes. None with preset ``paper``.
     warped_guide : array of float, shape (H, W) or (H, W, 3), or None
         The guide as it was used, in [0, 1].
     history : dict of lists
         Loss and learning rate at each training step.
     info : dict
-        Ratio, kernel and how sure that is, noise of each channel in the target's units, alignment,
-        seed, preset, seconds, notes, warnings: what a record of the run needs.
+        Ratio, kernel and how sure that is, prior that was learned from other images, noise of each
+        channel in the target's units, alignment, seed, preset, seconds, notes, warnings: what a
+        record of the run needs.
     evidence : Evidence or None
         What the result is judged by: input, guide as given, residual; None where it is unknown.
 
@@ -78,6 +83,7 @@ class Result:
     image: npt.NDArray[Any]
     valid: npt.NDArray[np.bool_]
     guide_weight: npt.NDArray[np.float32]
+    error: npt.NDArray[np.float32] | None
     warped_guide: npt.NDArray[np.float32] | None
     history: dict[str, list[float]]
     info: dict[str, Any] = field(default_factory=dict)
@@ -86,10 +92,12 @@ class Result:
     def _repr_html_(self) -> str | None:
         """Show before and after in a notebook."""
         from cmsr.app.report.notebook import framed_slider
+        from cmsr.io.data_arrays import plain
 
         if self.evidence is None:
             return None
-        return framed_slider(self.evidence.target, self.image, self.valid)
+        image, valid = (plain(values, self.valid) for values in (self.image, self.valid))
+        return framed_slider(self.evidence.target, image, valid)
 
 
 @dataclass(frozen=True)

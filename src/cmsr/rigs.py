@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -24,7 +26,8 @@ from cmsr.operators.resampling import shape_of
 from cmsr.pair import Pair
 from cmsr.parallel import pooled
 from cmsr.pictures import Panel, checkerboard, sheet
-from cmsr.registration.framing import known_field, large, looked_at, placed_on, shows_same
+from cmsr.registration.framing import large, looked_at, placed_on, shows_same
+from cmsr.registration.known_fields import known_field
 from cmsr.registration.placement import Placement, Prior
 from cmsr.registration.rig import Rig, placed_by_rig
 from cmsr.registration.rig_search import Seen, shared
@@ -45,6 +48,41 @@ class Files(NamedTuple):
     name: str
     target: inputs.Source
     guide: inputs.Source
+
+
+def rig(pairs: Iterable[tuple[inputs.Source, inputs.Source]], **options: Any) -> Rig:
+    """Find where the photos of two cameras fixed to each other show their targets.
+
+    Parameters
+    ----------
+    pairs : iterable of (target, photo)
+        Paths or arrays, as for `cmsr.upscale`; two pairs or more, of a scene each. Five do, of more
+        than 30 some are used.
+    **options
+        ``field_of_view``, or any other field of `Config` that says how files are read.
+
+    Returns
+    -------
+    Rig
+        `Rig.write` gives the file that ``cmsr.upscale(target, photo, rig="rig.json")`` takes.
+
+    Raises
+    ------
+    InputError
+        If an image cannot be used, or the pairs agree on no geometry.
+    OptionError
+        If an option has no such value.
+
+    Examples
+    --------
+    >>> import cmsr
+    >>> cmsr.rig([("thermal_1.tif", "photo_1.jpg")])
+    Traceback (most recent call last):
+    cmsr.errors.InputError: a rig needs two pairs or more
+    """
+    named = ((_name(target, number), target, photo)
+             for number, (target, photo) in enumerate(pairs, 1))  # fmt: skip
+    return find_rig(named, Config(**options))
 
 
 def find_rig(pairs: Iterable[tuple[str, inputs.Source, inputs.Source]], config: Config) -> Rig:
@@ -87,6 +125,11 @@ def rig_needed(
         return None if 2 * same > len(probed) else find_rig(some, config)
     except CmsrError:
         return None
+
+
+def _name(target: inputs.Source, number: int) -> str:
+    """Return what a pair is called in a rig's votes: its target's name, or its number."""
+    return Path(target).stem if isinstance(target, str | os.PathLike) else f"pair {number}"
 
 
 def evenly(some: Sequence[Files], most: int) -> list[Files]:

@@ -12,14 +12,16 @@ import torch
 from torch import Tensor
 
 from cmsr.guided import continuation
-from cmsr.guided.calibrate import Calibrated, calibrate
+from cmsr.guided.calibrate import Calibrated, calibrate, find_alignment
 from cmsr.guided.calibration import Calibration, ChannelCalibration
+from cmsr.guided.error_tally import ErrorTally
 from cmsr.guided.solve import Rows, TileMaker, rows
 from cmsr.guided.source import Source
 from cmsr.guided.usage import GuideUsage
 from cmsr.io.result_size import check_size, gigabytes
 from cmsr.operators.resampling import resampler, shape_of
 from cmsr.parallel import no_denormals, pooled
+from cmsr.priors.learned import named_prior
 from cmsr.progress import Progress
 from cmsr.prologue import Opened
 from cmsr.registration.alignment import Alignment
@@ -58,7 +60,8 @@ class Run:
         self.imaging = Imaging("bicubic", (0.0,) * pair.pair.target.shape[1])
         self._series: dict[str, Any] = {}
         self._channels: tuple[ChannelCalibration, ...] = ()
-        self._usage = GuideUsage()
+        self._usage, self._errors = GuideUsage(), ErrorTally()
+        self._arms: list[dict[str, Any]] = []
 
     def rows(self) -> Iterator[Rows]:
         """Make the result from top to bottom.
@@ -76,6 +79,7 @@ class Run:
             made = self._by_tiles()
         for some in made:
             self._usage = self._usage.adding(some.weight)
+            self._errors.add(self.expected_error(some))
             yield some
 
     def _blank(self) -> Rows:
@@ -84,17 +88,20 @@ class Run:
         if self.opened.kernel is not None:
             self.imaging = Imaging(self.opened.kernel, self.imaging.noise)
         empty = pair.target.new_zeros((pair.target.shape[1], *pair.shape))
-        return Rows(0, empty, empty[0])
+        return Rows(0, empty, empty[0], empty)
 
     def _by_network(self) -> Rows:
         """Train and apply the published network."""
         whole = self.opened.whole
         self.imaging = imaging_of(whole, self.opened.kernel)
+        config = self.opened.config
+        found = None
+        if config.warps != "learned":
+            found = pooled(lambda: find_alignment(self.opened.source, self.imaging))
         with no_denormals():
-            solution = two_branch.solve(
-                whole, self.imaging.kernel, self.opened.config, self._progress
-            )
+            solution = two_branch.solve(whole, self.imaging.kernel, config, self._progress, found)
         self.alignment, self.history = solution.alignment, solution.history
+        self._arms = solution.arms
         return Rows(0, solution.image[0], solution.guide_weight)
 
     def _by_tiles(self) -> Iterator[Rows]:
@@ -126,6 +133,19 @@ class Run:
         valid = pair.valid_at_output(some.first, some.image.shape[1])
         return pair.denormalise(some.image, some.first), valid
 
+    def expected_error(self, some: Rows) -> npt.NDArray[np.float32] | None:
+        """Return the expected error of rows in the target's unit, (C, n, W); NaN in holes."""
+        if some.error is None:
+            return None
+        pair, target = self.opened.pair, self.opened.target
+        units, rounding = (
+            np.reshape([each(channel) for channel in range(len(some.error))], (-1, 1, 1))
+            for each in (lambda channel: abs(target.unit(channel)[0]), pair.rounding)
+        )
+        error = np.hypot(some.error.cpu().double().numpy(), rounding) * pair.scale * units
+        measured = pair.measured_at_output(some.first, error.shape[1])
+        return np.where(measured, error, np.nan).astype(np.float32)
+
     def info(self) -> dict[str, Any]:
         """Return what `Result.info` holds, once all rows are made."""
         made, config, pair = self.opened, self.opened.config, self.opened.pair
@@ -136,6 +156,7 @@ class Run:
             "ratio": pair.ratio,
             "kernel": str(self.imaging.kernel),
             "kernel_confidence": self.imaging.confidence,
+            "prior": prior.name if (prior := named_prior(config.prior)) else None,
             "noise": [float(n) for n in np.multiply(self.imaging.noise, pair.scale.ravel())],
             "alignment": self.alignment.facts() if self.alignment else None,
             "device": str(pair.target.device.type),
@@ -144,9 +165,11 @@ class Run:
             "size": list(pair.shape),
             "guide_weight": self._usage.mean,
             "guide_used": self._guide_used(),
+            "expected_error": self._errors.facts(self.opened.target.unit()[2]),
             "warnings": self._warnings(),
             **({"camera": camera} if (camera := made.target.profile.get("camera")) else {}),
             **({"windows": tiles} if tiles > 1 else {}),
+            **({"arms": self._arms} if self._arms else {}),
             **({"series": self._series} if self._series else {}),
         }
 
@@ -180,11 +203,20 @@ class Run:
             image=stored[0] if made.target.flat else np.moveaxis(stored, 0, -1),
             valid=pair.valid_at_output(),
             guide_weight=torch.cat([part.weight for part in parts]).cpu().numpy(),
+            error=self._error(parts),
             warped_guide=self._warped(),
             history=self.history,
             info=self.info(),
             evidence=self._evidence(image),
         )
+
+    def _error(self, parts: list[Rows]) -> npt.NDArray[np.float32] | None:
+        """Return the expected error of all rows, (H, W) or (H, W, C)."""
+        found = [error for part in parts if (error := self.expected_error(part)) is not None]
+        if not found:
+            return None
+        error = np.concatenate(found, axis=1)
+        return error[0] if self.opened.target.flat else np.moveaxis(error, 0, -1)
 
     def _warped(self) -> npt.NDArray[np.float32] | None:
         """Return the guide as it was used."""

@@ -22,6 +22,9 @@ from cmsr.io.raster import Raster, fitted, from_array
 from cmsr.operators.resampling import resampler
 from cmsr.prologue import Opened, opened
 
+MOST = 64
+"""Largest scale."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -107,6 +110,28 @@ def reduced(truth: Raster, scale: float, name: str) -> Raster:
     return from_array(np.moveaxis(data, 0, -1) if len(data) > 1 else data[0], name)
 
 
+def at_ratios(cases: Sequence[Case], ratios: Sequence[float]) -> list[Case]:
+    """Return the cases that have a truth once for each ratio, reduced by it; all, if there is none.
+
+    Raises
+    ------
+    OptionError
+        If a ratio is out of range, or no case has a truth.
+    """
+    if not ratios:
+        return list(cases)
+    if not all(1 < ratio <= MOST for ratio in ratios):
+        raise OptionError(f"ratios must lie above 1, up to {MOST}")
+    known = [case for case in cases if case.truth is not None]
+    if not known:
+        raise OptionError("--ratios reduces truths, and no pair has one")
+    return [
+        replace(case, dataset=f"{case.dataset} ×{ratio:g}".strip(), target=None, scale=ratio)
+        for ratio in ratios
+        for case in known
+    ]
+
+
 def read_cases(table: Path, datasets: Sequence[str] = (), names: Sequence[str] = ()) -> list[Case]:
     """Read a table of pairs; relative paths start at its folder.
 
@@ -164,8 +189,8 @@ def _scale(row: dict[str, str], where: str) -> float | None:
         scale = float(text)
     except ValueError:
         scale = 0.0
-    if not 1 <= scale <= 64:
-        raise InputError(f"{where}: the scale is {text!r}; it must be a number from 1 to 64")
+    if not 1 <= scale <= MOST:
+        raise InputError(f"{where}: the scale is {text!r}; it must be a number from 1 to {MOST}")
     return scale
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -35,8 +36,12 @@ class Bench(Command):
     """Methods to compare, or all; METHOD:OPTION=VALUE changes an option of `cmsr upscale`."""
 
     ablation: Literal["p", "align"] | None = None
-    """Instead of methods: the published network for p = 0 to 1; or cmsr and that network at each
-    value of align, beside bicubic interpolation."""
+    """Instead of methods: when Alternating Scales (p) pays in the published network; or cmsr and
+    that network at each value of align, beside bicubic interpolation."""
+
+    grid: Annotated[str, Argument(placeholder="NAME=VALUE,…:…")] = ""
+    """What --ablation p varies: p, guide (pixels of shift, warped or found), rate, start, branch,
+    ratio, steps, such as p=0,0.3:guide=0,2:ratio=4; several with ; between them."""
 
     out: Annotated[Path, Argument(short="-o", placeholder="FOLDER")] = Path("cmsr-bench")
     """Folder for records, results.json, tables, plots; the same command resumes there."""
@@ -46,6 +51,9 @@ class Bench(Command):
 
     pairs: Annotated[tuple[str, ...], Argument(placeholder="NAME,…")] = ()
     """Pairs of the table to keep."""
+
+    ratios: Annotated[tuple[float, ...], Argument(placeholder="R,…")] = ()
+    """Reduce the truths by these ratios instead of using the table's targets; a table for each."""
 
     seeds: Annotated[tuple[int, ...], Argument(placeholder="N,…")] = (0,)
     """Seeds to run each method with, if its result depends on the seed."""
@@ -77,12 +85,27 @@ class Bench(Command):
             return
         if self.ablation and self.methods != Bench.methods:
             raise OptionError("--methods cannot be combined with --ablation")
+        if self.grid and self.ablation != "p":
+            raise OptionError("--grid requires --ablation p")
+        if self.ablation == "p":
+            self._alternate()
+            return
         records = compare(self, None if self.quiet else _printer())
         if not self.quiet:
             print(tables.report(records))
         failed = sum(record["error"] is not None for record in records)
         if failed:
             raise RunError(f"{failed} of {len(records)} runs failed; {self.out}/tables.md says why")
+
+    def _alternate(self) -> None:
+        """Do the ablation over p and print its tables."""
+        from cmsr_bench.alternation_tables import compared
+
+        if self.report or self.weights or self.workers:
+            raise OptionError("--ablation p takes no --report, --weights or --workers")
+        text = compared(self, None if self.quiet else partial(print, file=sys.stderr))
+        if not self.quiet:
+            print(text)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

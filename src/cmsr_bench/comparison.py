@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from cmsr.app.options import upscale_command
 from cmsr.errors import OptionError
-from cmsr_bench.ablations import methods_of
-from cmsr_bench.cases import Case, read_cases
+from cmsr_bench.ablations import aligned_methods
+from cmsr_bench.cases import Case, at_ratios, read_cases
 from cmsr_bench.figures import write_all
 from cmsr_bench.learned import weight_file
 from cmsr_bench.records import Record, Run, Store
@@ -44,9 +44,9 @@ def compare(options: Bench, on_record: OnRecord | None = None) -> list[Record]:
         raise OptionError("bench needs a table of pairs, or --list")
     if not options.seeds or min(options.seeds) < 0 or options.workers < 0:
         raise OptionError("seeds and workers must be whole numbers from 0")
-    methods = methods_of(options.ablation) if options.ablation else list(options.methods)
+    methods = aligned_methods() if options.ablation else list(options.methods)
     chosen = variants(methods)
-    cases = read_cases(options.table, options.dataset, options.pairs)
+    cases = at_ratios(read_cases(options.table, options.dataset, options.pairs), options.ratios)
     runs = _runs(options, options.table, chosen, cases)
     store = Store(options.out / "records")
     try:
@@ -84,7 +84,8 @@ def _again(options: Bench, variant: Variant, case: Case, seed: int) -> str | Non
         out, config = Path(f"{Path(case.name).name}.tif"), case.adapted(variant.config(seed))
         return upscale_command(case.target, case.guide, out, config, threads=1)
     words = ["cmsr", "bench", options.table, "--methods", variant.label, "--pairs", case.name]
-    words += ["--dataset", case.dataset] if case.dataset else []
+    words += ["--dataset", dataset] if (dataset := case.dataset.partition(" ×")[0]) else []
+    words += ["--ratios", f"{case.scale:g}"] if options.ratios else []
     return shlex.join(map(str, [*words, "--seeds", seed, "--report", "-o", options.out]))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 import traceback
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ from cmsr_bench.methods import Image, image_of
 from cmsr_bench.provenance import versions
 from cmsr_bench.records import Record, Run
 
-SCORES = ("psnr", "ssim", "rmse", "peak", "gain", "consistency")
+SCORES = ("psnr", "ssim", "rmse", "peak", "gain", "gain_positive", "consistency")
 
 
 def blank_record(run: Run, origin: dict[str, Any]) -> Record:
@@ -116,12 +117,21 @@ def _facts(image: Image, opened: Opened) -> dict[str, Any]:
 
 
 def _scores(image: Image, target: Raster, truth: Raster) -> dict[str, Any]:
-    """Compare with the truth, and with bicubic interpolation."""
-    figures = evaluate(_raster(image, target), truth)
-    plain = evaluate(_raster(bicubic(target, truth.shape), target), truth)
-    gain = figures["psnr"] - plain["psnr"]
-    finite = {name: value if math.isfinite(value) else None for name, value in figures.items()}
-    return {**finite, "gain": gain if math.isfinite(gain) else None, "scored": True}
+    """Compare with the truth, and with bicubic interpolation.
+
+    Where some of the truth is 0, as in depth that was not measured, the gain where it is above 0 is
+    taken as well: the border of such holes outweighs all else.
+    """
+    ours = _raster(image, target)
+    plain = _raster(bicubic(target, truth.shape), target)
+    figures = evaluate(ours, truth)
+    scores = {**figures, "gain": figures["psnr"] - evaluate(plain, truth)["psnr"]}
+    positive = truth.measured & (truth.data > 0)
+    if 0 < positive.sum() < truth.data.size:
+        part = replace(truth, valid=np.asarray(positive.all(0)))
+        scores["gain_positive"] = evaluate(ours, part)["psnr"] - evaluate(plain, part)["psnr"]
+    finite = {name: value if math.isfinite(value) else None for name, value in scores.items()}
+    return {**finite, "scored": True}
 
 
 def _raster(image: Image, target: Raster) -> Raster:

@@ -24,6 +24,8 @@ class Summary:
     psnr, gain, ssim, rmse, consistency, seconds, memory : float
         Means over pairs of the means over seeds: dB, dB over bicubic, 1, the data's units twice,
         seconds of one core, MB.
+    gain_positive : float
+        Mean gain where the truth is above 0, over the pairs whose truth is 0 somewhere.
     worst : float
         Lowest gain of any run.
     of_pairs : int
@@ -44,6 +46,7 @@ class Summary:
     failed: int
     psnr: float
     gain: float
+    gain_positive: float
     ssim: float
     rmse: float
     consistency: float
@@ -80,7 +83,7 @@ def by_pair(records: Iterable[Record], figure: str = "psnr") -> dict[str, dict[s
         if not record["scored"]:
             continue
         exact = figure == "psnr" and record["rmse"] == 0
-        value = math.inf if exact else record[figure]
+        value = math.inf if exact else record.get(figure)
         if value is not None:
             table[record["method"]][record["pair"]].append(value)
     return table
@@ -140,6 +143,7 @@ def _summary(
         failed=sum(record["error"] is not None for record in rows),
         psnr=mean("psnr"),
         gain=mean("gain"),
+        gain_positive=mean("gain_positive"),
         ssim=mean("ssim"),
         rmse=mean("rmse"),
         consistency=mean("consistency"),

@@ -33,15 +33,18 @@ def means(found: Sequence[Summary]) -> str:
     """Return a row for each method, best first, those that miss pairs last.
 
     PSNR is the mean ± the standard deviation between pairs / between seeds; gain is over bicubic
-    interpolation, ``worst`` its least value; consistency the RMS by which the result, reduced
+    interpolation, where the truth is 0 somewhere also where it is above that, ``worst`` its least
+    value; consistency the RMS by which the result, reduced
     again, misses the target.
     """
+    holed = any(not math.isnan(s.gain_positive) for s in found)
     rows = [
         (
             f"`{s.method}`"
             + ("" if s.pairs == s.of_pairs else f", {s.pairs} of {s.of_pairs} pairs"),
             f"{s.psnr:.2f} ± {_short(s.over_pairs, '.2f')} / {_short(s.over_seeds, '.2f')}",
             f"{s.gain:+.2f}",
+            *([_short(s.gain_positive, "+.2f")] if holed else []),
             f"{s.worst:+.2f}",
             f"{s.ssim:.4f}",
             _short(s.rmse),
@@ -53,7 +56,8 @@ def means(found: Sequence[Summary]) -> str:
         )
         for s in sorted(found, key=lambda s: (-s.pairs, -s.psnr))
     ]
-    return _table(_HEAD, rows)
+    head = (*_HEAD[:3], *(["where > 0"] if holed else []), *_HEAD[3:])
+    return _table(head, rows)
 
 
 def per_pair(records: Sequence[Record]) -> str:

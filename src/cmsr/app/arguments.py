@@ -67,10 +67,11 @@ class Option:
     @property
     def word(self) -> str:
         """Its name on the command line."""
-        return self.about.placeholder if self.about.positional else self._flag
+        return self.about.placeholder if self.about.positional else self.flag
 
     @property
-    def _flag(self) -> str:
+    def flag(self) -> str:
+        """Its name as an option."""
         return named(self.about.name or self.name)
 
     @property
@@ -81,7 +82,7 @@ class Option:
     @property
     def usage(self) -> str:
         """How it stands in the line that shows the use of the command."""
-        word = self.word if self.about.positional else f"{self.about.short} {self._metavar()[0]}"
+        word = self.word if self.about.positional else f"{self.about.short} {self.placeholders[0]}"
         return word if self.required else f"[{word}]"
 
     def add_to(self, group: argparse._ArgumentGroup) -> None:
@@ -92,7 +93,7 @@ class Option:
             place.default = argparse.SUPPRESS
             _completed(place, kind)
             return
-        names = [self.about.short, self._flag] if self.about.short else [self._flag]
+        names = [self.about.short, self.flag] if self.about.short else [self.flag]
         if kind is bool:
             other = named(f"no_{self.name}")
             shown, hidden = ([other], names) if self.default else (names, [other])
@@ -102,7 +103,7 @@ class Option:
                     default=argparse.SUPPRESS, help=text if flags is shown else argparse.SUPPRESS,
                 )  # fmt: skip
             return
-        words = self._metavar()
+        words = self.placeholders
         option = group.add_argument(
             *names, dest=self.name, nargs=self._nargs(len(words)), const=BARE.get(self.name),
             metavar=tuple(words) if len(words) > 1 else words[0], default=argparse.SUPPRESS,
@@ -113,7 +114,9 @@ class Option:
     def _nargs(self, words: int) -> int | str | None:
         return "?" if self.name in BARE else words if words > 1 else None
 
-    def _metavar(self) -> list[str]:
+    @property
+    def placeholders(self) -> list[str]:
+        """What stands for its value in help, word by word."""
         kind = options.kinds(self.name, self.of)[0]
         if get_origin(kind) is Literal:
             return ["{" + ",".join(get_args(kind)) + "}"]
@@ -164,7 +167,7 @@ class Command:
 
 def parser_of(command: type[Command], prog: str) -> Parser:
     """Return a command's parser: the most needed first, then groups, then examples."""
-    listed = list(_options(command))
+    listed = list(options_of(command))
     usage = " ".join([prog, *(o.usage for o in listed if o.required or o.about.positional)])
     examples = "\n".join(f"  {line}" for line in command.examples)
     parser = Parser(
@@ -191,7 +194,7 @@ def command_of(command: type[Command], prog: str, words: Sequence[str]) -> Comma
     OptionError
         If a word is not known, an argument is missing, or a value is wrong.
     """
-    listed = list(_options(command))
+    listed = list(options_of(command))
     parser = parser_of(command, prog)
     found, unknown = parser.parse_known_intermixed_args(list(words))
     if unknown:
@@ -237,7 +240,7 @@ def _unknown(words: Sequence[str], flags: Sequence[str], prog: str, surplus: str
     return f"unexpected argument {word!r}; {surplus or f'see {prog} --help'}"
 
 
-def _options(command: type[Command]) -> Iterator[Option]:
+def options_of(command: type[Command]) -> Iterator[Option]:
     """Yield the arguments of a command in the order of its help."""
     hints, meaning = get_type_hints(command, include_extras=True), _meaning(command)
     own: list[Option] = []

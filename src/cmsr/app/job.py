@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,7 +19,7 @@ from cmsr.app.options import upscale_command
 from cmsr.config import Config
 from cmsr.errors import OptionError, OutputError
 from cmsr.guided.solve import TileMaker
-from cmsr.io import carried, image_files, inputs, raster_io, raster_output
+from cmsr.io import carried, error_map, image_files, inputs, raster_io, raster_output
 from cmsr.io.atomic import replacing
 from cmsr.io.pages import pages as pages_of
 from cmsr.io.raster import Raster
@@ -44,8 +44,9 @@ class Job:
     ----------
     target, guide : Path
         ``guide`` is None where there is none, or ``target`` holds it.
-    out, json, preview, report : Path
-        The result, the record of the run, the picture, the page; all but the first may be None.
+    out, json, preview, report, error_map : Path
+        The result, the record of the run, the picture, the page, the expected error of each pixel;
+        all but the first may be None.
     colour_map, preview_range : str, (float, float) or None
         Of the preview.
     overwrite : bool
@@ -58,6 +59,8 @@ class Job:
         What to type to do it again, for the report; `cmsr upscale` with these files if None.
     cluster : callable or None
         Where tiles are made, if not in this process.
+    cog : bool
+        Whether the result is a cloud-optimised GeoTIFF, whatever the target is.
     """
 
     target: Path
@@ -66,6 +69,7 @@ class Job:
     json: Path | None = None
     preview: Path | None = None
     report: Path | None = None
+    error_map: Path | None = None
     colour_map: str = "inferno"
     preview_range: tuple[float, float] | None = None
     overwrite: bool = False
@@ -73,6 +77,7 @@ class Job:
     previous: Mapping[str, Any] | None = None
     again: str | None = None
     cluster: Cluster | None = None
+    cog: bool = False
 
     def run(self, progress: Progress | None = None) -> list[dict[str, Any]]:
         """Do it; return the facts of each page.
@@ -102,10 +107,12 @@ class Job:
         return [image_files.locate(path)[0] for path in named]
 
     def _check_outputs(self, pages: int) -> None:
-        outputs = record.files(self.out, self.json, self.preview, self.report)
+        outputs = record.files(self.out, self.json, self.preview, self.report, self.error_map)
         image_files.check_distinct(outputs)
         for path in outputs:
             image_files.check_output(path, inputs=self._files(), overwrite=self.overwrite)
+        if self.error_map and self.config.method == "two-branch":
+            raise OptionError(f"--error-map: preset {self.config.preset} does not tell errors")
         if self.preview:
             from cmsr.io import preview
 
@@ -114,6 +121,8 @@ class Job:
             from cmsr.app.report import page
 
             page.check(self.report)
+        if self.cog and (pages > 1 or self.out.suffix.lower() not in TIFF):
+            raise OptionError("--cog requires a result of one page whose name ends in .tif")
         if pages > 1 and (self.preview or self.report):
             raise OptionError("a preview or a report shows one page; name it as FILE:1")
         if self.cluster is not None:
@@ -126,8 +135,8 @@ class Job:
             raise OptionError(f"workers cannot make tiles with preset {self.config.preset}")
         if self.report:
             raise OptionError("--report cannot be combined with workers, a scheduler or a cluster")
-        if self.out.suffix.lower() not in TIFF:
-            raise OutputError(f"{self.out}: workers write .tif only")
+        if others := self._not_by_rows():
+            raise OutputError(f"{others[0]}: workers write .tif only")
 
     def _too_large(self) -> bool:
         """Return whether the result is too large to be kept in memory, and can be made by rows."""
@@ -149,15 +158,19 @@ class Job:
         self, pages: list[inputs.Source], progress: Progress | None
     ) -> list[dict[str, Any]]:
         """Make each page in memory, then write all."""
-        written, facts = [], []
+        written, errors, facts = [], [], []
         for source in pages:
-            pair = opened(source, self.guide, self.config, progress=progress)
-            image_files.check_output(self.out, like=pair.target, overwrite=True)
+            pair = self._opened(source, progress)
+            self._check_formats(pair.target)
             result = self._upscale(pair, progress)
             written.append((result.image, result.valid, pair.target))
+            if result.error is not None:
+                errors.append((result.error, result.valid, error_map.error_raster(pair.target)))
             facts.append(record.of_run(result.info))
         begin(progress, WRITING)
         image_files.write_pages(self.out, written, self._carried(written[0][2]))
+        if self.error_map:
+            image_files.write_pages(self.error_map, errors)
         if self.report:
             from cmsr.app.report import page
 
@@ -168,27 +181,39 @@ class Job:
             preview.write(self.preview, *written[0], self.colour_map, self.preview_range)
         return facts
 
+    def _opened(
+        self, target: inputs.Source, progress: Progress | None, *, lazily: bool = False
+    ) -> Opened:
+        """Open the pair; a target is taken for a COG if the result is to be one."""
+        pair = opened(target, self.guide, self.config, lazily=lazily, progress=progress)
+        profile = pair.target.profile | ({"cog": True} if self.cog else {})
+        return replace(pair, target=replace(pair.target, profile=profile))
+
     def _upscale(self, pair: Opened, progress: Progress | None) -> Result:
         return Run(pair, self.previous, progress).result()
 
     def _by_rows(self, progress: Progress | None) -> dict[str, Any]:
         """Make the result row by row into a GeoTIFF, whole or not at all."""
-        if self.cluster is None and (self.report or self.out.suffix.lower() not in TIFF):
+        if self.cluster is None and (self.report or self._not_by_rows()):
             self._refuse_rows()
-        pair = opened(self.target, self.guide, self.config, lazily=True, progress=progress)
-        image_files.check_output(self.out, like=pair.target, overwrite=True)
+        pair = self._opened(self.target, progress, lazily=True)
+        self._check_formats(pair.target)
         with (
             self._maker(pair) as maker,
             replacing(self.out, fixed=self.cluster is not None) as temporary,
         ):
-            with raster_output.by_rows(temporary, pair.target, pair.pair.shape) as write:
-                run = Run(pair, self.previous, progress, maker)
+            run = Run(pair, self.previous, progress, maker)
+            with (
+                raster_output.by_rows(temporary, pair.target, pair.pair.shape) as write,
+                error_map.by_rows(self.error_map, pair.target, pair.pair.shape) as write_errors,
+            ):
                 for rows in run.rows():
-                    write(rows.first, *run.stored(rows))
-            if not pair.target.profile.get("cog"):
-                about = self._carried(pair.target).sized(pair.pair.shape, pair.target.shape)
-                with temporary.open("r+b") as file:
-                    about.into(file)
+                    stored, valid = run.stored(rows)
+                    write(rows.first, stored, valid)
+                    write_errors(rows.first, run.expected_error(rows), valid)
+            about = self._carried(pair.target).sized(pair.pair.shape, pair.target.shape)
+            with temporary.open("r+b") as file:
+                about.into(file, cog=bool(pair.target.profile.get("cog")))
         if self.preview:
             from cmsr.io import preview
 
@@ -199,6 +224,12 @@ class Job:
             )
         return record.of_run(run.info())
 
+    def _check_formats(self, target: Raster) -> None:
+        image_files.check_output(self.out, like=target, overwrite=True)
+        if self.error_map:
+            like = error_map.error_raster(target)
+            image_files.check_output(self.error_map, like=like, overwrite=True)
+
     def _refuse_rows(self) -> NoReturn:
         height, width = self._expected() or (0, 0)
         needed = 2 * held_gigabytes((height, width), 1)
@@ -207,7 +238,14 @@ class Job:
             "row by row, as .tif and without a report; "
             f"--max-memory {math.ceil(10 * needed) / 10:g} keeps it in memory"
         )
-        raise OptionError(reason) if self.report else OutputError(f"{self.out}: {reason}")
+        if self.report:
+            raise OptionError(reason)
+        raise OutputError(f"{self._not_by_rows()[0]}: {reason}")
+
+    def _not_by_rows(self) -> list[Path]:
+        """Return the images that are to have a format which is not written row by row."""
+        images = (self.out, self.error_map)
+        return [path for path in images if path and path.suffix.lower() not in TIFF]
 
     def _carried(self, target: Raster) -> carried.Carried:
         """Return what the target's file says besides its pixels, for the result."""

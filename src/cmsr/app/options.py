@@ -21,10 +21,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "reading the photo": ("guide_bands", "guide_axis"),
     "temperatures of a radiometric JPEG": RADIOMETRIC,
     "method": ("method", "seed", "device"),
-    "only with --preset default or fast": ("solver_iterations", "denoising_rounds"),
-    "only with --preset paper": (
+    "only with --preset default or fast": ("prior", "solver_iterations", "denoising_rounds"),
+    "only with --preset paper or paper-plus": (
         "iterations", "iterations_guide_free", "crop", "crop_guide_free", "learning_rate", "p",
-        "steps", "ensemble", "back_projections",
+        "guide_p", "guide_rate", "guide_start", "warps", "steps", "ensemble",
+        "back_projections",
     ),
     "limits": ("strip_metadata", "max_pixels", "max_memory"),
 }  # fmt: skip
@@ -33,8 +34,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
 PLACEHOLDERS = {
     "ratio": "R", "size": "W H", "points": "FILE", "field_of_view": "TARGET PHOTO",
     "rig": "FILE|auto|off", "colour_mapped": "NAME", "ignore": "X,Y,W,H|FILE",
-    "segments": "FILE", "kernel": "NAME|FILE", "native_size": "W H", "invalid": "VALUE",
-    "bounds": "MIN MAX", "bands": "N,N,…", "guide_bands": "N,N,…", "axis": "N", "guide_axis": "N",
+    "segments": "FILE", "kernel": "NAME|FILE", "prior": "none|learned|FILE", "native_size": "W H",
+    "invalid": "VALUE", "bounds": "MIN MAX", "bands": "N,N,…", "guide_bands": "N,N,…",
+    "axis": "N", "guide_axis": "N",
     "emissivity": "0…1", "distance": "METRES", "reflected_temperature": "°C",
     "atmospheric_temperature": "°C", "humidity": "0…1", "max_memory": "GB", "steps": "R,R,…",
 }  # fmt: skip
@@ -87,7 +89,8 @@ def parse(name: str, value: Any, of: type = Config) -> Any:
         return {"true": True, "false": False}.get(value, value)
     if kind in (int, float) and value not in _words(name, of):
         return _number(name, kind, value)
-    return Path(value) if kind is Path else value
+    url = str in others and "://" in value
+    return Path(value) if kind is Path and not url else value
 
 
 def text(value: Any) -> str:
@@ -119,7 +122,7 @@ def words(config: Config) -> list[str]:
 
 
 def upscale_command(
-    target: Path, guide: Path | None, out: Path, config: Config, threads: int | None = None
+    target: Path, guide: Path | None, out: Path | str, config: Config, threads: int | None = None
 ) -> str:
     """Return the shell command that repeats a run.
 

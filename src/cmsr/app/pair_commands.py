@@ -5,8 +5,10 @@ Only what parsing needs is imported at the top, so that help is instant.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
@@ -39,8 +41,12 @@ class Upscale(Command):
     guide: Annotated[Path | None, Argument(positional=True, placeholder="PHOTO")] = None
     """Photo of the same scene, the guide; without one, give --ratio or --size."""
 
-    out: Annotated[Path, Argument(short="-o", placeholder="OUT")]
-    """File for the result; its ending chooses the format: .tif, .png, .jpg, .npy, .exr."""
+    out: Annotated[Path | str, Argument(short="-o", placeholder="OUT")]
+    """File for the result; its ending chooses the format: .tif, .png, .jpg, .npy, .exr. It may be a
+    URL: s3://…, gs://…"""
+
+    cog: Annotated[bool, Argument(group="more output")] = False
+    """Write a cloud-optimised GeoTIFF, as is done anyway if the target is one."""
 
     colour_map: Annotated[str, Argument(placeholder="NAME", group="more output")] = "inferno"
     """Colour map of the preview, any of matplotlib's."""
@@ -70,6 +76,10 @@ class Upscale(Command):
     preview: Path | None = None
     """Also write a false-colour picture with a scale bar, as PNG."""
 
+    error_map: Annotated[Path | None, Argument(placeholder="FILE", group="more output")] = None
+    """Also write the expected absolute error of each pixel, float32 in the target's unit, as .tif,
+    .npy or .exr."""
+
     workers: Annotated[int | None, Argument(group="one huge image")] = None
     """Processes that share the tiles; the finished tiles of a killed run are used again."""
 
@@ -87,17 +97,30 @@ class Upscale(Command):
             raise OptionError("--colour-map requires --preview")
         if self.preview is None and self.preview_range is not None:
             raise OptionError("--range requires --preview")
-        with progress_bar(self.quiet) as progress:
-            from cmsr.app import job, summary
+        with progress_bar(self.quiet) as progress, self._local() as out:
+            from cmsr.app import job, options, summary
 
             asked = vars(self).keys() & {field.name for field in dataclasses.fields(job.Job)}
-            options = {name: getattr(self, name) for name in asked} | {"cluster": self._cluster()}
-            facts = job.Job(**options).run(progress)
+            given = {name: getattr(self, name) for name in asked} | {"cluster": self._cluster()}
+            if out != self.out:
+                again = options.upscale_command(self.target, self.guide, self.out, self.config)
+                given |= {"out": out, "overwrite": True, "again": again}
+            facts = job.Job(**given).run(progress)
         notes = [] if self.quiet else [note for page in facts for note in page["notes"]]
         _say(warnings=[text for page in facts for text in page["warnings"]], notes=notes)
         if not self.quiet:
-            others = {"preview": self.preview, "report": self.report, "record": self.json}
+            others = {"preview": self.preview, "report": self.report,
+                      "error map": self.error_map, "record": self.json}  # fmt: skip
             _end(summary.of_run(self.out, facts, others), self.json)
+
+    def _local(self) -> AbstractContextManager[Path]:
+        """Provide the file to write; for a URL it is uploaded in the end."""
+        if isinstance(self.out, Path):
+            return contextlib.nullcontext(self.out)
+        with needing("batch"):
+            from cmsr.app.batch.upload import uploaded
+
+        return uploaded(self.out, overwrite=self.overwrite)
 
     def _cluster(self) -> Cluster | None:
         """Return where to make tiles, if not in this process."""
@@ -205,7 +228,7 @@ class Align(Command):
         }
         config = Config.of("default", **options)
         pair = opened(self.target, self.guide, config, guided=True, progress=progress)
-        guide = pair.photo
+        guide = pair.placed_photo
         image_files.check_output(self.out, like=guide, overwrite=True)
         found = api.registered(pair, progress)
         image_files.write(self.out, found.guide, found.valid, like=guide)
@@ -214,9 +237,9 @@ class Align(Command):
         if self.points_out:
             api.write_points(self.points_out, found.displacement, pair.target.shape)
         if self.mask:
-            image_files.write(self.mask, found.valid.astype("uint8") * 255)
+            image_files.write(self.mask, found.valid.astype("uint8") * 255, like=guide.place)
         if self.overlay:
-            image_files.write(self.overlay, found.overlay)
+            image_files.write(self.overlay, found.overlay, like=guide.place)
         return found
 
     def _check_outputs(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -32,6 +33,9 @@ ONLY_TILE = 0.02
 
 KNOWN = 0.05
 """Share of the work from which its own time tells how much is left."""
+
+VARIABLE = "CMSR_PROGRESS"
+"""Environment variable by which a program asks for lines that it can read: ``lines``."""
 
 
 class Work:
@@ -83,9 +87,22 @@ class Work:
         return f"{self.stage} {self.step} of {self.steps}{what}{loss}"
 
 
+def as_lines() -> bool:
+    """Return whether a program reads the progress."""
+    return os.environ.get(VARIABLE) == "lines"
+
+
+def print_line(share: float, text: str) -> None:
+    """Print how far the work is, 0 to 1, and what is being done, for a program."""
+    print(f"progress: {share:.3f} {text}", file=sys.stderr, flush=True)
+
+
 @contextlib.contextmanager
 def progress_bar(quiet: bool) -> Iterator[Progress | None]:
-    """Show the stage, a bar and the time left, if there is a terminal."""
+    """Show the stage, a bar and the time left, if there is a terminal, or lines if asked for."""
+    if not quiet and as_lines():
+        yield _line_by_line()
+        return
     if quiet or not sys.stderr.isatty():
         yield None
         return
@@ -103,6 +120,18 @@ def progress_bar(quiet: bool) -> Iterator[Progress | None]:
             bar.update(task, description=work.text(), completed=work.share, left=left)
 
         yield show
+
+
+def _line_by_line() -> Progress:
+    """Return what prints a line whenever the work gets ahead."""
+    work = Work()
+
+    def show(stage: str, step: int, steps: int, loss: float) -> None:
+        work.told(stage, step, steps, loss)
+        if stage != SOLVING or step:  # the number of tiles is told long before the first
+            print_line(work.share, work.text())
+
+    return show
 
 
 def duration(seconds: float) -> str:

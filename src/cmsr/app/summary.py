@@ -18,18 +18,21 @@ PLACE = (
     "--field-of-view TARGET PHOTO, or --align off if it already covers the target's field"
 )
 
+CHANNELS = 4
+"""Channels whose expected error is told, at most."""
+
 Rows = list[tuple[str, str]]
 
 
 def of_run(
-    out: Path, pages: list[dict[str, Any]], others: Mapping[str, Path | None] | None = None
+    out: Path | str, pages: list[dict[str, Any]], others: Mapping[str, Path | None] | None = None
 ) -> str:
     """Return the end of a run for people.
 
     Parameters
     ----------
-    out : Path
-        The result.
+    out : Path or str
+        The result, or its URL.
     pages : list of dict
         `Result.info` of each of its pages.
     others : mapping of str to Path, optional
@@ -47,6 +50,10 @@ def of_run(
     sure = info["kernel_confidence"]
     asked = sure is None or sure == 1
     rows.append(("kernel", info["kernel"] + ("" if asked else f", confidence {sure:.0%}")))
+    rows += [("p", _chosen_p(info["arms"]))] if info.get("arms") else []
+    if error := error_text(info["expected_error"]):
+        rows.append(("error", f"expected to be {error} in the mean; {_most(info)}"))
+    rows += [("prior", f"{prior}, learned from other images")] if (prior := info["prior"]) else []
     rows += [(name, str(path)) for name, path in (others or {}).items() if path]
     rows += [("try next", hint) for hint in hints(info)]
     return _table(f"{out}: {count}{width} × {height} pixels, ratio {ratio}, {took}", rows)
@@ -76,6 +83,26 @@ def photo_text(info: Mapping[str, Any]) -> str:
     return f"used for {used['weight']:.0%}{nowhere}; {used['reason']}"
 
 
+def error_text(expected: Mapping[str, Any] | None) -> str:
+    """Return the mean expected error of a result's first channels.
+
+    >>> error_text({"mean": [0.1234, 2.0], "largest": [1.0, 9.0], "unit": "°C"}), error_text(None)
+    ('±0.12, 2 °C', '')
+    """
+    return _errors(expected["mean"], expected["unit"]) if expected else ""
+
+
+def _most(info: Mapping[str, Any]) -> str:
+    expected = info["expected_error"]
+    return f"{_errors(expected['largest'], expected['unit'])} where it is largest"
+
+
+def _errors(values: list[float], unit: str) -> str:
+    shown = ", ".join(f"{float(f'{value:.2g}'):g}" for value in values[:CHANNELS])
+    more = ", …" if len(values) > CHANNELS else ""
+    return f"±{shown}{more} {unit}".rstrip()
+
+
 def hints(info: Mapping[str, Any]) -> list[str]:
     """Return what is worth trying where something about a run is doubtful."""
     found, used, alignment = [], info["guide_used"], info["alignment"]
@@ -92,6 +119,18 @@ def hints(info: Mapping[str, Any]) -> list[str]:
     if sure is not None and sure < DOUBTFUL:
         found.append("--kernel NAME, if you know how the camera samples the scene")
     return found
+
+
+def _chosen_p(arms: list[dict[str, Any]]) -> str:
+    """Return which p was chosen, and how well each predicts held-out pixels."""
+
+    def name(arm: dict[str, Any]) -> str:
+        guide = "" if arm["guide_p"] == arm["p"] else f" (guide's branch {arm['guide_p']:g})"
+        return f"{arm['p']:g}{guide}"
+
+    best = next(arm for arm in arms if arm["chosen"])
+    tried = ", ".join(f"{name(arm)}: {arm['held_out_db']:.2f} dB" for arm in arms)
+    return f"{name(best)}; held-out pixels: {tried}"
 
 
 def of_file(facts: Mapping[str, Any]) -> str:
@@ -139,12 +178,20 @@ def _camera(camera: Mapping[str, Any]) -> Rows:
 
 def _placement(found: Mapping[str, Any]) -> str:
     if not found["stages"]:
-        return "not moved"
+        return f"not moved{_within(found)}"
     sure = "" if found["confidence"] is None else f", confidence {found['confidence']:.0%}"
     return (
         f"moved by {found['median_displacement']:.1f} of its pixels (median), "
-        f"at most {found['largest_displacement']:.1f}{sure}"
+        f"at most {found['largest_displacement']:.1f}{sure}{_within(found)}"
     )
+
+
+def _within(found: Mapping[str, Any]) -> str:
+    """Say how exact a placement is, where somebody has asked."""
+    bound = found.get("expected_error")
+    if bound is None:
+        return ""
+    return f"; right within {bound:.2g} pixels, as nine in ten of its kind are"
 
 
 def _table(title: str, rows: Iterable[tuple[str, str]]) -> str:

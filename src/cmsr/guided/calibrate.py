@@ -16,8 +16,9 @@ from cmsr.config import Config
 from cmsr.guided.calibration import Calibration, ChannelCalibration
 from cmsr.guided.candidates import Gain
 from cmsr.guided.channel import Channel, Level, pooled_dampings
+from cmsr.guided.expected_error import evenness_of
 from cmsr.guided.held_out import LEAST_WEIGHT, Error, mixture_weight, overall_weight
-from cmsr.guided.linear_model import detail_of, level_of, mixing_of
+from cmsr.guided.learned_share import pooled_errors
 from cmsr.guided.sample_boxes import ranked, sample_boxes
 from cmsr.guided.scoring import AlignmentScore
 from cmsr.guided.source import Sample, Source
@@ -27,9 +28,11 @@ from cmsr.io.guide_reader import GuideReader
 from cmsr.operators.resampling import Box, Kernel
 from cmsr.pair import Pair
 from cmsr.parallel import both, together
+from cmsr.priors.linear_model import detail_of, level_of, mixing_of
 from cmsr.priors.wedgelets import SIDE, Wedgelets
 from cmsr.progress import ALIGNING, KERNEL, SOLVING, VALIDATING, Progress, begin
-from cmsr.registration.alignment import Alignment, Layers, align
+from cmsr.registration.alignment import Alignment
+from cmsr.registration.coarse_to_fine import Layers, align
 from cmsr.sensor.imaging import Imaging, imaging_of
 
 KERNEL_SAMPLE = 160
@@ -38,10 +41,8 @@ KERNEL_SAMPLE = 160
 OVERVIEW = (6, 8)
 """Fields, down and across, by whose means two frames are compared."""
 
-
 HELD_OUT_ROUNDS = 3 / 8
 """Rounds without the guide where pixels are held out, per one from all pixels (EXPERIMENTS.md)."""
-
 
 TRUSTED, TRUSTED_ROUNDS = 0.5, 12
 """Weight from which the guide counts as trusted, and rounds without it that are enough then: 32
@@ -80,7 +81,7 @@ def calibrate(
     )
     found = Calibration(imaging, channels, (), alignment, overview(source.pair))
     begin(progress, VALIDATING)
-    return with_dampings(source, weighed(source, Calibrated(found, samples)))
+    return with_dampings(source, weighed(source, judged(Calibrated(found, samples))))
 
 
 def with_dampings(source: Source, found: Calibrated) -> Calibrated:
@@ -95,6 +96,17 @@ def with_dampings(source: Source, found: Calibrated) -> Calibrated:
         dampings = pooled_dampings(each.noted for each in made)
         channels.append(replace(channel, dampings=dampings if channel.noise else None))
     return Calibrated(replace(found.calibration, channels=tuple(channels)), {})
+
+
+def judged(found: Calibrated) -> Calibrated:
+    """Add what held-out pixels say of a learned prior, if there is one."""
+    channels = []
+    for number, channel in enumerate(found.calibration.channels):
+        made = [sample.candidates[number] for sample in found.samples.values()]
+        rounds = channel.held_out_rounds
+        errors = together(*(partial(each.prior_errors, rounds) for each in made))
+        channels.append(replace(channel, prior=pooled_errors(errors)))
+    return replace(found, calibration=replace(found.calibration, channels=tuple(channels)))
 
 
 def _begin(
@@ -173,6 +185,7 @@ def measured(
             noise,
             rounds=rounds,
             held_out_rounds=round(HELD_OUT_ROUNDS * rounds),
+            evenness=evenness_of(y, source.pair.measured(number)),
         )
         for number, (y, noise) in enumerate(zip(source.pair.target[0], imaging.noise, strict=True))
     ]

@@ -32,6 +32,8 @@ class ChannelCalibration:
         `cmsr.guided.channel.Dampings`; None where each tile is to measure it.
     straightness : float
         How far the target consists of straight, sharp edges, 0 to 1.
+    evenness : float
+        See `cmsr.guided.expected_error.evenness_of`.
     gain, control : float
         By how many dB held-out pixels are predicted better with the guide than without, and with a
         guide displaced on purpose.
@@ -42,6 +44,9 @@ class ChannelCalibration:
         Of the guide in the whole image, 0 to 1.
     transfer : float
         Weight of what goes over from the guide beside that, 0 to 1, see `cmsr.guided.transfer`.
+    prior : tuple of float
+        Mean squared held-out errors without a guide: without and with what was learned from other
+        images; empty where that is not asked for.
     rounds, held_out_rounds : int
         Rounds of denoising without the guide, from all pixels and where some are held out.
     """
@@ -51,11 +56,13 @@ class ChannelCalibration:
     noise: float = 0.0
     dampings: Dampings | None = None
     straightness: float = 0.0
+    evenness: float = 1.0
     gain: float = 0.0
     control: float = 0.0
     errors: tuple[float, ...] = ()
     weight: float = 0.0
     transfer: float = 0.0
+    prior: tuple[float, ...] = ()
     rounds: int = 32
     held_out_rounds: int = 12
 
@@ -153,7 +160,9 @@ class Calibration:
             If it is not a calibration.
         """
         channels = tuple(
-            ChannelCalibration(**{**channel, "errors": tuple(channel["errors"])})
+            ChannelCalibration(
+                **{**channel, "errors": tuple(channel["errors"]), "prior": tuple(channel["prior"])}
+            )
             for channel in values["channels"]
         )
         kernel = values["kernel"]

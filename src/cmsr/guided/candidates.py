@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 
 from cmsr.guided.channel import GUIDE_FREE, Channel, Damping, Dampings
-from cmsr.guided.held_out import CONTROL, Error, region_weights
+from cmsr.guided.expected_error import gain_of
+from cmsr.guided.held_out import CONTROL, Error, local_error, region_weights
+from cmsr.guided.learned_share import LearnedShare
 from cmsr.guided.transfer import STRENGTH, Fit, transferred
 from cmsr.guided.view import View
 from cmsr.operators.resampling import Resampler, Shape, resampler, shape_of
@@ -97,6 +99,7 @@ class Candidates:
         self._free_held_out: Tensor | None = None
         self._start: list[Tensor] = []
         self._predicted: Tensor | None = None
+        self._learned = LearnedShare(channel, self._partial, self._hidden)
         self._begun: Callable[[], tuple[Tensor, list[Tensor]]] | None = None
 
     def free(self, rounds: int) -> Tensor:
@@ -117,6 +120,23 @@ class Candidates:
             start = self._free_started()
             self._free_held_out = guide_free(self._partial, start, self.straightness, rounds)
         return self._free_held_out
+
+    def prior_errors(self, rounds: int) -> list[Error]:
+        """Return the held-out errors without a guide, without and with a learned prior, if any."""
+        if self.channel.prior is None:
+            return []
+        return self._learned.errors(self.free_held_out(rounds))
+
+    def unguided(self, rounds: tuple[int, int], errors: tuple[float, ...]) -> Tensor:
+        """Return the image (H, W) without a guide, a learned prior's share included.
+
+        Rounds are from all pixels and where some are held out; ``errors`` the means of
+        `prior_errors`.
+        """
+        free = self.free(rounds[0])
+        if not errors:
+            return free
+        return self._learned.mixed(free, self.free_held_out(rounds[1]), errors)
 
     def begin(self, view: View, rounds: int) -> None:
         """Let a thread with nothing else to do make what `mixed` needs next."""
@@ -181,6 +201,7 @@ class Candidates:
         errors: Tensor,
         weight: float,
         transfer: float,
+        prior: tuple[float, ...] = (),
     ) -> tuple[Tensor, Tensor]:
         """Mix all candidates; return the image and the guide's weight, both (H, W).
 
@@ -194,16 +215,29 @@ class Candidates:
             Mean held-out errors in the whole image.
         weight, transfer : float
             Of the guide in the whole image, and of what goes over from it beside that.
+        prior : tuple of float
+            See `unguided`.
         """
         found = self._begun or (lambda: self._found(view, rounds[0]))
         predicted, (free, guided) = both(lambda: self.predicted(view, rounds[1]), found)
         weights = region_weights(predicted, self.channel.y, self.hidden(view), errors)
         wide = self.channel.enlarge(weights)
-        free, given = self.taught(view, free, transfer)
+        free, given = self.taught(view, self.unguided(rounds, prior), transfer)
         mixed = (wide * torch.stack([free, *guided])).sum(0)
         share = weight * view.seen
         image = self.channel.consistent(free + share * (mixed - free))
         return image, torch.lerp(given, torch.ones_like(given), share * (1 - wide[0]))
+
+    def local_gain(self, view: View, rounds: int, errors: Tensor, weight: float) -> Tensor:
+        """Return how much better the mixture predicts held-out pixels nearby, (H, W).
+
+        See `cmsr.guided.expected_error.Traces`; the parameters are those of `mixed`.
+        """
+        predicted, y, hidden = self.predicted(view, rounds), self.channel.y, self.hidden(view)
+        mixed = (region_weights(predicted, y, hidden, errors) * predicted).sum(0)
+        mixed = torch.lerp(predicted[0], mixed, weight)
+        guided, free = (local_error(x, y, hidden) for x in (mixed, predicted[0]))
+        return self.channel.enlarge(gain_of(guided, free))
 
     def _found(self, view: View, rounds: int) -> tuple[Tensor, list[Tensor]]:
         """Return the candidates from all pixels: without the guide, and with it."""

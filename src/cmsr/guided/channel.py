@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cmsr.guided.linear_model import estimate, supported
 from cmsr.operators.resampling import CONSISTENCY, Resampler, Shape, project
+from cmsr.priors.learned import Prior
+from cmsr.priors.linear_model import estimate, supported
 from cmsr.priors.sparse_blocks import Schedule, denoise
 from cmsr.priors.wedgelets import Wedgelets
 
@@ -99,6 +100,8 @@ class Channel:
         How far results may stay off the measurement for its noise.
     origin : (int, int)
         Where the tile begins in the result.
+    prior : Prior or None
+        What was learned from other images, if it is asked for.
     """
 
     y: Tensor
@@ -111,6 +114,7 @@ class Channel:
     noise: float = 0.0
     damping: Damping = field(default_factory=Damping)
     origin: Shape = (0, 0)
+    prior: Prior | None = None
 
     def estimate(self, features: Tensor | None) -> Tensor:
         """Return the local linear estimate (H, W); of the guide's part, what is supported."""
@@ -166,6 +170,14 @@ class Channel:
             smooth = guided(x)
             x = self.consistent(torch.lerp(free, smooth, self.supported(smooth)), "filtered")
         return x
+
+    def learned(self, x: Tensor, flips: int) -> Tensor:
+        """Sharpen an image (H, W) without a guide by what was learned from other images."""
+        if self.prior is None:
+            return x
+        seen = self.enlarge(self.reduce(x))
+        sharp = self.prior.sharpened(x, seen, self.ratio, self.origin, flips)
+        return self.consistent(sharp, "learned")
 
     def strengths(self, threshold: float, variation: float) -> tuple[float, float]:
         """Return a schedule's numbers in units of the data, no lower than the noise asks for."""

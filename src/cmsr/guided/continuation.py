@@ -17,6 +17,7 @@ from cmsr.guided.calibrate import (
     TRUSTED,
     Calibrated,
     gain_of,
+    judged,
     measured,
     overview,
     weighed,
@@ -72,7 +73,7 @@ def continued(source: Source, kernel: Kernel | None, previous: Calibration) -> C
     channels, samples = measured(source, imaging, straight)
     start = Calibration(imaging, channels, overview=overview(source.pair), continued=True)
     if source.guide is None:
-        return Calibrated(start, samples)
+        return judged(Calibrated(start, samples))
     fewer = tuple(_hastened(channel, 0.0) for channel in channels)
     start = replace(start, channels=fewer)
     problem = AlignmentScore.of(source, imaging)
@@ -101,7 +102,7 @@ def continued(source: Source, kernel: Kernel | None, previous: Calibration) -> C
         if gain < channel.gain - LOST_DB:
             return None
     controls = () if searched else tuple(channel.control for channel in previous.channels)
-    found = weighed(source, found, controls)
+    found = weighed(source, judged(found), controls)
     channels = tuple(_hastened(c, c.weight) for c in found.calibration.channels)
     return replace(found, calibration=replace(found.calibration, channels=channels))
 

@@ -107,7 +107,19 @@ def _ramp(gain: float, bounds: tuple[float, float]) -> float:
     return share * share * (3 - 2 * share)
 
 
-def region_weights(predicted: Tensor, y: Tensor, hidden: Tensor, errors: Tensor) -> Tensor:
+def local_error(predicted: Tensor, y: Tensor, hidden: Tensor) -> Tensor:
+    """Return the mean squared error of predictions (..., h, w) in the region around each pixel."""
+    local = blur((predicted - y) ** 2 * hidden, REGION) / (blur(hidden, REGION) + 1e-9)
+    return local.clamp(min=0)
+
+
+def region_weights(
+    predicted: Tensor,
+    y: Tensor,
+    hidden: Tensor,
+    errors: Tensor,
+    caution: float = CAUTION_DB,
+) -> Tensor:
     """Weigh candidates against each other, region by region.
 
     Parameters
@@ -120,14 +132,16 @@ def region_weights(predicted: Tensor, y: Tensor, hidden: Tensor, errors: Tensor)
         1 where the candidates had not seen it.
     errors : Tensor, shape (K,)
         Mean squared error of each on the held-out pixels of the whole image.
+    caution : float
+        Advantage of the first in dB.
 
     Returns
     -------
     Tensor, shape (K, h, w)
         Weights that sum to 1 over the candidates.
     """
-    local = blur((predicted - y) ** 2 * hidden, REGION) / (blur(hidden, REGION) + 1e-9)
-    mixed = (1 - WHOLE) * local.clamp(min=0) + WHOLE * errors.to(y)[:, None, None]
+    local = local_error(predicted, y, hidden)
+    mixed = (1 - WHOLE) * local + WHOLE * errors.to(y)[:, None, None]
     score = -SHARPNESS * torch.log(mixed + 1e-7)
-    score[0] += SHARPNESS * CAUTION_DB * math.log(10) / 10
+    score[0] += SHARPNESS * caution * math.log(10) / 10
     return torch.softmax(score, dim=0)

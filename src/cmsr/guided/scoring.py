@@ -10,9 +10,9 @@ from torch import Tensor
 from cmsr.guided.candidates import FINENESS
 from cmsr.guided.channel import Channel, Level
 from cmsr.guided.held_out import Error, kept_pixels
-from cmsr.guided.linear_model import level_of, whiten
 from cmsr.guided.source import KNOWN, Source
 from cmsr.operators.resampling import Shape, resampler
+from cmsr.priors.linear_model import level_of, whiten
 from cmsr.registration.refinement import refine
 from cmsr.registration.superpixels import superpixels
 from cmsr.registration.transforms import Motion
@@ -29,7 +29,7 @@ ITERATIONS = 8
 
 @dataclass(frozen=True)
 class AlignmentScore:
-    """A problem for `cmsr.registration.alignment.align`, scored by held-out pixels.
+    """A problem for `cmsr.registration.coarse_to_fine.align`, scored by held-out pixels.
 
     Attributes
     ----------
@@ -86,6 +86,11 @@ class AlignmentScore:
         )
         guide = source.guide.reduced(working)
         return cls(y, valid, guide, pair.segments, channel, valid - kept)
+
+    @property
+    def ratio(self) -> float:
+        """Pixels of ``guide`` per pixel of ``target``."""
+        return self.guide.shape[-1] / self.target.shape[-1]
 
     def error(self, moved: Tensor) -> float:
         """Return how badly a moved guide (G, H, W) predicts held-out pixels, in dB."""

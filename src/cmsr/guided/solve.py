@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cmsr.guided.calibration import Calibration
+from cmsr.guided.expected_error import Traces
 from cmsr.guided.overshoot import limited
 from cmsr.guided.source import Sample, Source
 from cmsr.operators.resampling import Box
@@ -32,16 +33,27 @@ class Rows(NamedTuple):
         Normalised as the target is.
     weight : Tensor, shape (n, W)
         The guide's weight, 0 to 1.
+    error : Tensor, shape (C, n, W), or None
+        Expected absolute error of the image; None where nobody knows.
     """
 
     first: int
     image: Tensor
     weight: Tensor
+    error: Tensor | None = None
+
+
+class Solution(NamedTuple):
+    """A tile of a result: image and its expected error (C, H, W), the guide's weight (H, W)."""
+
+    image: Tensor
+    error: Tensor
+    weight: Tensor
 
 
 def solve(
     source: Source, box: Box, calibration: Calibration, sample: Sample | None = None
-) -> tuple[Tensor, Tensor]:
+) -> Solution:
     """Make one tile of a result.
 
     Parameters
@@ -54,41 +66,44 @@ def solve(
         What is the same for all tiles.
     sample : Sample, optional
         This very tile, where the calibration was made on it.
-
-    Returns
-    -------
-    image : Tensor, shape (C, H, W)
-        Normalised as the target is.
-    weight : Tensor, shape (H, W)
-        The guide's weight, 0 to 1.
     """
     found = sample or source.sample(box, calibration.imaging.kernel, calibration.channels)
     view = found.view
     if view is None and calibration.guided:
         view = source.view(box, calibration)
-    images, weights = [], []
+    images, errors, weights = [], [], []
     for candidates, channel in zip(found.candidates, calibration.channels, strict=True):
+        gain = None
+        rounds = channel.rounds, channel.held_out_rounds
         if view is None:
-            image = candidates.free(channel.rounds)
+            image = candidates.unguided(rounds, channel.prior)
             weight = torch.zeros_like(image)
         elif not channel.guided:
-            free = candidates.free(channel.rounds)
+            free = candidates.unguided(rounds, channel.prior)
             image, weight = candidates.taught(view, free, channel.transfer)
         else:
-            rounds = channel.rounds, channel.held_out_rounds
-            errors = torch.tensor(channel.errors)
-            image, weight = candidates.mixed(view, rounds, errors, channel.weight, channel.transfer)
+            held_out = torch.tensor(channel.errors)
+            share = channel.weight, channel.transfer, channel.prior
+            image, weight = candidates.mixed(view, rounds, held_out, *share)
+            gain = candidates.local_gain(view, rounds[1], held_out, channel.weight)
         images.append(limited(image, weight, candidates.channel))
+        traces = Traces.of(images[-1], candidates.channel, channel.evenness, gain)
+        errors.append(traces.error())
         weights.append(weight)
-    return torch.stack(images), torch.stack(weights).mean(0)
+    return Solution(torch.stack(images), torch.stack(errors), torch.stack(weights).mean(0))
 
 
 def layers(
     source: Source, box: Box, calibration: Calibration, sample: Sample | None = None
 ) -> Tensor:
-    """Make one tile as `solve` does; return image and weight as one tensor, (C + 1, H, W)."""
-    image, weight = solve(source, box, calibration, sample)
-    return torch.cat([image, weight[None]])
+    """Make one tile as `solve` does; return it as one tensor, (2 C + 1, H, W), the weight last."""
+    image, error, weight = solve(source, box, calibration, sample)
+    return torch.cat([image, error, weight[None]])
+
+
+def layer_count(channels: int) -> int:
+    """Return how many layers a tile of so many channels has, see `layers`."""
+    return 2 * channels + 1
 
 
 def rows(
@@ -116,7 +131,8 @@ def rows(
         results = in_order(tasks, tiles_at_once)
     else:
         results = maker(source, calibration)
-    strip = Strip(source.plan, len(calibration.channels) + 1)
+    count = len(calibration.channels)
+    strip = Strip(source.plan, layer_count(count))
     for band in bands:
         for tile in band:
             strip.add(tile, next(results))
@@ -124,4 +140,4 @@ def rows(
             if progress:
                 progress(SOLVING, done, len(source.plan), 0.0)
         first, finished = strip.finished(band)
-        yield Rows(first, finished[:-1], finished[-1])
+        yield Rows(first, finished[:count], finished[-1], finished[count:-1])

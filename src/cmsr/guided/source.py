@@ -19,6 +19,7 @@ from cmsr.guided.view import View
 from cmsr.io.guide_reader import GuideReader
 from cmsr.operators.resampling import Box, Kernel, resampler, shape_of
 from cmsr.pair import Pair
+from cmsr.priors.learned import named_prior
 from cmsr.registration.alignment import Alignment
 from cmsr.registration.transforms import sample
 from cmsr.tiling import Plan
@@ -50,7 +51,7 @@ class Source:
     plan : Plan
         How the result is cut.
     config : Config
-        ``solver_iterations``, ``denoising_rounds``, ``seed`` and ``align`` count.
+        ``solver_iterations``, ``denoising_rounds``, ``prior``, ``seed`` and ``align`` count.
     kept : Tensor, shape (h, w)
         0 where pixels of the target are held out, else 1.
     """
@@ -103,7 +104,7 @@ class Source:
         device = str(self.pair.target.device)
         reduce = self.plan.reducer(box, kernel, device)
         enlarge = self.plan.enlarger(box, device)
-        fine = self.plan.fine(box)
+        fine, prior = self.plan.fine(box), named_prior(self.config.prior)
         return [
             Channel(
                 y[inside],
@@ -116,6 +117,7 @@ class Source:
                 found.noise,
                 Damping(found.dampings),
                 fine[:2],
+                prior,
             )
             for number, (y, found) in enumerate(zip(self.pair.target[0], calibrated, strict=True))
         ]

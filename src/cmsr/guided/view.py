@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from cmsr.guided.channel import Channel, Level
-from cmsr.guided.linear_model import detail_of, uncorrelated
 from cmsr.guided.transfer import Lesson, brightness_of
 from cmsr.priors.guide_edges import GuidedFilter
+from cmsr.priors.linear_model import detail_of, uncorrelated
 
 
 class View:
@@ -20,7 +20,7 @@ class View:
     seen : Tensor, shape (H, W)
         1 where the guide reaches.
     mixing : Tensor, shape (G, G)
-        Makes the guide's detail uncorrelated, see `cmsr.guided.linear_model.mixing_of`.
+        Makes the guide's detail uncorrelated, see `cmsr.priors.linear_model.mixing_of`.
     level : Level
         Of the brightness of the whole guide, reduced as the target was.
     ratio : float

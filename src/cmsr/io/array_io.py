@@ -70,6 +70,8 @@ def read(path: Path, member: str, limits: Limits, axis: int | None = None) -> Ra
         If the file is broken, too large, holds objects, or no such array.
     """
     name = f"{path}:{member}" if member else str(path)
+    if member and path.suffix.lower() != ".npz":
+        raise InputError(f"{path}: holds one image, and no part that ':{member}' could name")
     if path.suffix.lower() == pfm.ENDING:
         return pfm.read(path, limits)
     if path.suffix.lower() == ".exr":

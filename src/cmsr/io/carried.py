@@ -10,11 +10,15 @@ import struct
 import warnings
 import zlib
 from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from PIL import Image, TiffImagePlugin
+
+from cmsr.io import tiff_tags
+from cmsr.io.tiff_tags import Tag
 
 _EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
 _TEXTS = (0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
@@ -77,12 +81,12 @@ class Carried:
             text = (text or _EMPTY).replace("</rdf:RDF>", f"{_BAND}</rdf:RDF>", 1)
         return Carried(self.tags, exif, self.gps, text, self.icc, self.thermal)
 
-    def into(self, file: BinaryIO) -> None:
-        """Add it to a JPEG, PNG or TIFF; any other file stays as it is."""
+    def into(self, file: BinaryIO, *, cog: bool = False) -> None:
+        """Add it to a JPEG, PNG or TIFF, which is a COG or not; any other file stays as it is."""
         file.seek(0)
         start = file.read(8)
-        if start[:4] in (b"II*\0", b"MM\0*"):
-            _into_tiff(file, self)
+        if start[:2] in (b"II", b"MM"):
+            tiff_tags.add(file, _tiff_tags(self), cog=cog)
         elif start[:3] == b"\xff\xd8\xff":
             _insert(file, 2, b"".join(_jpeg_segments(self)))
         elif start == b"\x89PNG\r\n\x1a\n":
@@ -105,7 +109,7 @@ def read(path: Path, *, thermal: bool = False) -> Carried:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path, formats=["JPEG", "MPO", "PNG", "TIFF", "WEBP"]) as picture:
+            with Image.open(path, formats=["JPEG", "PNG", "TIFF", "WEBP"]) as picture:
                 whole = picture.getexif()
                 text = picture.info.get("xmp") or b""
                 found = Carried(
@@ -175,55 +179,26 @@ def _png_chunks(carried: Carried) -> list[bytes]:
     ]  # fmt: skip
 
 
-def _into_tiff(file: BinaryIO, carried: Carried) -> None:
-    """Append a directory that holds the first image's tags and the carried ones."""
-    file.seek(0)
-    header = file.read(8)
-    order = "<" if header[:2] == b"II" else ">"
-    first = struct.unpack(order + "I", header[4:])[0]
-    file.seek(first)
-    count = struct.unpack(order + "H", file.read(2))[0]
-    table = file.read(12 * count + 4)
-    entries = {struct.unpack_from(order + "H", table, 12 * i)[0]: table[12 * i : 12 * i + 12]
-               for i in range(count)}  # fmt: skip
-
-    def append(content: bytes) -> int:
-        end = file.seek(0, 2)
-        file.write(b"\0" * (end % 2) + content)
-        return end + end % 2
-
-    def add(tag: int, kind: int, content: bytes, count: int) -> None:
-        if tag not in entries and content:
-            place = content.ljust(4, b"\0") if len(content) <= 4 else None
-            place = place or struct.pack(order + "I", append(content))
-            entries[tag] = struct.pack(order + "HHI", tag, kind, count) + place
-
-    for tag, value in carried.tags.items():
-        text = str(value).encode("utf-8", "replace") + b"\0"
-        add(tag, 2, text, len(text))
-    add(_XMP, 1, carried.xmp.encode(), len(carried.xmp.encode()))
-    add(_ICC, 7, carried.icc, len(carried.icc))
-    for tag, inner in ((_EXIF_IFD, carried.exif), (_GPS_IFD, carried.gps)):
-        if inner:
-            place = append(b"")
-            file.seek(place)
-            file.write(_directory(inner, header, place, tag))
-            add(tag, 4, struct.pack(order + "I", place), 1)
-    body = b"".join(entries[tag] for tag in sorted(entries))
-    new = append(struct.pack(order + "H", len(entries)) + body + table[12 * count :])
-    file.seek(4)
-    file.write(struct.pack(order + "I", new))
+def _tiff_tags(carried: Carried) -> list[Tag]:
+    texts = {
+        tag: str(value).encode("utf-8", "replace") + b"\0" for tag, value in carried.tags.items()
+    }
+    tags = [Tag(tag, 2, text, len(text)) for tag, text in texts.items()]
+    xmp = carried.xmp.encode()
+    tags += [Tag(_XMP, 1, xmp, len(xmp)), Tag(_ICC, 7, carried.icc, len(carried.icc))]
+    inner = ((_EXIF_IFD, carried.exif), (_GPS_IFD, carried.gps))
+    return tags + [Tag(tag, 4, partial(_directory, held, tag)) for tag, held in inner if held]
 
 
-def _directory(tags: dict[int, Any], header: bytes, place: int, group: int) -> bytes:
+def _directory(tags: dict[int, Any], group: int, header: bytes, place: int) -> bytes:
     directory = TiffImagePlugin.ImageFileDirectory_v2(header, group=group)
     for tag, value in tags.items():
         directory[tag] = value
     return directory.tobytes(place)
 
 
-def added(content: bytes, carried: Carried) -> bytes:
+def added(content: bytes, carried: Carried, *, cog: bool = False) -> bytes:
     """Return a file's bytes with what is carried."""
     file = BytesIO(content)
-    carried.into(file)
+    carried.into(file, cog=cog)
     return file.getvalue()

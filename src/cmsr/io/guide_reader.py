@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cmsr.io.inputs import Photo
 from cmsr.io.raster import Raster, fill_holes
+from cmsr.operators.banded import right_product
 from cmsr.operators.resampling import Box, Shape, resampler
 
 BAND = 512
@@ -133,7 +134,7 @@ class GuideReader:
         total = torch.zeros(())
         for top in range(0, height, BAND):
             bottom = min(top + BAND, height)
-            part = read((top, 0, bottom, width)).cpu() @ reduce.cols.mT
+            part = right_product(read((top, 0, bottom, width)).cpu(), reduce.cols)
             if total.ndim == 0:
                 total = part.new_zeros(len(part), *size)
             rows = reduce.rows[:, top:bottom]
@@ -201,6 +202,8 @@ def _tails(values: npt.NDArray[np.float64]) -> tuple[float, float]:
 
 def _limited(scaled: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Leave [0, 1] as it is, and what lies beyond no further than `KNEE`."""
+    if scaled.size == 0 or (scaled.min() >= 0 and scaled.max() <= 1):
+        return scaled
     beyond = scaled - scaled.clip(0, 1)
     return np.asarray(scaled.clip(0, 1) + KNEE * np.tanh(beyond / KNEE))
 

@@ -113,7 +113,8 @@ def _zeros_are_holes(target: Raster) -> bool:
     Only in a single band without a nodata value and without negative values.
     """
     marked = target.profile.get("nodata") is not None or target.alpha or target.profile.get("mask")
-    if marked or len(target.data) > 1 or target.profile.get("palette"):
+    truths = target.profile.get("stored") == np.bool_
+    if marked or truths or len(target.data) > 1 or target.profile.get("palette"):
         return False
     seen = target.seen(0)
     zeros = np.count_nonzero(seen == 0)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmsr.errors import InputError, OutputError
-from cmsr.io import array_io, raster_io, raster_output, text_table, tiff_pages
+from cmsr.io import archives, array_io, raster_io, raster_output, text_table, tiff_pages, vrt
 from cmsr.io.atomic import replacing as replacing
 from cmsr.io.carried import Carried, added
 from cmsr.io.raster import DTYPES as DTYPES
@@ -40,12 +40,17 @@ _VARIABLES = {
 def locate(path: PathLike) -> tuple[Path, str]:
     """Split FILE:NAME into the file and its variable, page or array; NAME may be missing.
 
+    Of an image in a ZIP, the file is the one that was unpacked.
+
     Raises
     ------
     InputError
         If there is no such file, or it is not a regular one.
     """
     text = os.fspath(path)
+    packed = archives.split(text)
+    if packed is not None:
+        return archives.unpacked(*packed)
     file, member = Path(text), ""
     if not os.path.lexists(file) and ":" in text:
         before, _, after = text.rpartition(":")
@@ -73,6 +78,8 @@ def _source(path: PathLike, file: Path, member: str) -> str:
     """Return rasterio's name for a file or its variable; raise InputError if it is truncated."""
     if file.is_file():
         check_whole(file, os.fspath(path))
+    if vrt.holds(file):
+        return vrt.checked(file, os.fspath(path))
     if not member:
         largest = tiff_pages.meant(file)
         inside = f"GTIFF_DIR:off:{largest[0].offset}:" if largest else ""
@@ -112,11 +119,17 @@ def parts(path: PathLike) -> tuple[str, ...]:
     InputError
         As `read`.
     """
+    packed = archives.split(os.fspath(path))
+    if packed is not None and not packed[1] and len(held := archives.images(packed[0])) > 1:
+        return tuple(held)
     file, member = locate(path)
     if member:
         return ()
-    if is_array(file):
+    if _holds_array(file):
         return array_io.parts(file)
+    if text_table.holds(file):
+        count = text_table.frames(file, os.fspath(path))
+        return tuple(str(number + 1) for number in range(count)) if count > 1 else ()
     return raster_io.parts(os.fspath(path), _source(path, file, member))
 
 
@@ -141,8 +154,8 @@ def read(
     file, member = locate(path)
     if _holds_array(file):
         return array_io.read(file, member, limits, axis)
-    if not member and text_table.holds(file):
-        return text_table.read(file, os.fspath(path), limits)
+    if text_table.holds(file):
+        return text_table.read(file, os.fspath(path), limits, member)
     source = _source(path, file, member)
     return raster_io.read(
         os.fspath(path), source, bands=bands, window=window, grid=grid, limits=limits
@@ -256,8 +269,9 @@ def write_pages(
                 temporary.write_bytes(array_io.encode(pages[0][0]))
             case _:
                 content = raster_output.encode(path, stacked)
-                if carried is not None and like is not None and not like.profile.get("cog"):
-                    content = added(content, carried.sized(image.shape[1:], like.shape))
+                if carried is not None and like is not None:
+                    cog = bool(like.profile.get("cog"))
+                    content = added(content, carried.sized(image.shape[1:], like.shape), cog=cog)
                 temporary.write_bytes(content)
 
 

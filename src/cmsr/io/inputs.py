@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,54 +17,22 @@ from rasterio.windows import Window
 
 from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
-from cmsr.io import colour_map, image_files, tiff_pages
-from cmsr.io.arrays import in_memory
+from cmsr.io import arrays, colour_map, data_arrays, image_files, tiff_pages
 from cmsr.io.geo import Overlap, overlap
 from cmsr.io.holes import with_holes
 from cmsr.io.pages import has_header, pages
+from cmsr.io.photo import Box
+from cmsr.io.photo import Photo as Photo
 from cmsr.io.raster import Limits, Raster, chosen
 from cmsr.io.raster_io import Grid
 from cmsr.sensor.enlargement import enlarged_from, reduced
 from cmsr.thermal import radiometric
 
-Box = tuple[int, int, int, int]
 Source = str | os.PathLike[str] | npt.NDArray[Any] | Raster
 
 _COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
 _PLAIN = Config()
-
-
-@dataclass(frozen=True)
-class Photo:
-    """A guide to be read box by box.
-
-    Attributes
-    ----------
-    name : str
-        The file's, for messages.
-    shape : (int, int)
-        Height and width.
-    read : callable
-        Returns a box (top, left, bottom, right) of it.
-    placed : bool
-        Whether the files themselves say that it covers the target's area.
-    """
-
-    name: str
-    shape: tuple[int, int]
-    read: Callable[[Box], Raster]
-    placed: bool = False
-
-    @classmethod
-    def of(cls, raster: Raster) -> Photo:
-        """Read from memory."""
-        return cls(raster.name, raster.shape, lambda box: cut(raster, box))
-
-    @property
-    def whole(self) -> Raster:
-        """All of it."""
-        return self.read((0, 0, *self.shape))
 
 
 class Inputs(NamedTuple):
@@ -73,13 +41,6 @@ class Inputs(NamedTuple):
     target: Raster
     guide: Photo | None
     notes: tuple[str, ...]
-
-
-def cut(raster: Raster, box: Box) -> Raster:
-    """Cut a box out of a raster, its georeference aside."""
-    inside = np.s_[box[0] : box[2], box[1] : box[3]]
-    part = replace(raster, data=raster.data[:, *inside], valid=raster.valid[inside], by_band=None)
-    return part if raster.by_band is None else part.with_measured(raster.by_band[:, *inside])
 
 
 def read_pair(
@@ -188,9 +149,8 @@ def common_grid(
 
     Transforms place images also without a coordinate system, which is then taken to be the other's.
     """
-    grids = [_ground(source) for source in (target, guide)]
-    names = [source.name if isinstance(source, Raster) else str(source)
-             for source in (target, guide)]  # fmt: skip
+    grids = [_ground(target, config.axis), _ground(guide, config.guide_axis)]
+    names = [_name(target, "target"), _name(guide, "guide")]
     if grids[0] is None or grids[1] is None:
         if guide is not None and any(grids) and notes is not None:
             other, placed = names if grids[0] is None else names[::-1]
@@ -208,11 +168,20 @@ def common_grid(
         return None
 
 
-def _ground(source: Source | None) -> Grid | None:
+def _ground(source: Source | None, axis: int | None) -> Grid | None:
+    if data_arrays.is_one(source):
+        return data_arrays.grid_of(source, "an array", axis)
     if source is None or not has_header(source):
         return None
     header = image_files.describe(source)
     return header.grid if header.georeferenced else None
+
+
+def _name(source: Source | None, role: str) -> str:
+    """Return what a source is called in messages: its path, or its role if it is in memory."""
+    if isinstance(source, Raster):
+        return source.name
+    return str(source) if isinstance(source, str | os.PathLike) else role
 
 
 def read_target(
@@ -224,7 +193,8 @@ def read_target(
         return radiometric.Thermal(source)
     if not isinstance(source, str | os.PathLike):
         radiometric.refuse(config, "an array")
-        return radiometric.Thermal(_chosen(in_memory(source, "target", config.axis), config.bands))
+        raster = arrays.in_memory(source, "target", config.axis, window=window)
+        return radiometric.Thermal(_chosen(raster, config.bands))
     found = radiometric.read(*image_files.locate(source), str(source), config, notes)
     if found is not None:
         config.refuse(["bands"], f"has no effect on a radiometric file such as {source}")
@@ -262,7 +232,9 @@ def read_guide(
     if isinstance(source, Raster):
         return source
     if not isinstance(source, str | os.PathLike):
-        raster = in_memory(source, "guide", config.guide_axis, expand=True)
+        raster = arrays.in_memory(source, "guide", config.guide_axis, expand=True)
+        if grid is not None:
+            raster = arrays.on_grid(raster, grid, limits_of(config))
     else:
         limits, axis = limits_of(config), config.guide_axis
         raster = image_files.read(source, grid=grid, window=window, limits=limits, axis=axis)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, TypeGuard
 
-from cmsr.io import image_files
+from cmsr.io import image_files, text_table
 from cmsr.thermal import radiometric
 
 PathLike = str | os.PathLike[str]
@@ -31,11 +31,15 @@ def pages(target: Any) -> list[Any]:
     """Return the pages of a target: FILE:1, FILE:2, … of a TIFF or a recording, else itself."""
     if not isinstance(target, str | os.PathLike):
         return [target]
-    if has_header(target):
+    file, member = image_files.locate(target)
+    if member:
+        count = 0
+    elif text_table.holds(file):
+        count = text_table.frames(file, os.fspath(target))
+    elif has_header(target):
         count = len(image_files.describe(target).pages)
     else:
-        file, member = image_files.locate(target)
-        count = 0 if member else radiometric.frames(file, os.fspath(target))
+        count = radiometric.frames(file, os.fspath(target))
     if count < 2:
         return [target]
     return [f"{os.fspath(target)}:{page}" for page in range(1, count + 1)]

@@ -13,10 +13,13 @@ from PIL import Image, ImageDraw, ImageFont
 from cmsr.errors import OptionError, OutputError
 from cmsr.io.atomic import replacing
 from cmsr.io.raster import Raster, from_array
-from cmsr.pictures import Rgb, colour, range_of, round_ticks, thinned
+from cmsr.pictures import Rgb, colour, enlarge, range_of, round_ticks, thinned
 
 LARGEST = 4096
 """Longest side of a preview's image, in pixels; larger results are thinned out."""
+
+SMALLEST = 240
+"""The same below which each pixel is shown as a block, so that image and scale bar are legible."""
 
 _PAPER, _INK = (255, 255, 255), (24, 24, 28)
 
@@ -88,16 +91,23 @@ def draw(
     like = like or from_array(image, "image")
     image, valid = thinned(image, LARGEST), thinned(valid, LARGEST)
     if image.ndim == 3 and image.shape[2] > 2:
-        return Image.fromarray(_colours(image, valid, like, given))
+        return Image.fromarray(_legible(_colours(image, valid, like, given)))
     like = _in_celsius(like, image, valid)
     values = like.in_unit(image, valid)
     low, high = given or range_of(values)
-    shown = Image.fromarray(colour(values, low, high, colour_map))
+    shown = Image.fromarray(_legible(colour(values, low, high, colour_map)))
     bar = _scale_bar(shown.height, low, high, like.unit()[2], colour_map)
     sheet = Image.new("RGB", (shown.width + bar.width, max(shown.height, bar.height)), _PAPER)
     sheet.paste(shown, (0, 0))
     sheet.paste(bar, (shown.width, 0))
     return sheet
+
+
+def _legible(picture: Rgb) -> Rgb:
+    """Enlarge a small picture, each pixel to a block, until its longer side is `SMALLEST`."""
+    height, width = picture.shape[:2]
+    times = -(-SMALLEST // max(height, width))
+    return enlarge(picture, (times * height, times * width)) if times > 1 else picture
 
 
 def _colours(

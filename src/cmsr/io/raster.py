@@ -100,6 +100,12 @@ class Raster:
         """Height and width in pixels."""
         return self.data.shape[1], self.data.shape[2]
 
+    @property
+    def place(self) -> Raster:
+        """The same with its place on the ground alone, for an image of something else there."""
+        place = {key: value for key, value in self.profile.items() if key in ("crs", "transform")}
+        return replace(self, alpha=False, profile=place)
+
     def unit(self, channel: int = 0) -> tuple[float, float, str]:
         """Return scale, offset and unit of a channel: ``value * scale + offset`` is in that unit.
 

@@ -46,7 +46,8 @@ READABLE = (
     "HFA",
     "AAIGrid",
 )
-"""Formats that are opened; virtual ones, which name further files or addresses, are not."""
+"""Formats that are opened as they are; virtual ones name further files or addresses: of these only
+a VRT is, after `cmsr.io.vrt` has looked at it."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,8 @@ def _opened(name: str, source: str) -> Iterator[Any]:
         with warnings.catch_warnings(), rasterio.Env(**_SIDECARS, **_STRICT):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with _undecodable_dropped():
-                dataset = DatasetReader(source, driver=list(READABLE))
+                checked = source.startswith("<VRT")  # by cmsr.io.vrt
+                dataset = DatasetReader(source, driver=["VRT"] if checked else list(READABLE))
             with dataset:
                 yield dataset
     except (RasterioError, CPLE_BaseError, OSError, MemoryError, ValueError) as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,37 +78,83 @@ def holds(path: Path) -> bool:
     return any(min(table.shape) >= _LEAST for table in _best(whole))
 
 
-def read(path: Path, name: str, limits: Limits) -> Raster:
+def read(path: Path, name: str, limits: Limits, member: str = "") -> Raster:
     """Read a table as an image (H, W) of float32 in the unit that its header names.
+
+    Parameters
+    ----------
+    path, name : Path, str
+        The file, and its name in messages.
+    limits : Limits
+        Larger images are refused.
+    member : str
+        Which of several tables of one size, the frames of a recording; the first is "1".
 
     Raises
     ------
     InputError
-        If the file holds no such table, several, or too large a one.
+        If the file holds no such table, several and none is named, or too large a one.
     """
-    if path.stat().st_size > _LARGEST:
-        raise InputError(f"{name}: is larger than {_LARGEST} bytes, too large for a table in text")
-    text = _decoded(path.read_bytes()) or ""
-    tables = _best(text.splitlines())
+    tables = _tables_in(path, name)
     if not tables or min(tables[0].shape) < _LEAST:
         raise InputError(
             f"{name}: is not a table of numbers; expected one line for each row of the image, "
             f"with equally many numbers in each, at least {_LEAST} × {_LEAST}"
         )
-    if len(tables) > 1:
-        rows, cols = tables[0].shape
-        raise InputError(
-            f"{name}: holds {len(tables)} tables of {cols} × {rows} numbers; expected one image"
-        )
-    if tables[0].cut:
-        rows, cols = tables[0].shape
+    table = _chosen(tables, path, member)
+    rows, cols = table.shape
+    if table.cut:
         raise InputError(
             f"{name}: is truncated: line {rows + 1} of the table has fewer than {cols} numbers"
         )
-    limits.check(name, tables[0].shape, 4 * tables[0].size)
-    unit = _unit(tables[0].header, text)
-    grid = _without_labels(np.array(tables[0].rows, np.float64)).astype(np.float32)
+    limits.check(name, table.shape, 4 * table.size)
+    unit = _unit(table.header, "\n".join(tables[0].header)) or _unit_in_cells(path)
+    grid = _without_labels(np.array(table.rows, np.float64)).astype(np.float32)
     return from_array(grid, name, **({"units": [unit]} if unit else {}))
+
+
+def frames(path: Path, name: str) -> int:
+    """Return how many images of one size a file holds.
+
+    Raises
+    ------
+    InputError
+        If it is too large.
+    """
+    return sum(min(table.shape) >= _LEAST for table in _tables_in(path, name))
+
+
+def _chosen(tables: list[_Table], path: Path, member: str) -> _Table:
+    """Return the table of a number, or the only one."""
+    rows, cols = tables[0].shape
+    number = int(member) if member.isdecimal() else 0
+    if (not member and len(tables) == 1) or 1 <= number <= len(tables):
+        return tables[max(number, 1) - 1]
+    held = f"{len(tables)} tables" if len(tables) > 1 else "one table"
+    raise InputError(
+        f"{path}: holds {held} of {cols} × {rows} numbers, and no part ':{member}'"
+        if member
+        else f"{path}: holds {held} of {cols} × {rows} numbers; name one as {path}:1 to "
+        f"{path}:{len(tables)}"
+    )
+
+
+def _tables_in(path: Path, name: str) -> list[_Table]:
+    status = path.stat()
+    if status.st_size > _LARGEST:
+        raise InputError(f"{name}: is larger than {_LARGEST} bytes, too large for a table in text")
+    return _parsed(path.absolute(), status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=1)
+def _parsed(path: Path, _changed: int, _size: int) -> list[_Table]:
+    """Return the tables of the largest size; kept, as frames are read one after the other."""
+    return _best((_decoded(path.read_bytes()) or "").splitlines())
+
+
+def _unit_in_cells(path: Path) -> str | None:
+    with path.open("rb") as file:
+        return _unit([], (_decoded(file.read(4096)) or "")[:4096])
 
 
 def _decoded(content: bytes) -> str | None:

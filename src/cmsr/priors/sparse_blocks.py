@@ -60,7 +60,12 @@ class Schedule:
 
 
 def denoise(x: Tensor, threshold: float, variation: float, phase: int, origin: Shape) -> Tensor:
-    """Denoise (H, W) once: block thresholding on grids that depend on ``phase``, then variation."""
+    """Denoise (H, W) once: block thresholding on grids that depend on ``phase``, then variation.
+
+    A constant channel, whose thresholds are 0, is returned as it is.
+    """
+    if threshold == 0:
+        return x
     return total_variation(threshold_blocks(x, threshold, phase, origin), variation)
 
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from cmsr.operators.resampling import shape_of
-from cmsr.registration.alignment import Alignment, trouble
+from cmsr.registration.alignment import Alignment
+from cmsr.registration.coarse_to_fine import trouble
 from cmsr.registration.cpab import Cpab
 from cmsr.registration.transforms import (
     Affine,
@@ -49,11 +50,11 @@ class WarpChain(nn.Module):
         """Warp a whole guide (1, G, H, W), interpolating once."""
         return sample(guide, compose_between(self._stages(), shape_of(guide)))
 
-    def groups(self, rate: float) -> list[dict[str, Any]]:
-        """Return the parameters with their learning rates, as an optimiser takes them."""
+    def groups(self) -> list[dict[str, Any]]:
+        """Return the parameters as an optimiser takes them, and their parts of the rate."""
         scales = (1.0, 1.0, PLATE_RATE)
         return [
-            {"params": [theta], "lr": rate * scale, "scale": scale}
+            {"params": [theta], "scale": scale}
             for theta, scale in zip(self.theta, scales, strict=False)
         ]
 

@@ -12,7 +12,6 @@ All work happens at a bounded resolution, whatever the sizes of the images.
 """
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -20,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.operators.resampling import shape_of
-from cmsr.registration.optimisation import climb
+from cmsr.registration.optimisation import Objective, climb
 from cmsr.registration.transforms import Affine, Size, Stages, compose, displacement, identity_grid
 from cmsr.registration.view import View
 
@@ -148,13 +147,13 @@ def refine_affine(
     longer, finer = FINE
     view = View.of(target, guide, valid, longer=longer, finer=finer)
     grid = compose(rest, view.grid)
-    ends, _ = climb(lambda thetas: view.similarity(affine(thetas, grid)), start[None])
+    ends, _ = climb(lambda thetas, _: view.similarity(affine(thetas, grid)), start[None])
     return ends[0]
 
 
-def _objective(view: View, affine: Affine) -> Callable[[Tensor], Tensor]:
+def _objective(view: View, affine: Affine) -> Objective:
     """Return the similarity as a function of affine parameters (N, 6) that move the guide."""
-    return lambda thetas: view.similarity(affine(thetas, view.grid))
+    return lambda thetas, rows: view.rows(rows).similarity(affine(thetas, view.grid))
 
 
 class _Lattice:

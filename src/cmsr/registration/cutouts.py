@@ -18,7 +18,7 @@ from cmsr.registration.optimisation import climb
 from cmsr.registration.similarity import similarity
 from cmsr.registration.transforms import Size, exponential, half_sides, identity_grid, sample
 
-AT_ONCE = 3
+AT_ONCE = 7
 """Candidates refined by one task."""
 
 FINER, MARGIN = 2, 0.15
@@ -68,13 +68,14 @@ class Cutouts:
             inside = (at.abs() <= 1).all(-1).float()
             colours = sample(pyramid[level][None], at[None])[0]
             layers.append(torch.cat((_standardised(colours, inside), inside[None])))
+        pixels = F.avg_pool2d(torch.stack(layers), FINER, 1)
         return cls(
             shape_of(target),
             shape_of(photo),
             torch.stack(list(frames)),
             small,
             known,
-            torch.stack(layers),
+            pixels,
         )
 
     def climb(self, starts: Tensor, free: int) -> tuple[Tensor, Tensor]:
@@ -83,26 +84,38 @@ class Cutouts:
 
         def part(first: int) -> tuple[Tensor, Tensor]:
             some = slice(first, first + AT_ONCE)
-            cuts = replace(self, frames=self.frames[some], layers=self.layers[some])
-            begin = starts[some]
-            return climb(lambda moved: cuts.similarity(begin * (1 - mask) + moved * mask), begin)
+            begin, cuts = starts[some], self.some(torch.arange(len(starts))[some])
+
+            def value(moved: Tensor, rows: Tensor) -> Tensor:
+                return cuts.some(rows).similarity(begin[rows] * (1 - mask) + moved * mask)
+
+            return climb(value, begin)
 
         found = together(*(partial(part, first) for first in range(0, len(starts), AT_ONCE)))
         ends, values = zip(*found, strict=True)
         return torch.cat(ends), torch.cat(values)
 
+    def some(self, numbers: Tensor) -> Cutouts:
+        """Return the cut-outs of these numbers."""
+        return replace(self, frames=self.frames[numbers], layers=self.layers[numbers])
+
     def similarity(self, thetas: Tensor) -> Tensor:
         """Return the similarity (N,) in nats, less where the photo covers little of the target."""
         size = shape_of(self.target)
         extent = half_sides(size).float()
-        grid = identity_grid((size[0] * FINER, size[1] * FINER))[0] * extent
-        square = grid.square().sum(-1, keepdim=True) / extent.square().sum()
-        bent = grid * (1 + thetas[:, 6, None, None, None] * square)
-        moved = torch.einsum("nij,nhwj->nhwi", _affine(thetas), F.pad(bent, (0, 1), value=1.0))
-        read = F.grid_sample(
-            self.layers, moved / extent / (1 + 2 * MARGIN), "bilinear", "zeros", False
+        grid = identity_grid(size)[0] * extent
+        square = grid.square().sum(-1) / extent.square().sum()
+        bent = grid.unbind(-1), 1 + thetas[:, 6, None, None] * square
+        (x, y), stretch = bent
+        matrix = _affine(thetas)[..., None, None]
+        moved = torch.stack(
+            [(row[:, 0] * x + row[:, 1] * y) * stretch + row[:, 2] for row in matrix.unbind(1)],
+            -1,
         )
-        read = F.avg_pool2d(read, FINER)
+        tall, wide = shape_of(self.layers)
+        sides = grid.new_tensor(((wide + FINER - 1) / wide, (tall + FINER - 1) / tall))
+        at = moved * (sides / extent / (1 + 2 * MARGIN))
+        read = F.grid_sample(self.layers, at, "bilinear", "zeros", False)
         shown = (read[:, -1].detach() > 0.99).float() * self.valid
         targets = self.target.expand(len(thetas), -1, -1)
         share = shown.mean((1, 2)) / self.valid.mean().clamp_min(1e-6)

@@ -39,6 +39,33 @@ PER_FIELD, APART = 24, (0.15, 0.12, 6.0)
 radians, and pixels of the reduced target."""
 
 
+class Rung(NamedTuple):
+    """A photo at one step of the ladder of fields: its orientations, ready to be correlated.
+
+    Attributes
+    ----------
+    field : float
+        Diagonal of the photo in those of the target.
+    size : (int, int)
+        Height and width at which both have the same scale.
+    frame : (int, int)
+        The same with margins, of the transforms.
+    spectra : Tensor (2, *, *)
+        Of the orientations' real and imaginary part.
+    energy : Tensor (*, *)
+        Spectrum of the orientations' energy.
+    typical : float
+        Mean energy.
+    """
+
+    field: float
+    size: Size
+    frame: Size
+    spectra: Tensor
+    energy: Tensor
+    typical: float
+
+
 class Candidate(NamedTuple):
     """A place of the target in the photo.
 
@@ -61,13 +88,48 @@ class Candidate(NamedTuple):
     y: float
 
 
+def ladder(photo: Tensor, target: Size, fields: tuple[float, float]) -> list[Rung]:
+    """Return a photo (3, H, W) at all fields of view between two, for targets of one size."""
+    size = reduced_size(target, LONGER)
+    low, high = (math.log(bound) for bound in fields)
+    count = round((high - low) / FIELD_STEP) + 1
+    shares = [
+        math.exp(low + step * FIELD_STEP) * math.hypot(*size) / math.hypot(*shape_of(photo))
+        for step in range(count)
+    ]
+    halves = _halved(photo, min(shares))
+    margin = max(size) * 3 // 8
+
+    def rung(share: float) -> Rung:
+        height, width = (max(8, round(side * share)) for side in shape_of(photo))
+        level = min((level for level in halves if level >= 2 * share), default=1.0)
+        small = reduced(halves[level], (height, width))
+        pattern, _ = orientations(small, torch.ones_like(small[0]), BLUR)
+        frame = _smooth_number(height + 2 * margin), _smooth_number(width + 2 * margin)
+        padded = F.pad(torch.stack((pattern.real, pattern.imag)), (margin, 0, margin, 0))
+        energy = padded.square().sum(0)
+        spectra = torch.fft.rfft2(padded, s=frame)
+        field = share * math.hypot(*shape_of(photo)) / math.hypot(*size)
+        strength = float(energy.sum()) / (height * width)
+        return Rung(
+            field, (height, width), frame, spectra, torch.fft.rfft2(energy, s=frame), strength
+        )
+
+    return together(*(partial(rung, share) for share in shares))
+
+
+def _halved(photo: Tensor, least: float) -> dict[float, Tensor]:
+    """Return a photo and its reductions to a half, a quarter and so on, by their share."""
+    made, level = {1.0: photo}, 1.0
+    while level >= 4 * least:
+        height, width = (max(8, round(side * level / 2)) for side in shape_of(photo))
+        made[level / 2] = reduced(made[level], (height, width))
+        level /= 2
+    return made
+
+
 def candidates(
-    target: Tensor,
-    valid: Tensor,
-    photo: Tensor,
-    count: int,
-    quarter: int,
-    fields: tuple[float, float],
+    target: Tensor, valid: Tensor, rungs: list[Rung], count: int, quarter: int
 ) -> list[Candidate]:
     """Return the places (best first) where a photo resembles a target.
 
@@ -75,14 +137,12 @@ def candidates(
     ----------
     target, valid : Tensor (h, w)
         The second is 1 where the first was measured.
-    photo : Tensor (3, H, W)
-        In any unit.
+    rungs : list of Rung
+        The photo.
     count : int
         Most candidates.
     quarter : int
         Quarter turns added to the rotations.
-    fields : (float, float)
-        Least and largest field of view.
     """
     size = reduced_size(shape_of(target), LONGER)
     small, known = reduced(target[None], size), reduced(valid[None], size)[0] > 0.99
@@ -91,10 +151,7 @@ def candidates(
         for step in range(-round(TURN / TURN_STEP), round(TURN / TURN_STEP) + 1)
     ]
     templates = torch.stack([_turned(small, known, turn) for turn in turns])
-    low, high = (math.log(bound) for bound in fields)
-    count_of_steps = round((high - low) / FIELD_STEP) + 1
-    steps = [math.exp(low + step * FIELD_STEP) for step in range(count_of_steps)]
-    found = together(*(partial(_peaks, templates, turns, photo, size, field) for field in steps))
+    found = together(*(partial(_peaks, templates, turns, rung) for rung in rungs))
     return _apart([each for some in found for each in some], size, count)
 
 
@@ -124,41 +181,33 @@ def _turned(target: Tensor, known: Tensor, turn: float) -> Tensor:
     return field * support
 
 
-def _peaks(
-    templates: Tensor, turns: list[float], photo: Tensor, size: Size, field: float
-) -> list[Candidate]:
+def _peaks(templates: Tensor, turns: list[float], rung: Rung) -> list[Candidate]:
     """Return the highest peaks of the correlation at one field of view."""
-    share = field * math.hypot(*size) / math.hypot(*shape_of(photo))
-    height, width = (max(8, round(side * share)) for side in shape_of(photo))
-    small = reduced(photo, (height, width))
-    pattern, _ = orientations(small, torch.ones_like(small[0]), BLUR)
-    side = templates.shape[-1]
+    side, (height, width) = templates.shape[-1], rung.size
     margin = side * 3 // 8
     reach = height + 2 * margin - side + 1, width + 2 * margin - side + 1
     if min(reach) < 1:
         return []
-    frame = tuple(_smooth_number(n + 2 * margin) for n in (height, width))
-    padded = F.pad(pattern, (margin, 0, margin, 0))
-    spectrum = torch.fft.fft2(padded, s=frame)
-    found = torch.fft.ifft2(spectrum * torch.fft.fft2(templates, s=frame).conj()).real
-    support = (templates.abs() > 0).float()
-    energy = torch.fft.rfft2(padded.abs().square(), s=frame)
-    middle = support[len(support) // 2]
-    near = torch.fft.irfft2(energy * torch.fft.rfft2(middle, s=frame).conj(), s=frame)
-    typical = pattern.abs().square().mean() * middle.sum()
-    near = near.clamp_min(LEAST_ENERGY * typical.clamp_min(1e-12).item())
+
+    def slid(spectrum: Tensor) -> Tensor:
+        surface: Tensor = torch.fft.irfft2(spectrum, s=rung.frame)
+        return surface[..., : reach[0], : reach[1]]
+
+    parts = torch.stack((templates.real, templates.imag), 1)
+    found = slid((rung.spectra * torch.fft.rfft2(parts, s=rung.frame).conj()).sum(1))
+    middle = (templates[len(templates) // 2].abs() > 0).float()
+    near = slid(rung.energy * torch.fft.rfft2(middle, s=rung.frame).conj())
+    typical = max(rung.typical * float(middle.sum()), 1e-12)
     strength = templates.abs().square().sum((1, 2)).clamp_min(1e-12)
-    surface = (found / (near * strength[:, None, None]).sqrt())[:, : reach[0], : reach[1]]
-    highest = F.max_pool2d(surface[None], (1, 5), 1, (0, 2))
-    highest = F.max_pool2d(highest, (5, 1), 1, (2, 0))[0]
-    peaks = torch.where(highest == surface, surface, -1.0)
-    scores, places = peaks.flatten().topk(min(PER_FIELD, peaks.numel()))
+    found = found / (near.clamp_min(LEAST_ENERGY * typical) * strength[:, None, None]).sqrt()
+    surface, entries = found.max(0)
+    peaks = F.max_pool2d(surface[None], 5, 1, 2)[0] == surface
+    scores, places = torch.where(peaks, surface, -1.0).flatten().topk(min(PER_FIELD, peaks.numel()))
     made = []
     for score, place in zip(scores.tolist(), places.tolist(), strict=True):
-        entry, rest = divmod(place, reach[0] * reach[1])
-        row, column = divmod(rest, reach[1])
+        row, column = divmod(place, reach[1])
         x, y = ((at - margin + side / 2) / n for at, n in ((column, width), (row, height)))
-        made.append(Candidate(score, field, turns[entry], x, y))
+        made.append(Candidate(score, rung.field, turns[int(entries[row, column])], x, y))
     return made
 
 

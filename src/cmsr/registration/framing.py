@@ -6,6 +6,7 @@ A photo that shows another field is found in it and resampled once.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -16,17 +17,17 @@ from scipy.ndimage import map_coordinates
 from torch import Tensor
 
 from cmsr.config import Config
-from cmsr.io import focal_length
 from cmsr.io.guide_reader import GuideReader, colours_of
 from cmsr.io.inputs import Photo
 from cmsr.io.raster import Raster, fitted
-from cmsr.operators.resampling import resampler
+from cmsr.operators.resampling import Window, resampler
 from cmsr.pair import Pair, asked_shape
 from cmsr.parallel import pooled
-from cmsr.registration.alignment import LEAST_CONFIDENCE
 from cmsr.registration.coarse_search import search
-from cmsr.registration.far_search import FIELDS, reduced_size
-from cmsr.registration.placement import Placement, place
+from cmsr.registration.coarse_to_fine import LEAST_CONFIDENCE
+from cmsr.registration.far_search import reduced_size
+from cmsr.registration.known_fields import fields_in_files, known_field
+from cmsr.registration.placement import Placement, Prior, place
 from cmsr.registration.points import placed_by
 from cmsr.registration.rig import Rig, placed_by_rig
 from cmsr.registration.transforms import Affine, Size, identity_grid
@@ -47,6 +48,14 @@ LEAST_STEP = 1.25
 costs its finest detail, up to 2 dB (EXPERIMENTS.md, "Photos that show another field")."""
 
 
+BESIDE = 24
+"""Pixels beside the part of a photo that is read: there a spline's weights are below 1e-13."""
+
+
+HELD = 2**26
+"""Pixels of a photo up to which it is read once and held, not read again wherever it is used."""
+
+
 class Framed(NamedTuple):
     """A photo on the target's field, where it was found, and notes for the user."""
 
@@ -61,6 +70,8 @@ def framed(target: Raster, photo: Photo, config: Config, rig: Rig | None = None)
     A photo that shows it within
     a few percent stays as it is, but for its size where another one is asked for.
     """
+    if not photo.placed and math.prod(photo.shape) <= HELD:
+        photo = Photo.of(photo.whole)
     found, notes = _placement(target, photo, config, rig)
     asked = asked_shape(target.shape, config)
     if found is None:
@@ -88,8 +99,10 @@ def _placement(
         return None, ()
     seen, valid, small = looked_at(target, photo)
     field = known_field(config, target.shape, photo.shape)
-    told = field_in_files(target.name, photo.name) if field is None else None
-    best = pooled(lambda: _searched(seen, valid, small, field, told))
+    known = None if field is None else Prior.of(field)
+    sizes = target.shape, photo.shape
+    told = [] if known else fields_in_files(target.name, photo.name, sizes)
+    best = pooled(lambda: _searched(seen, valid, small, known, told))
     if best is None:
         return None, ()
     return _rescaled(best, photo.shape), (f"{photo.name}: {best.text()}",)
@@ -117,8 +130,29 @@ def large(target: Size, photo: Size) -> bool:
 def looked_at(target: Raster, photo: Photo) -> tuple[Tensor, Tensor, Tensor]:
     """Return a target and its validity (h, w), and the photo (3, H, W), as they are searched."""
     pair = Pair.of(target, target.shape)
-    small = colours(GuideReader(photo).reduced(reduced_size(photo.shape, LOOKED_AT)))
+    size = reduced_size(photo.shape, LOOKED_AT)
+    steps = range(1, 1 + min(n // m for n, m in zip(photo.shape, size, strict=True)))
+    thin = thinned(photo, max(k for k in steps if all(n % k == 0 for n in photo.shape)))
+    small = colours(GuideReader(thin).reduced(size))
     return pair.target[0].mean(0), pair.valid[0].amin(0), small
+
+
+def thinned(photo: Photo, step: int) -> Photo:
+    """Return the means of blocks of so many pixels a side, of which its sides are multiples."""
+    if step == 1 or math.prod(photo.shape) > HELD:
+        return photo
+    whole = photo.whole
+    every = [np.s_[i::step, j::step] for i in range(step) for j in range(step)]
+    data = colours_of(whole)[0]
+    total = np.zeros(data[:, *every[0]].shape, np.float32)
+    for some in every:
+        total += data[:, *some]
+    valid = np.logical_and.reduce([whole.valid[some] for some in every])
+    return Photo.of(
+        _like(
+            whole, fitted(total.astype(np.float64) / step**2, data.dtype).astype(data.dtype), valid
+        )
+    )
 
 
 def shows_same(target: Tensor, valid: Tensor, photo: Tensor) -> bool:
@@ -130,33 +164,18 @@ def shows_same(target: Tensor, valid: Tensor, photo: Tensor) -> bool:
 
 
 def _searched(
-    target: Tensor, valid: Tensor, photo: Tensor, field: float | None, told: float | None
+    target: Tensor, valid: Tensor, photo: Tensor, known: Prior | None, told: Sequence[Prior]
 ) -> Placement | None:
     """Search near, then far; None where the photo shows the target's field, or another scene.
 
-    The field that the files tell is searched first, but others as well if nothing is found there.
+    The fields that the files tell are searched first, but others as well if nothing is found there.
     """
-    if field is None and shows_same(target, valid, photo):
+    if known is None and shows_same(target, valid, photo):
         return None
-    found = None if told is None else place(target, valid, photo, told)
-    found = found or place(target, valid, photo, field)
-    return None if found is None or found.same_field() else found
-
-
-def known_field(config: Config, target: Size, photo: Size) -> float | None:
-    """Return the photo's field in those of the target, along diagonals, if the options tell it."""
-    if config.field_of_view is None:
-        return None
-    here, there = (math.tan(math.radians(angle) / 2) for angle in config.field_of_view)
-    diagonals = [math.hypot(*size) / size[1] for size in (photo, target)]
-    return there / here * diagonals[0] / diagonals[1]
-
-
-def field_in_files(target: str, photo: str) -> float | None:
-    """Return the photo's field in those of the target, along diagonals, if both files tell."""
-    here, there = focal_length.equivalent(target), focal_length.equivalent(photo)
-    field = here / there if here and there else 0.0
-    return field if FIELDS[0] <= field <= FIELDS[1] else None
+    for prior in (*told, known or Prior()):
+        if found := place(target, valid, photo, prior):
+            return None if found.same_field() else found
+    return None
 
 
 def _rescaled(found: Placement, photo: Size) -> Placement:
@@ -176,12 +195,11 @@ def placed_on(photo: Raster, found: Placement, shape: Size) -> Raster:
         max(1, round(n / step)) if step > LEAST_STEP else n
         for n, step in zip(photo.shape, steps, strict=True)
     )
-    colours = _known(photo, data)
-    if size != photo.shape:
-        colours = resampler(photo.shape, (size[0], size[1]))(colours)
     extent = np.array(photo.shape[::-1])
     places = found.places(identity_grid(shape, dtype=torch.float64))[0].numpy()
     at = (places * (np.array(size[::-1]) / extent) - 0.5)[..., ::-1].transpose(2, 0, 1)
+    colours, corner = _part(photo, data, (size[0], size[1]), at)
+    at = at - np.array(corner)[:, None, None]
     read = np.stack(
         [map_coordinates(band, at, order=3, mode="nearest") for band in colours.double().numpy()]
     )
@@ -189,6 +207,32 @@ def placed_on(photo: Raster, found: Placement, shape: Size) -> Raster:
     inside = ((places >= 0) & (places <= extent)).all(-1)
     known = photo.valid[row.clip(0, photo.shape[0] - 1), col.clip(0, photo.shape[1] - 1)]
     return _like(photo, fitted(read, data.dtype).astype(data.dtype), known & inside)
+
+
+def _part(
+    photo: Raster, data: npt.NDArray[Any], size: Size, at: npt.NDArray[np.float64]
+) -> tuple[Tensor, tuple[int, int]]:
+    """Return the part (G, h, w) of a photo at another size that is read at places, and its corner.
+
+    Beside it lies enough that neither splines nor the reduction know that it is a part.
+    """
+    ends = [
+        (int(min(max(axis.min() - BESIDE, 0), n - 1)), int(max(min(axis.max() + BESIDE, n), 1)))
+        for axis, n in zip(at, size, strict=True)
+    ]
+    (top, bottom), (left, right) = ends
+    if size == photo.shape:
+        return _known(photo, data, np.s_[top:bottom, left:right]), (top, left)
+    lows, highs = zip(
+        *(
+            (int(max(0, (low - BESIDE) * n / m)), math.ceil(min(n, (high + BESIDE) * n / m)))
+            for (low, high), n, m in zip(ends, photo.shape, size, strict=True)
+        ),
+        strict=True,
+    )
+    window = Window((*lows, *highs), (top, left, bottom, right))
+    known = _known(photo, data, np.s_[lows[0] : highs[0], lows[1] : highs[1]])
+    return resampler(photo.shape, size, window=window)(known), (top, left)
 
 
 def placed_labels(
@@ -215,8 +259,9 @@ def _resized(photo: Raster, shape: Size) -> Raster:
     )
 
 
-def _known(photo: Raster, data: npt.NDArray[Any]) -> Tensor:
-    return torch.tensor(np.where(photo.valid, data, 0).astype(np.float32))
+def _known(photo: Raster, data: npt.NDArray[Any], box: Any = np.s_[:, :]) -> Tensor:
+    """Return a box of a photo's bands (G, h, w), 0 where they are not known."""
+    return torch.tensor(np.where(photo.valid[box], data[:, *box], 0).astype(np.float32))
 
 
 def _like(photo: Raster, data: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> Raster:

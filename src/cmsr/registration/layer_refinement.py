@@ -55,7 +55,7 @@ def refine_layer(view: View, owner: Tensor, start: Tensor, simple: Tensor) -> Te
         return similarity(view.target[rows, cols], seen, weight * known)
 
     local = torch.cat((start[:2] + _linear(start) @ centre, start[2:]))
-    best, value = climb(lambda at: score(_about(centre, at[0]))[None], local[None])
+    best, value = climb(lambda at, _: score(_about(centre, at[0]))[None], local[None])
     each, besides = LEAST_GAIN
     least = score(simple) + each + besides / float(owner.sum())
     return _about(centre, best[0]) if value > least else simple

@@ -16,16 +16,19 @@ WARM_UP = 0.2
 """Share of `descend`'s steps over which the rate rises, by eye."""
 
 
-def climb(objective: Callable[[Tensor], Tensor], starts: Tensor) -> tuple[Tensor, Tensor]:
+Objective = Callable[[Tensor, Tensor], Tensor]
+"""Takes parameters (M, n) and the numbers (M,) of their functions; returns their values (M,)."""
+
+
+def climb(objective: Objective, starts: Tensor) -> tuple[Tensor, Tensor]:
     """Maximise smooth functions of a few parameters near a start each, by BFGS with short steps.
 
-    All are maximised at once, as one evaluation of many costs little more than one of one; none
-    depends on the others.
+    All are maximised at once, none depends on the others, and only those still climbing are
+    evaluated.
 
     Parameters
     ----------
-    objective : function of a Tensor (N, n) that returns a differentiable Tensor (N,), each value
-        that of its own row.
+    objective : `Objective`, differentiable; each value is that of its own row.
     starts : Tensor (N, n), where to begin.
 
     Returns
@@ -33,14 +36,15 @@ def climb(objective: Callable[[Tensor], Tensor], starts: Tensor) -> tuple[Tensor
     The best parameters (N, n) and their values (N,).
     """
     points = starts.detach()
-    values, slopes = _values_and_slopes(objective, points)
+    every = torch.arange(len(points))
+    values, slopes = _of_rows(objective, points, every)
     identity = torch.eye(points.shape[1]).to(points)
     inverse = identity * (REACH / 3 / _length(slopes))[:, None]
     climbing = torch.ones_like(values, dtype=torch.bool)
     for iteration in range(ITERATIONS):
         steps = (inverse @ slopes[..., None])[..., 0]
         steps = steps * (REACH / _length(steps).clamp_min(REACH))
-        steps, ahead, ahead_slopes = _higher(objective, points, steps, values, climbing)
+        steps, ahead, ahead_slopes = _higher(objective, points, steps, values, slopes, climbing)
         climbing = climbing & (ahead > values)
         changes = torch.where(climbing[:, None], slopes - ahead_slopes, 0.0)
         points = torch.where(climbing[:, None], points + steps, points)
@@ -58,21 +62,33 @@ def climb(objective: Callable[[Tensor], Tensor], starts: Tensor) -> tuple[Tensor
 
 
 def _higher(
-    objective: Callable[[Tensor], Tensor],
+    objective: Objective,
     points: Tensor,
     steps: Tensor,
     values: Tensor,
+    slopes: Tensor,
     climbing: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Shorten steps until those still climbing rise, thrice at most; return values and slopes."""
-    ahead, slopes = _values_and_slopes(objective, points + steps)
-    for _ in range(3):
+    ahead, ahead_slopes, low = values, slopes, climbing
+    for shortened in range(4):
+        if shortened:
+            steps = torch.where(low[:, None], steps / 3, steps)
+        (rows,) = low.nonzero(as_tuple=True)
+        found, found_slopes = _of_rows(objective, points + steps, rows)
+        ahead, ahead_slopes = (
+            old.index_put((rows,), new)
+            for old, new in ((ahead, found), (ahead_slopes, found_slopes))
+        )
         low = climbing & (ahead <= values)
         if not low.any():
             break
-        steps = torch.where(low[:, None], steps / 3, steps)
-        ahead, slopes = _values_and_slopes(objective, points + steps)
-    return steps, ahead, slopes
+    return steps, ahead, ahead_slopes
+
+
+def _of_rows(objective: Objective, points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return values and slopes at some rows of the points."""
+    return _values_and_slopes(lambda some: objective(some, rows), points[rows])
 
 
 def _updated(inverse: Tensor, steps: Tensor, changes: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 from cmsr.operators.resampling import shape_of
 from cmsr.parallel import together
 from cmsr.registration.cutouts import Cutouts
-from cmsr.registration.far_search import FIELDS, Candidate, candidates
+from cmsr.registration.far_search import FIELDS, Candidate, Rung, candidates, ladder
 from cmsr.registration.transforms import Size, half_sides
 
 CANDIDATES, FINALISTS = 14, 6
@@ -126,7 +126,10 @@ class Placement:
 
 
 class Prior(NamedTuple):
-    """Knowledge of the field of view before the search."""
+    """How many times the target's field the photo shows, along diagonals, before the search.
+
+    ``spread`` is the standard deviation of the logarithm.
+    """
 
     field: float = FIELD
     spread: float = FIELD_SPREAD
@@ -145,27 +148,44 @@ class Prior(NamedTuple):
         return self.field / reach, self.field * reach
 
 
+class Search(NamedTuple):
+    """What is searched: a target and its validity (h, w), a photo (3, H, W), and what is known.
+
+    ``rungs`` are the photo at all fields of view that are possible.
+    """
+
+    target: Tensor
+    valid: Tensor
+    photo: Tensor
+    prior: Prior
+    rungs: list[Rung]
+
+    @classmethod
+    def of(cls, target: Tensor, valid: Tensor, photo: Tensor, prior: Prior) -> Self:
+        """Prepare a search."""
+        return cls(target, valid, photo, prior, ladder(photo, shape_of(target), prior.fields))
+
+    def mirrored(self, axis: int) -> Self:
+        """Return the search for the mirrored target."""
+        return self._replace(target=self.target.flip(axis), valid=self.valid.flip(axis))
+
+
 def place(
-    target: Tensor, valid: Tensor, photo: Tensor, field: float | None = None
+    target: Tensor, valid: Tensor, photo: Tensor, prior: Prior | None = None
 ) -> Placement | None:
     """Find the field of a target (h, w) in a photo (3, H, W); None where nothing is sure enough.
 
     The mirrored target, which lies nowhere, tells what chance and the habits of images reach on
-    this very pair. Quarter turns are tried where the upright photo gives nothing. ``field`` is how
-    many times the target's the photo's field is, along diagonals, where that is known.
+    this very pair. Quarter turns are tried where the upright photo gives nothing. ``prior`` is
+    what is known of how many times the target's the photo's field is.
     """
-    prior = Prior.of(field)
+    search = Search.of(target, valid, photo, prior or Prior())
     for quarters in ((0,), (1, -1)):
-        best = best_placement(target, valid, photo, quarters, prior, LEAST_CONFIDENCE)
+        best = best_placement(search, quarters, LEAST_CONFIDENCE)
         if best.confidence < LEAST_CONFIDENCE:
             continue
         controls = together(
-            *(
-                partial(
-                    best_placement, target.flip(axis), valid.flip(axis), photo, quarters, prior, 2.0
-                )
-                for axis in MIRRORED
-            )
+            *(partial(best_placement, search.mirrored(axis), quarters, 2.0) for axis in MIRRORED)
         )
         chance = max(control.confidence for control in controls)
         if _log_odds(best.confidence) - _log_odds(chance) >= LEAST_MARGIN:
@@ -177,16 +197,9 @@ def _log_odds(chance: float) -> float:
     return math.log(max(chance, 1e-9) / max(1 - chance, 1e-9))
 
 
-def best_placement(
-    target: Tensor,
-    valid: Tensor,
-    photo: Tensor,
-    quarters: tuple[int, ...],
-    prior: Prior,
-    least: float = 0.0,
-) -> Placement:
+def best_placement(search: Search, quarters: tuple[int, ...], least: float = 0.0) -> Placement:
     """Return the best placement near some quarter turns, refined last where it is sure enough."""
-    last = finalists(target, valid, photo, quarters, prior)
+    last = finalists(search, quarters)
     some, values, scores = last.candidates, last.values, last.scores
     winner = int(scores.argmax())
     gap = float(scores[winner] - scores[_elsewhere(some, winner)].max()) if len(some) > 1 else 0.0
@@ -195,7 +208,7 @@ def best_placement(
     confidence = 1 / (1 + math.exp(min(-odds, 99.0)))
     if confidence < least:
         return last.placement(winner, confidence)
-    cuts = Cutouts.of(target, valid, photo, [last.cuts.frames[winner]], FINAL)
+    cuts = Cutouts.of(*search[:3], [last.cuts.frames[winner]], FINAL)
     theta, _ = cuts.climb(last.thetas[winner : winner + 1], 6)
     theta, _ = cuts.climb(theta, 7)
     return placed(cuts, theta[0], confidence)
@@ -215,14 +228,13 @@ class Finalists(NamedTuple):
         return placed(self.cuts, self.thetas[number], confidence, number)
 
 
-def finalists(
-    target: Tensor, valid: Tensor, photo: Tensor, quarters: tuple[int, ...], prior: Prior
-) -> Finalists:
+def finalists(search: Search, quarters: tuple[int, ...]) -> Finalists:
     """Return the few best places near some quarter turns."""
+    target, valid, photo, prior, rungs = search
     some = [
         each
         for quarter in quarters
-        for each in candidates(target, valid, photo, 2 * CANDIDATES, quarter, prior.fields)
+        for each in candidates(target, valid, rungs, 2 * CANDIDATES, quarter)
     ]
     promising = _scores(some, torch.zeros(len(some)), prior).argsort(descending=True, stable=True)
     some = [some[number] for number in promising[:CANDIDATES].tolist()]

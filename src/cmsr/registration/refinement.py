@@ -12,8 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from cmsr.guided.linear_model import energy, whiten
 from cmsr.operators.resampling import Resampler, resampler, shape_of
+from cmsr.priors.linear_model import energy, whiten
 from cmsr.registration.free_form import FreeForm
 from cmsr.registration.optimisation import descend
 from cmsr.registration.transforms import Size, identity_grid, sample

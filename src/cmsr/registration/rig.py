@@ -6,6 +6,8 @@ All of its pairs share one geometry but for parallax, and the target's kernel an
 from __future__ import annotations
 
 import json
+import math
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +16,9 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor
 
-from cmsr.errors import InputError
+from cmsr.errors import InputError, OptionError
+from cmsr.io.atomic import write_text
+from cmsr.operators.kernels import check_kernel
 from cmsr.operators.resampling import shape_of
 from cmsr.registration.cutouts import Cutouts
 from cmsr.registration.optimisation import climb
@@ -27,6 +31,9 @@ LEAST_SPREAD = 0.5
 MOVE = 0.01
 """Similarity, in nats, that a move by one such spread costs: at a tenth of it, of 15 thermal pairs
 of one geometry some move by 2 target pixels to where they are more similar by chance."""
+
+NOT_A_RIG = KeyError, TypeError, ValueError, OptionError, RecursionError
+"""What reading values that are no rig may raise."""
 
 UNITS = {
     "field": "how many times the target's field the photo shows",
@@ -132,34 +139,52 @@ class Rig:
         said = {"rig": self.text(), "field": round(place.field, 4), "turn": round(place.turn, 3)}
         return {**said, **found, "units": UNITS}
 
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the file that the option ``rig`` names.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written; nothing is left behind.
+        """
+        write_text(Path(path), json.dumps(self.to_json(), indent=2) + "\n")
+
     @classmethod
     def of_json(cls, values: Mapping[str, Any]) -> Self:
         """Read what `to_json` returned.
 
         Raises
         ------
-        KeyError, TypeError, ValueError
+        KeyError, TypeError, ValueError, OptionError
             If it is not a rig.
         """
         first, second = values["linear"]
         kernel, noise = values["kernel"], values["noise"]
+        if kernel is not None:
+            check_kernel(str(kernel))
         return cls(
             (_two(first), _two(second)),
             _two(values["centre"]),
-            float(values["bend"]),
+            _number(values["bend"]),
             _whole(values["target"]),
             _whole(values["photo"]),
-            float(values["spread"]),
+            _number(values["spread"]),
             None if kernel is None else str(kernel),
-            float(values["ratio"]),
-            None if noise is None else float(noise),
+            _number(values["ratio"]),
+            None if noise is None else _number(noise),
             tuple(Vote(**{**vote, "moved": _two(vote["moved"])}) for vote in values["votes"]),
         )
 
 
 def _two(values: Any) -> tuple[float, float]:
     first, second = values
-    return float(first), float(second)
+    return _number(first), _number(second)
+
+
+def _number(value: Any) -> float:
+    if not math.isfinite(number := float(value)):
+        raise ValueError("must be finite")
+    return number
 
 
 def _whole(values: Any) -> Size:
@@ -179,7 +204,7 @@ def read_rig(path: str) -> Rig:
         return Rig.of_json(json.loads(Path(path).read_bytes()))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except NOT_A_RIG as error:
         raise InputError(f"{path}: is not a rig file written by cmsr rig") from error
 
 
@@ -199,7 +224,7 @@ def nudged(cuts: Cutouts, rig: Rig, bend: float) -> tuple[Tensor, float]:
     rest = torch.tensor([[0.0] * 6 + [bend]])
     spread = max(rig.spread, LEAST_SPREAD) * 2 / max(cuts.size)
 
-    def gain(moves: Tensor) -> Tensor:
+    def gain(moves: Tensor, _: Tensor) -> Tensor:
         return cuts.similarity(_moved(rest, moves)) - MOVE * (moves / spread).square().sum(1)
 
     moves, _ = climb(gain, torch.zeros(1, 2))

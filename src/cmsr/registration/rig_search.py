@@ -24,6 +24,7 @@ from cmsr.registration.placement import (
     SIMILARITY,
     Finalists,
     Prior,
+    Search,
     finalists,
     placed,
 )
@@ -72,9 +73,7 @@ def shared(pairs: Sequence[Seen], prior: Prior | None = None) -> Rig | None:
         What is known of the fields of view.
     """
     known = prior or Prior()
-    found = together(
-        *(partial(finalists, one.target, one.valid, one.photo, (0,), known) for one in pairs)
-    )
+    found = together(*(partial(_places, one, known) for one in pairs))
     rig = _refined(pairs, _most_voted(found))
     voted = _voted(pairs, found, rig)
     agreeing = [pair for pair, vote in zip(pairs, voted, strict=True) if vote.verdict == "agrees"]
@@ -86,6 +85,11 @@ def shared(pairs: Sequence[Seen], prior: Prior | None = None) -> Rig | None:
     moved = torch.tensor([vote.moved for vote in voted if vote.verdict == "agrees"])
     spread = float(moved.norm(dim=1).median()) / RAYLEIGH if len(moved) else LEAST_SPREAD
     return replace(rig, spread=spread, votes=tuple(voted))
+
+
+def _places(pair: Seen, known: Prior) -> Finalists:
+    """Return the places where the target of a pair may lie."""
+    return finalists(Search.of(pair.target, pair.valid, pair.photo, known), (0,))
 
 
 def _most_voted(found: Sequence[Finalists]) -> Rig:
@@ -118,6 +122,7 @@ def _refined(pairs: Sequence[Seen], rig: Rig) -> Rig:
 
         def gain(
             thetas: Tensor,
+            _: Tensor,
             cuts: list[Cutouts] = cuts,
             mask: Tensor = mask,
             rest: Tensor = rest,

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from cmsr.operators.resampling import shape_of
-from cmsr.registration.alignment import LEAST_GAIN_DB, Alignment, Problem, trouble
+from cmsr.registration.alignment import Alignment
 from cmsr.registration.coarse_search import refine_affine
+from cmsr.registration.coarse_to_fine import LEAST_GAIN_DB, Problem, trouble
 from cmsr.registration.cpab import Cpab
 from cmsr.registration.free_form import FreeForm
 from cmsr.registration.refinement import finest

@@ -81,6 +81,12 @@ class View:
             valid=torch.stack([view.valid for view in others]),
         )
 
+    def rows(self, numbers: Tensor) -> "View":
+        """Return a view of some of a stack's targets; of a single target it is the same."""
+        if self.target.ndim == 2:
+            return self
+        return replace(self, target=self.target[numbers], valid=self.valid[numbers])
+
 
 def colours(guide: Tensor) -> Tensor:
     """Return three bands of a guide (G, H, W): the first three, or fewer repeated."""

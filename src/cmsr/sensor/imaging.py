@@ -12,7 +12,7 @@ from cmsr.operators.kernels import check_kernel
 from cmsr.operators.resampling import Kernel, resampler, shape_of
 from cmsr.pair import Pair
 from cmsr.sensor.jpeg_error import compression_error
-from cmsr.sensor.kernel_choice import STANDARD, UNKNOWN, KernelEstimate
+from cmsr.sensor.kernel_choice import STANDARD, KernelEstimate, unknown, usual
 from cmsr.sensor.kernel_file import is_kernel_file, read_kernel
 from cmsr.sensor.kernel_search import find_kernel
 from cmsr.sensor.noise import noise_level
@@ -82,17 +82,17 @@ def imaging_of(pair: Pair, kernel: Kernel | None) -> Imaging:
     guide = None if pair.guide is None else pair.guide[0].cpu().numpy()
     y, valid = pair.target[0, first].cpu().numpy(), pair.measured(first).cpu().numpy()
     level = math.hypot(noise[first], pair.rounding(first))
-    finding = find_kernel(y, valid, guide, pair.ratio, level)
-    notes = (*notes, *_notes(finding))
+    finding = find_kernel(y, valid, guide, pair.ratio, level, pair.camera)
+    notes = (*notes, *_notes(finding, pair.camera))
     return Imaging(finding.kernel, noise, finding.confidence, notes)
 
 
-def _notes(finding: KernelEstimate) -> list[str]:
-    """Say what was found, where it is not the standard kernel or not the only one that may be."""
-    notes = []
-    if finding is UNKNOWN:
-        notes.append(f"the kernel cannot be told from the target; {STANDARD} is assumed")
-    if finding.kernel != STANDARD:
+def _notes(finding: KernelEstimate, camera: bool) -> list[str]:
+    """Say what was found, where it is not the usual kernel or not the only one that may be."""
+    notes, assumed = [], usual(camera)
+    if finding == unknown(camera):
+        notes.append(f"the kernel cannot be told from the target; {assumed} is assumed")
+    elif finding.kernel != STANDARD:
         notes.append(
             f"estimated kernel: {finding.kernel}, not the usual {STANDARD} "
             f"(confidence {finding.confidence:.2f}); --kernel {STANDARD} overrides this"

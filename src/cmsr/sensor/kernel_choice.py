@@ -8,6 +8,9 @@ kernel too wide costs several dB, one too narrow tenths, so where kinds cannot b
 the standard one or a narrow one. A soft scene looks like a blurred one up to a width, `SOFTEST`:
 below it, no kernel is chosen that is much wider than the standard one.
 
+Only software makes the standard kernel, and no detector takes single points: of what comes straight
+from a camera, both are unlikely from the outset, and a detector's own area, `box`, is usual.
+
 All is fitted by `benchmarks/fit_kernel_choice.py`, which leaves data sets and ratios out in turn.
 
 References
@@ -32,12 +35,16 @@ from cmsr.sensor.kernel_from_target import Spectra
 
 Array = npt.NDArray[np.float64]
 
-STANDARD = "bicubic"
+STANDARD, DETECTOR = "bicubic", "box"
 WITNESSES = (
     "nearest", "box", "bilinear-plain", "bicubic-plain", "bilinear",
     0.2, 0.27, 0.35, 0.5, 0.65, 0.8, 1.0, 1.3,
 )  # fmt: skip
 """Kernels whose likelihoods are the features; Gaussians by their width in pixels of the target."""
+
+CAMERA_ODDS = 0.02
+"""Odds of the kernels that no camera has, for what comes straight from one, against those among the
+fitted images; by judgement."""
 
 CAUTION = 24.0
 """Times that a dB lost counts as much as one gained."""
@@ -66,6 +73,9 @@ LEAST_SIDE, SHAPELESS = 24, 1e-3
 DEGREE = 3
 """Degree of the polynomial that shows nothing of a kernel."""
 
+UNSURE = 0.5
+"""Confidence where nothing is known."""
+
 PLAUSIBLE = 0.1
 """Probability from which on a kind is named as possible."""
 
@@ -89,10 +99,6 @@ class KernelEstimate(NamedTuple):
     rivals: tuple[str, ...] = ()
 
 
-UNKNOWN = KernelEstimate(STANDARD, 0.5)
-"""Finding for a target that shows nothing of its kernel."""
-
-
 class _Model(NamedTuple):
     """Fitted weights: features are (x − centre) / spread; see `benchmarks/fit_kernel_choice.py`.
 
@@ -105,6 +111,16 @@ class _Model(NamedTuple):
     spread: Array
     weights: Array
     gains: Array
+
+
+def unknown(camera: bool) -> KernelEstimate:
+    """Return what is said where a target, maybe straight from a camera, shows no kernel."""
+    return KernelEstimate(usual(camera), UNSURE)
+
+
+def usual(camera: bool) -> str:
+    """Return the kernel that is assumed where nothing is known."""
+    return DETECTOR if camera else STANDARD
 
 
 def shows_nothing(y: Array, noise: float) -> bool:
@@ -168,11 +184,13 @@ def named(kernel: str | float, size: float) -> str:
     return kernel if isinstance(kernel, str) else f"gaussian:{kernel * size:.3g}"
 
 
-def posterior(evidence: Array) -> Array:
-    """Return the probability of every kind (kinds,)."""
+def posterior(evidence: Array, camera: bool = False) -> Array:
+    """Return the probability of every kind (kinds,), maybe of what comes straight from a camera."""
     model = _model()
     scaled = np.clip((evidence - model.centre) / model.spread, -FARTHEST, FARTHEST)
     score = np.append(scaled, 1.0) @ model.weights
+    if camera:
+        score += math.log(CAMERA_ODDS) * np.isin(model.kinds, (STANDARD, "nearest"))
     share = np.exp(score - score.max())
     return np.asarray(share / share.sum())
 
@@ -203,6 +221,17 @@ def chosen(probability: Array, size: float, may_be_wide: bool = True) -> KernelE
 def wider_than_soft(evidence: Array) -> bool:
     """Tell by a target's `features` whether it is more blurred than soft scenes look."""
     return bool(evidence[len(WITNESSES)] > math.log(SOFTEST))
+
+
+def narrow(kernel: str, size: float) -> bool:
+    """Tell whether a kernel by its name is no wider than `WIDE`."""
+    name, _, width = kernel.partition(":")
+    return name == DETECTOR or (name == "gaussian" and float(width) <= WIDE * size)
+
+
+def wider_than_usual(kernel: str, size: float) -> bool:
+    """Tell whether a kernel by its name is a Gaussian wider than `WIDE`."""
+    return kernel.startswith("gaussian:") and not narrow(kernel, size)
 
 
 def wide(choices: Sequence[str | float]) -> npt.NDArray[np.bool_]:

@@ -110,7 +110,7 @@ def read(content: Any, name: str, start: int = 0) -> Flir:
         sensor=sensor,
         conditions=conditions,
         photo=photo,
-        placement=_placement(found.get(fff.PLACEMENT, b"")),
+        placement=placement(found.get(fff.PLACEMENT, b"")),
         model=exif.plain(camera[_MODEL].decode("latin-1")),
         faults=tuple(faults),
     )
@@ -165,7 +165,8 @@ def _calibration(record: bytes) -> tuple[planck.Sensor | None, planck.Conditions
     return sensor, planck.Conditions(**conditions)
 
 
-def _placement(record: bytes) -> Placement:
+def placement(record: bytes) -> Placement:
+    """Read where the camera places its thermal image in its photo."""
     if len(record) < 8:
         return Placement()
     for order in "<>":

@@ -8,7 +8,6 @@ enlarged back.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -19,6 +18,39 @@ from torch import Tensor
 
 from cmsr.operators.resampling import Shape, resampler, shape_of
 from cmsr.pair import Pair
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a patch lies in an image, and how it is turned.
+
+    Attributes
+    ----------
+    size : (int, int)
+        Height and width of the patch.
+    corner : (int, int)
+        Its first row and column.
+    quarter_turns, mirror : int, bool
+        Turns by right angles, then a mirror, without interpolation.
+    grid : Tensor, shape (1, h, w, 2), or None
+        Instead of all these: where its pixels are read, in grid_sample's convention.
+    """
+
+    size: Shape
+    corner: tuple[int, int] = (0, 0)
+    quarter_turns: int = 0
+    mirror: bool = False
+    grid: Tensor | None = None
+
+    def of(self, x: Tensor, mode: str = "bicubic") -> Tensor:
+        """Cut the patch out of an image (1, C, H, W)."""
+        if self.grid is not None:
+            grid = self.grid.to(x.device)
+            return F.grid_sample(x, grid, mode=mode, padding_mode="reflection", align_corners=False)
+        (top, left), (height, width) = self.corner, self.size
+        return turn(
+            x[..., top : top + height, left : left + width], self.quarter_turns, self.mirror
+        )
 
 
 @dataclass(frozen=True)
@@ -63,25 +95,11 @@ class Example:
             guide = resampler(shape_of(guide), shape_of(self.label), "bicubic", device)(guide)
         return replace(self, guide=guide)
 
-    def at(self, grid: Tensor, mode: str) -> Self:
-        """Sample everything at one (1, h, w, 2) grid in grid_sample's convention."""
-        guide = None if self.guide is None else _sample(self.guide, grid, mode)
-        valid = (_sample(self.valid, grid, "bilinear") > 0.999).float()
-        return type(self)(_sample(self.label, grid, mode), valid, guide)
-
-    def window(self, top: int, left: int, size: Shape) -> Self:
-        """Cut a rectangle out of everything."""
-        rows, cols = slice(top, top + size[0]), slice(left, left + size[1])
-        return self._each(lambda x: x[..., rows, cols])
-
-    def turned(self, quarter_turns: int, mirror: bool) -> Self:
-        """Turn by right angles, then mirror, without interpolation."""
-        return self._each(lambda x: turn(x, quarter_turns, mirror))
-
-    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
-        """Change label, valid pixels and guide alike."""
-        guide = None if self.guide is None else change(self.guide)
-        return type(self)(change(self.label), change(self.valid), guide)
+    def patch(self, place: Place) -> Self:
+        """Cut a patch out of everything at one place."""
+        valid = (place.of(self.valid, "bilinear") > 0.999).float()
+        guide = None if self.guide is None else place.of(self.guide)
+        return type(self)(place.of(self.label), valid, guide)
 
 
 def turn(x: Tensor, quarter_turns: int, mirror: bool) -> Tensor:
@@ -95,22 +113,21 @@ def unturn(x: Tensor, quarter_turns: int, mirror: bool) -> Tensor:
     return (x.flip(-1) if mirror else x).rot90(-quarter_turns, (-2, -1))
 
 
-def draw_patch(example: Example, crop: int, rng: np.random.Generator) -> Example:
-    """Draw a random patch of at most ``crop`` × ``crop`` pixels.
+def draw_place(shape: Shape, crop: int, rng: np.random.Generator) -> Place:
+    """Draw the place of a random patch of at most ``crop`` × ``crop`` pixels.
 
     With probability 0.05 it is untouched, with 0.45 turned by right angles and mirrored, with 0.50
     seen through a random affine map (Shocher, Cohen, Irani, "Zero-Shot Super-Resolution using Deep
     Internal Learning", CVPR 2018).
     """
-    height, width = shape_of(example.label)
-    size = min(crop, height), min(crop, width)
+    size = min(crop, shape[0]), min(crop, shape[1])
     mode = rng.random()
     if mode < 0.5:
-        grid = _affine_grid((height, width), size, rng).to(example.label.device)
-        return example.at(grid, "bicubic")
-    top, left = (int(rng.integers(n - c + 1)) for n, c in zip((height, width), size, strict=True))
-    patch = example.window(top, left, size)
-    return patch if mode >= 0.95 else patch.turned(int(rng.integers(4)), bool(rng.integers(2)))
+        return Place(size, grid=_affine_grid(shape, size, rng))
+    top, left = (int(rng.integers(n - c + 1)) for n, c in zip(shape, size, strict=True))
+    if mode >= 0.95:
+        return Place(size, (top, left))
+    return Place(size, (top, left), int(rng.integers(4)), bool(rng.integers(2)))
 
 
 def _affine_grid(shape: Shape, size: Shape, rng: np.random.Generator) -> Tensor:
@@ -132,7 +149,3 @@ def _affine_grid(shape: Shape, size: Shape, rng: np.random.Generator) -> Tensor:
     centre = rng.uniform(reach, extent - reach)
     grid = (offsets + centre) * 2 / extent - 1
     return torch.from_numpy(grid.astype(np.float32))[None]
-
-
-def _sample(x: Tensor, grid: Tensor, mode: str) -> Tensor:
-    return F.grid_sample(x, grid, mode=mode, padding_mode="reflection", align_corners=False)

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from cmsr.config import Config
-from cmsr.operators.resampling import Kernel, back_project, resampler
+from cmsr.operators.resampling import Kernel, back_project, resampler, shape_of
 from cmsr.pair import Pair
+from cmsr.parallel import together
 from cmsr.two_branch.examples import turn, unturn
+from cmsr.two_branch.network import total
 from cmsr.two_branch.train import Fit
 
 
 @torch.no_grad()
-def infer(fit: Fit, pair: Pair, kernel: Kernel, config: Config) -> Tensor:
-    """Run the network on the whole pair.
+def infer(
+    fits: Sequence[Fit],
+    guides: Sequence[Tensor | None],
+    pair: Pair,
+    kernel: Kernel,
+    config: Config,
+) -> list[Tensor]:
+    """Run networks that were trained on one target on the whole of it.
 
     Parameters
     ----------
-    fit : Fit
-        Result of training.
+    fits : sequence of Fit
+        Results of training; what they share is computed once.
+    guides : sequence of Tensor, shape (1, G, H, W), or None
+        The guide of each, where it lies.
     pair : Pair
-        The pair it was trained on.
+        The target.
     kernel : str or PointSpread
         The imaging kernel.
     config : Config
@@ -29,27 +42,46 @@ def infer(fit: Fit, pair: Pair, kernel: Kernel, config: Config) -> Tensor:
 
     Returns
     -------
-    Tensor, shape (1, C, H, W)
-        The sharpened target, normalised as the pair's target is.
+    list of Tensor, shape (1, C, H, W)
+        The sharpened target by each, normalised as the pair's target is.
     """
-    low, device = (pair.target.shape[-2], pair.target.shape[-1]), str(pair.target.device)
+    low, device = shape_of(pair.target), str(pair.target.device)
     enlarged = resampler(low, pair.shape, "bicubic", device)(pair.target)
     reduce = resampler(pair.shape, low, kernel, device)
 
     def consistent(x: Tensor) -> Tensor:
         return back_project(x, pair.target, reduce, pair.valid, iterations=config.back_projections)
 
+    def view(quarter_turns: int, mirror: bool) -> list[Tensor]:
+        with torch.no_grad():
+            seen = _turned_outputs(fits, guides, enlarged, quarter_turns, mirror)
+            return [consistent(unturn(x, quarter_turns, mirror)) for x in seen]
+
     turns = [(k, m) for k in range(4) for m in (False, True)] if config.ensemble else [(0, False)]
-    views = [consistent(_view(fit, enlarged, pair.guide, *t)) for t in turns]
-    return views[0] if len(views) == 1 else consistent(_median(views))
+    views = together(*(partial(view, *turn) for turn in turns))
+    if len(views) == 1:
+        return views[0]
+    return [consistent(_median(list(each))) for each in zip(*views, strict=True)]
 
 
-def _view(
-    fit: Fit, enlarged: Tensor, guide: Tensor | None, quarter_turns: int, mirror: bool
-) -> Tensor:
-    """Run the network on a turned pair and turn the result back."""
-    turned = None if guide is None else turn(guide, quarter_turns, mirror)
-    return unturn(fit.network(turn(enlarged, quarter_turns, mirror), turned), quarter_turns, mirror)
+def _turned_outputs(
+    fits: Sequence[Fit],
+    guides: Sequence[Tensor | None],
+    enlarged: Tensor,
+    quarter_turns: int,
+    mirror: bool,
+) -> list[Tensor]:
+    """Run networks on a turned pair."""
+    seen = turn(enlarged, quarter_turns, mirror)
+    shared: dict[int, Tensor] = {}
+    outputs = []
+    for fit, guide in zip(fits, guides, strict=True):
+        key = id(fit.network.sharpen)
+        if key not in shared:
+            shared[key] = fit.network.sharpened(seen)
+        turned = None if guide is None else turn(guide, quarter_turns, mirror)
+        outputs.append(total(shared[key], fit.network.explained(turned)))
+    return outputs
 
 
 def _median(views: list[Tensor]) -> Tensor:

@@ -44,6 +44,9 @@ class Batch(Command):
     preview: bool = False
     """Also write a false-colour picture NAME.preview.png for each pair."""
 
+    error_map: bool = False
+    """Also write the expected absolute error of each pixel, NAME.error.tif, for each pair."""
+
     pairs_out: Path | None = None
     """Also write the pairs that were found in the folder, for editing, as CSV."""
 

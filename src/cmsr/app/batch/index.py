@@ -18,6 +18,7 @@ from PIL import Image
 from cmsr.app.batch import sheet, storage
 from cmsr.app.batch.table import INDEX, Row
 from cmsr.app.batch.task import PAGE, Settings
+from cmsr.app.summary import error_text
 from cmsr.errors import CmsrError
 
 PICTURES = 200
@@ -38,6 +39,8 @@ class Line:
         Of the result.
     used : float or None
         How far the photo counted, 0 to 1.
+    error : str
+        Mean expected error with its unit; "" where nobody knows.
     seconds : float or None
     remarks : list of str
         Warnings, or why it failed.
@@ -51,6 +54,7 @@ class Line:
     picture: str = ""
     size: str = ""
     used: float | None = None
+    error: str = ""
     seconds: float | None = None
     remarks: Sequence[str] = ()
     failed: bool = False
@@ -101,6 +105,7 @@ def _line(row: Row, out: str, settings: Settings, why: str | None, *, pictured: 
         picture=_picture(f"{place}.{settings.ending}") if pictured else "",
         size=f"{width} × {height}",
         used=(facts.get("guide_used") or {}).get("weight"),
+        error=error_text(facts.get("expected_error")),
         seconds=facts.get("seconds"),
         remarks=facts.get("warnings", ()),
     )  # fmt: skip

@@ -47,7 +47,7 @@ class Journal:
 
     def save(self) -> None:
         """Upload the lines, where the journal is in object storage."""
-        if self._remote:
+        if self._remote and self._content:
             storage.write_bytes(self.url, self._content)
             self._written = time.monotonic()
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from cmsr.app.progress import duration
+from cmsr.app.progress import as_lines, duration, print_line
 from cmsr.result import NEARLY
 
 EVERY = 60.0
@@ -139,6 +139,14 @@ class LineDisplay(Display):
             self.say(tally.line())
 
 
+class ProgramDisplay(LineDisplay):
+    """Prints the progress in lines for a program, whenever it changes."""
+
+    def show(self, tally: Tally) -> None:
+        """Print the progress."""
+        print_line(tally.over / max(1, tally.total), tally.line())
+
+
 class BarDisplay(Display):
     """Shows the progress in a bar."""
 
@@ -158,7 +166,10 @@ class BarDisplay(Display):
 
 @contextmanager
 def display(*, quiet: bool) -> Iterator[Display]:
-    """Open the display that fits the terminal."""
+    """Open the display that fits the terminal, or the program that reads the progress."""
+    if not quiet and as_lines():
+        yield ProgramDisplay()
+        return
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
         yield Display() if quiet else LineDisplay()

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from cmsr.app.batch.task import PAGE, PICTURE
+from cmsr.app.batch.task import ERRORS, PAGE, PICTURE
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Receipt:
         Key of the frame before, in a series.
     found : dict
         State that the next frame may start from.
-    report, preview : int or None
-        Bytes of the page and of the picture; None where none was made.
+    report, preview, errors : int or None
+        Bytes of the page, the picture and the expected errors; None where none were made.
     """
 
     key: str
@@ -42,11 +42,12 @@ class Receipt:
     found: dict[str, Any] = field(default_factory=dict)
     report: int | None = None
     preview: int | None = None
+    errors: int | None = None
 
     @property
     def sizes(self) -> dict[str, int | None]:
         """Bytes of the files beside the output, by their endings."""
-        return {PAGE: self.report, PICTURE: self.preview}
+        return {PAGE: self.report, PICTURE: self.preview, ERRORS: self.errors}
 
     @classmethod
     def of(cls, content: bytes) -> Self | None:

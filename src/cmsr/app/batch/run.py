@@ -13,7 +13,7 @@ from cmsr.app.batch.journal import Journal, opened
 from cmsr.app.batch.progress import Display, Tally
 from cmsr.app.batch.table import SHEET
 from cmsr.app.batch.task import Settings
-from cmsr.app.batch.worklist import JOURNAL, Worklist, find_work
+from cmsr.app.batch.worklist import JOURNAL, Worklist, check_ownership, find_work
 from cmsr.app.options import words
 from cmsr.config import Config
 
@@ -52,8 +52,7 @@ def run_batch(options: Batch, display: Display, *, in_process: bool = False) -> 
         in_process=in_process or out.startswith("memory://"),
     )
     table, rows, alone = pairs.given(options, display)
-    with lock.held(out) as run:
-        config = rig.with_rig(config, table, rows, out, display)
+    with lock.held(out) as run, opened(f"{out}/{JOURNAL}") as journal:
         settings = Settings(
             out,
             options.format,
@@ -63,19 +62,23 @@ def run_batch(options: Batch, display: Display, *, in_process: bool = False) -> 
             config,
             report=options.report,
             preview=options.preview,
-            again=_again(options, table, out, config),
+            error_map=options.error_map,
         )
-        worklist = find_work(table, rows, settings, overwrite=options.overwrite)
-        with opened(f"{out}/{JOURNAL}") as journal:
-            tally = _begun(len(rows), worklist, journal, display)
-            for path, reason in alone:
-                journal.add("alone", file=path, reason=reason)
-            if worklist.queues:
-                _work(workers, worklist, settings, tally, journal, display)
-                sheet.write(f"{out}/{SHEET}.png", out, [row.name for row in rows], options.format)
-            if options.report and (worklist.queues or worklist.missing):
-                index.write(out, rows, settings, dict(tally.failed))
-            journal.add("end", done=tally.done, unchanged=tally.unchanged, failed=len(tally.failed))
+        if not options.overwrite:
+            check_ownership(rows, settings)
+        config = rig.with_rig(config, table, rows, out, display, journal)
+        again = _again(options, table, out, config)
+        settings = dataclasses.replace(settings, config=config, again=again)
+        worklist = find_work(table, rows, settings)
+        tally = _begun(len(rows), worklist, journal, display)
+        for path, reason in alone:
+            journal.add("alone", file=path, reason=reason)
+        if worklist.queues:
+            _work(workers, worklist, settings, tally, journal, display)
+            sheet.write(f"{out}/{SHEET}.png", out, [row.name for row in rows], options.format)
+        if options.report and (worklist.queues or worklist.missing):
+            index.write(out, rows, settings, dict(tally.failed))
+        journal.add("end", done=tally.done, unchanged=tally.unchanged, failed=len(tally.failed))
     return tally
 
 
@@ -101,6 +104,7 @@ def _again(options: Batch, table: str, out: str, config: Config) -> str:
     line = ["cmsr", "batch", table, "-o", out, "--format", options.format, "--report"]
     line += ["--threads", str(options.threads), *(["--series"] if options.series else [])]
     line += ["--preview"] if options.preview else []
+    line += ["--error-map"] if options.error_map else []
     return shlex.join([*line, *words(config)])
 
 
@@ -145,11 +149,15 @@ def _begun(total: int, worklist: Worklist, journal: Journal, display: Display) -
 
 def _checked(config: Config) -> Config:
     """Check the options before any work, and make their files' paths absolute for the workers."""
+    from cmsr.priors.learned import named_prior
     from cmsr.registration.rig import read_rig
     from cmsr.sensor.imaging import named_kernel
     from cmsr.sensor.kernel_file import is_kernel_file
 
     named_kernel(config.kernel)
+    named_prior(config.prior)
+    if config.prior_file is not None:
+        config = dataclasses.replace(config, prior=str(Path(config.prior).absolute()))
     if is_kernel_file(config.kernel):
         config = dataclasses.replace(config, kernel=str(Path(config.kernel).absolute()))
     if config.ignore is not None and Path(config.ignore).is_file():

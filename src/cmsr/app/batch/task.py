@@ -13,8 +13,8 @@ from typing import Any, Literal
 from cmsr import __version__
 from cmsr.config import Config
 
-PAGE, PICTURE = "html", "preview.png"
-"""Endings of the page and the picture that a pair may have, without the dot."""
+PAGE, PICTURE, ERRORS = "html", "preview.png", "error.tif"
+"""Endings of the page, picture and expected errors that a pair may have, without the dot."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,8 @@ class Settings:
         Whether a frame starts from the one before.
     config : Config
         Options of the upscaling.
-    report, preview : bool
-        Whether each pair gets a page, and a picture, as well.
+    report, preview, error_map : bool
+        Whether each pair gets a page, a picture, and its expected errors, as well.
     again : str
         Command that repeats the whole batch.
     """
@@ -123,20 +123,21 @@ class Settings:
     config: Config
     report: bool = False
     preview: bool = False
+    error_map: bool = False
     again: str = ""
 
     @property
     def endings(self) -> list[str]:
         """Endings of a pair's outputs besides its record, without the dot."""
-        wanted = {PAGE: self.report, PICTURE: self.preview}
+        wanted = {PAGE: self.report, PICTURE: self.preview, ERRORS: self.error_map}
         return [self.ending, *(ending for ending, given in wanted.items() if given)]
 
     @cached_property
     def key(self) -> str:
-        """Digest of all that decides a result besides the pair: options, version, kernel file."""
+        """Digest of all that decides a result besides the pair: options, their files, version."""
         options = {**dataclasses.asdict(self.config), "series": self.series, "ending": self.ending}
         digest = hashlib.sha256(json.dumps([__version__, options], sort_keys=True).encode())
-        for file in (Path(self.config.kernel), Path(self.config.rig)):
+        for file in map(Path, (self.config.kernel, self.config.rig, self.config.prior)):
             if file.is_absolute() and file.is_file():
                 digest.update(file.read_bytes())
         return digest.hexdigest()

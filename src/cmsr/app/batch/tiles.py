@@ -26,7 +26,7 @@ from cmsr.app.batch.engine import at_once, not_lost
 from cmsr.config import Config
 from cmsr.errors import CmsrError, InputError, OutputError, RunError
 from cmsr.guided.calibration import Calibration
-from cmsr.guided.solve import TileMaker, layers
+from cmsr.guided.solve import TileMaker, layer_count, layers
 from cmsr.guided.source import Source
 from cmsr.io import image_files
 from cmsr.io.atomic import replacing
@@ -69,10 +69,12 @@ class Files:
     @classmethod
     def of(cls, pair: Opened, target: Path, guide: Path | None) -> Self:
         """Name the files of a pair that is open."""
+        prior = pair.config.prior_file
         config = replace(
             pair.config,
             kernel="auto",
             segments=None,
+            prior=str(Path(prior).absolute()) if prior else pair.config.prior,
             device="cuda" if pair.pair.target.is_cuda else "cpu",
         )
         guide = guide and guide.absolute()
@@ -132,8 +134,8 @@ def make(files: Files, calibration: str, box: Box) -> Layers:
 
     Returns
     -------
-    array of float32, shape (C + 1, H, W)
-        Image and weight, see `cmsr.guided.solve.layers`.
+    array of float32, shape (2 C + 1, H, W)
+        Image, expected error and weight, see `cmsr.guided.solve.layers`.
     """
     torch.set_num_threads(1)
     source, found = _source(files), _calibration(calibration)
@@ -229,7 +231,8 @@ class _Tiles:
         except (OSError, ValueError, EOFError):
             return None
         top, left, bottom, right = self.source.plan.fine(box)
-        shape = self.source.pair.target.shape[1] + 1, bottom - top, right - left
+        count = layer_count(self.source.pair.target.shape[1])
+        shape = count, bottom - top, right - left
         return stored if stored.dtype == np.float32 and stored.shape == shape else None
 
 

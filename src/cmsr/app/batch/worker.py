@@ -22,7 +22,7 @@ from cmsr.app import record
 from cmsr.app.batch.receipt import Receipt
 from cmsr.app.batch.results import Results
 from cmsr.app.batch.storage import fetch, is_remote, named
-from cmsr.app.batch.task import PAGE, PICTURE, Outcome, Settings, Start, Task
+from cmsr.app.batch.task import ERRORS, PAGE, PICTURE, Outcome, Settings, Start, Task
 from cmsr.app.job import Job
 from cmsr.app.options import upscale_command
 from cmsr.errors import CmsrError
@@ -119,6 +119,7 @@ def _receipt(
         found={name: facts.get(name) for name in _FOUND} if settings.series else {},
         report=sizes.get(PAGE),
         preview=sizes.get(PICTURE),
+        errors=sizes.get(ERRORS),
     )
 
 
@@ -169,6 +170,7 @@ def _computed(
         out=output,
         report=beside.get(PAGE),
         preview=beside.get(PICTURE),
+        error_map=beside.get(ERRORS),
         config=task.config(settings),
         previous=_found_before(previous, settings),
         again=_again(target, guide, output, task, settings),

@@ -15,6 +15,9 @@ from cmsr.errors import InputError, OutputError
 JOURNAL = "batch.jsonl"
 """Name of the journal in the folder of results."""
 
+RIG = "rig.json"
+"""Name of the rig in the folder of results."""
+
 FRAMES = 32
 """Frames of a series of which each starts from the one before; the next starts afresh, so that
 several workers can share a long series."""
@@ -67,9 +70,7 @@ class Worklist:
             start = Start(receipt.key, receipt.found) if settings.series else None
 
 
-def find_work(
-    table: str, rows: list[Row], settings: Settings, *, overwrite: bool = False
-) -> Worklist:
+def find_work(table: str, rows: list[Row], settings: Settings) -> Worklist:
     """Find out which pairs of a table are still to be done.
 
     Parameters
@@ -80,19 +81,13 @@ def find_work(
         The table's content.
     settings : Settings
         Common to all pairs.
-    overwrite : bool
-        Whether files that no batch has made are replaced.
 
     Raises
     ------
     InputError
         If not a single pair has its files.
-    OutputError
-        If an output exists that no batch has made.
     """
     listing, worklist = Listing(), Worklist()
-    if not overwrite:
-        _check_ownership(rows, listing, settings)
     tasks = _tasks(table, rows, listing, worklist.missing)
     if not tasks:
         name, reason = worklist.missing[0]
@@ -105,18 +100,26 @@ def find_work(
     return worklist
 
 
-def _check_ownership(rows: list[Row], listing: Listing, settings: Settings) -> None:
-    """Refuse a folder without a batch's journal in which outputs exist."""
-    out = settings.out
+def check_ownership(rows: list[Row], settings: Settings) -> None:
+    """Refuse a folder in which files that a batch writes exist, but no batch's journal.
+
+    Raises
+    ------
+    OutputError
+        If there is one.
+    """
+    listing, out = Listing(), settings.out
     if listing.entry(f"{out}/{JOURNAL}") is not None:
         return
-    for row in rows:
-        for ending in (*settings.endings, "json"):
-            if listing.entry(f"{out}/{row.name}.{ending}") is not None:
-                raise OutputError(
-                    f"{out}/{row.name}.{ending}: exists already and was not written by a batch; "
-                    "choose another folder or add --overwrite"
-                )
+    named = [f"{row.name}.{ending}" for row in rows for ending in (*settings.endings, "json")]
+    if settings.config.rig == "auto":
+        named.append(RIG)
+    for name in named:
+        if listing.entry(f"{out}/{name}") is not None:
+            raise OutputError(
+                f"{out}/{name}: exists already and was not written by a batch; choose "
+                "another folder or add --overwrite"
+            )
 
 
 def _tasks(

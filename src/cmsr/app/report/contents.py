@@ -14,10 +14,17 @@ from cmsr.app.report.compared import Compared, compared
 from cmsr.app.report.image import Picture, painted, photo
 from cmsr.app.report.names import plain_text
 from cmsr.app.report.residual import Residual
-from cmsr.app.report.scale import RESIDUAL_COLOURS, WEIGHT_COLOURS, Scale
+from cmsr.app.report.scale import ERROR_COLOURS, RESIDUAL_COLOURS, WEIGHT_COLOURS, Scale
 from cmsr.app.report.segmented import segmented
 from cmsr.app.report.share import Share
+from cmsr.app.summary import error_text
 from cmsr.result import Evidence, Result
+
+ERROR_STEPS = 200
+"""Steps of an expected error from 0 to the end of its colours: two digits are all that counts."""
+
+ERROR_BUDGET = 500_000
+"""Most bytes that it may take in a page."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class Contents:
     residual_facts : Residual
     residual_histogram, kernel : Chart
     error : Picture or None
-        Expected error of the result, one standard deviation.
+        Expected absolute error of the result; None where nobody knows.
     share : Share or None
         How far the photo was used; None without one.
     training : list of Chart
@@ -105,7 +112,7 @@ def contents_of(result: Result) -> Contents:
         moved=_photo(result.warped_guide),
         weight=_weight(result),
         residual=painted(residual, colours),
-        error=None,
+        error=_error(result, unit),
         share=Share.of(result.info),
         residual_facts=Residual.of(residual, result.info["noise"][0] * abs(factor), rounding),
         residual_histogram=histogram(residual, 1.2 * colours.high, title),
@@ -127,6 +134,8 @@ def facts(info: dict[str, Any], unit: str, factor: float) -> list[tuple[str, str
     """Return the summary of a run, in words and figures with units."""
     ratio = ratio_text(*info["ratio"])
     noise = ", ".join(f"{factor * level:.3g}" for level in info["noise"]) + f" {unit}"
+    prior = info["prior"]
+    learned = [("Learned prior", f"{prior}, trained on other images")] if prior else []
     return [
         ("Size of the result", f"{info['size'][1]} × {info['size'][0]} pixels"),
         ("Ratio", f"{ratio} (vertical × horizontal)" if "×" in ratio else ratio),
@@ -134,6 +143,8 @@ def facts(info: dict[str, Any], unit: str, factor: float) -> list[tuple[str, str
         ("Noise of the input, σ", noise if any(info["noise"]) else "none found"),
         ("Photo", _alignment_in_words(info["alignment"])),
         ("Share of the photo in the result", f"{100 * info['guide_weight']:.0f} %"),
+        ("Expected error, mean", error_text(info["expected_error"]) or "not known"),
+        *learned,
         ("Preset and seed", f"{info['preset']}, {info['seed']}"),
         ("Computed", f"in {info['seconds']:.1f} s on {info['device']}"),
     ]
@@ -157,6 +168,15 @@ def _weight(result: Result) -> Picture | None:
     if result.warped_guide is None:
         return None
     return painted(result.guide_weight, Scale(0, 1, "", WEIGHT_COLOURS), quantum=0.01)
+
+
+def _error(result: Result, unit: str) -> Picture | None:
+    """Paint the expected error of the first channel, if it is known."""
+    if result.error is None:
+        return None
+    error = (result.error if result.error.ndim == 2 else result.error[..., 0]).astype(np.float64)
+    scale = Scale.above_zero(error, unit, ERROR_COLOURS)
+    return painted(error, scale, quantum=scale.high / ERROR_STEPS, budget=ERROR_BUDGET)
 
 
 def _photo(guide: npt.NDArray[np.float32] | None) -> Picture | None:

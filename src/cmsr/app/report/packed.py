@@ -28,7 +28,9 @@ _MOST = 2.0**31 - 3
 """Largest level."""
 
 
-def packed(values: Values, scale: Scale, quantum: float = 0.0) -> dict[str, Any]:
+def packed(
+    values: Values, scale: Scale, quantum: float = 0.0, budget: int = BUDGET
+) -> dict[str, Any]:
     """Return values (H, W), NaN in holes, as what a page's script unpacks.
 
     Parameters
@@ -39,6 +41,8 @@ def packed(values: Values, scale: Scale, quantum: float = 0.0) -> dict[str, Any]
         In whose colours they are painted; says how fine floating-point values are kept.
     quantum : float
         Distance of two values that the file can hold; 0 where they are floating-point numbers.
+    budget : int
+        Most bytes; values are kept less finely where they take more.
 
     Returns
     -------
@@ -55,7 +59,7 @@ def packed(values: Values, scale: Scale, quantum: float = 0.0) -> dict[str, Any]
     low, high = (end[0] if end else 0.0 for end in ends)
     step = max(quantum or _round_step(scale), (high - low) / _MOST)
     data, planes = _compressed(kept, low, step)
-    while len(data) > BUDGET:
+    while len(data) > budget:
         step *= 2
         data, planes = _compressed(kept, low, step)
     return {

@@ -9,6 +9,7 @@ from cmsr.app.report.contents import contents_of, evidence_of
 from cmsr.app.report.names import plain_command
 from cmsr.app.report.template import fill
 from cmsr.errors import OutputError
+from cmsr.guided.expected_error import SHARES, TIMES
 from cmsr.io.atomic import write_text
 from cmsr.result import Result
 
@@ -55,5 +56,6 @@ def render(result: Result, command: str = "") -> str:
         contents=contents,
         command=plain_command(command),
         shown=contents.shown,
+        nine_of_ten=TIMES[SHARES.index(0.9)],
         versions=of_run(result.info)["versions"],
     )

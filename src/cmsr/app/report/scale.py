@@ -10,6 +10,7 @@ import numpy.typing as npt
 from cmsr.pictures import colour, round_ticks
 
 TARGET_COLOURS, WEIGHT_COLOURS, RESIDUAL_COLOURS = "inferno", "cividis", "PuOr"
+ERROR_COLOURS = "viridis"
 """Legible to the colour-blind: brightness shows the value, or its distance from zero."""
 
 LEVELS = 255
@@ -65,6 +66,12 @@ class Scale:
         high = float(np.percentile(seen, 100 - _CLIP)) if seen.size else 1.0
         high = high if high > 0 else 1.0
         return cls(-high, high, unit, colour_map)
+
+    @classmethod
+    def above_zero(cls, values: Values, unit: str, colour_map: str) -> Scale:
+        """Return the scale of values that are not negative, from zero on."""
+        high = cls.around_zero(values, unit, colour_map).high
+        return cls(0.0, high, unit, colour_map)
 
     @property
     def palette(self) -> npt.NDArray[np.uint8]:

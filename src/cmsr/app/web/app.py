@@ -9,17 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 
 from cmsr.app.job import Job
 from cmsr.app.record import summary
 from cmsr.app.summary import photo_text
-from cmsr.app.web import form, points, several, tasks
+from cmsr.app.web import form, several, tasks, texts
 from cmsr.app.web.answers import NO_PHOTO, Output, button, parts, refused, understood, working
 from cmsr.app.web.killable import StoppedError, Worker
 from cmsr.app.web.links import link
+from cmsr.app.web.place import Place
 from cmsr.app.web.private import Owners, visitor_of
 from cmsr.app.web.time_left import Estimate
 from cmsr.config import Config
@@ -65,7 +66,7 @@ class App:
             return "", "", 0, parts()
         try:
             with self._placed(request, target, part, guide) as place:
-                config = points.in_file(self._config(values), place.folder)
+                config = texts.in_files(self._config(values), place.folder)
                 given = (place.folder, place.target, place.guide, config)
                 *_, found = self.reader.run(str(request.session_hash), tasks.check, *given)
         except (CmsrError, RuntimeError) as error:
@@ -159,7 +160,7 @@ class App:
         self, request: gr.Request, place: Path, entry: several.Entry, config: Config
     ) -> None:
         """Upscale one pair; what is wrong with it is its own."""
-        here = _Place(place, Path(entry.target), Path(entry.photo) if entry.photo else None)
+        here = Place(place, Path(entry.target), Path(entry.photo) if entry.photo else None)
         job = replace(
             here.job(config),
             out=Path(f"{entry.name}_sharp.tif"),
@@ -196,6 +197,16 @@ class App:
                 yield result, report, facts
         except (CmsrError, StoppedError) as error:
             raise gr.Error(str(error) or "cancelled", print_exception=False) from None
+
+    def rig(self, request: gr.Request, file: str | None) -> str:
+        """Return the text of a rig's file for its field."""
+        if file is None:
+            return "auto"
+        try:
+            self._check_owner(visitor_of(request.cookies), Path(file))
+            return texts.rig(Path(file).read_text("utf-8", "replace"))
+        except CmsrError as error:
+            raise gr.Error(str(error), print_exception=False) from None
 
     def remembered(self, request: gr.Request) -> list[Any]:
         """Return the values of all fields, as the page's URL has them."""
@@ -247,7 +258,7 @@ class App:
     @contextmanager
     def _placed(
         self, request: gr.Request, target: str | None, part: str | None, guide: str | None
-    ) -> Iterator[_Place]:
+    ) -> Iterator[Place]:
         """Link the visitor's uploads into a temporary folder.
 
         ``part`` is the variable or page of the target.
@@ -261,12 +272,12 @@ class App:
             link(image, here / image.name)
             named = Path(f"{image.name}:{part}" if part else image.name)
             if guide is None:
-                yield _Place(here, named, None)
+                yield Place(here, named, None)
                 return
             name = Path(guide).name
             name = f"guide_{name}" if name == image.name else name
             link(Path(guide), here / name)
-            yield _Place(here, named, Path(name))
+            yield Place(here, named, Path(name))
 
     def _check_owner(self, visitor: str, file: Path) -> None:
         if not self.owners.owns(visitor, file):
@@ -276,23 +287,3 @@ class App:
 
     def _config(self, values: tuple[Any, ...]) -> Config:
         return form.config_of(dict(zip(form.names(), values, strict=True)), **self.limits)
-
-
-class _Place(NamedTuple):
-    """A visitor's files under their own names in a folder of their own."""
-
-    folder: Path
-    target: Path
-    guide: Path | None
-
-    def job(self, config: Config, *, picture: bool = False) -> Job:
-        """Return the job of upscaling here, with file names as on a command line."""
-        stem = Path(str(self.target).partition(":")[0]).stem
-        return Job(
-            target=self.target,
-            guide=self.guide,
-            out=Path(f"{stem}_sharp.tif"),
-            preview=Path(f"{stem}_sharp.png") if picture else None,
-            report=Path(f"{stem}_report.html"),
-            config=points.in_file(config, self.folder),
-        )

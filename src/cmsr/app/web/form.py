@@ -11,7 +11,7 @@ import gradio as gr
 from docstring_parser import parse_from_object
 
 from cmsr.app import options
-from cmsr.app.web import points
+from cmsr.app.web import texts
 from cmsr.config import PRESETS, Config
 from cmsr.errors import OptionError
 from cmsr.io.colour_map import boxes_of
@@ -26,12 +26,16 @@ FILES = ("segments",)
 
 INFO = {
     "preset": "default: the best result; fast: about half the time; paper: the published network, "
-    "trained on this pair.",
+    "trained on this pair; paper-plus: the same with changes of our own.",
     "ratio": "Enlargement; if empty, the result is as fine as the photo.",
     "points": "Click the same place in the image and in the photo above, or type: two or more "
     "lines of target_x,target_y,photo_x,photo_y in pixels.",
+    "rig": "Where the photos of these two cameras show the target, as cmsr rig found it: the file "
+    "above, or its content. auto without one.",
     "kernel": "How the sensor blurred and sampled the scene: auto, bicubic, bilinear, box, nearest "
     "or gaussian:SIGMA.",
+    "prior": "none; or learned: a network that was trained on photographs takes part, the one "
+    "thing here that was not learned from this pair.",
 }
 """The page's description of an option where that of the command line does not fit."""
 
@@ -68,6 +72,8 @@ def field(name: str) -> Any:
         return gr.Checkbox(**about)
     if name == "points":
         return gr.Textbox(**about, lines=3, placeholder=",".join(COLUMNS))
+    if name == "rig":
+        return gr.Textbox(**about, max_lines=3)
     # numbers are text, too: a browser's own numbers know no absence, and round large seeds
     return gr.Textbox(**about)
 
@@ -122,13 +128,15 @@ def config_of(values: Mapping[str, Any], **limits: Any) -> Config:
     filled = {name: value for name, value in values.items() if value is not None and value != ""}
     given = {name: options.parse(name, value) for name, value in filled.items()}
     if "points" in given:
-        given["points"] = points.checked(given["points"])
+        given["points"] = texts.points(given["points"])
     if is_kernel_file(str(given.get("kernel", "auto"))):
         raise OptionError(f"kernel is {given['kernel']!r}; this page takes a kernel's name only")
+    if str(given.get("prior", "none")) not in ("none", "learned"):
+        raise OptionError(f"prior is {given['prior']!r}; this page takes none or learned only")
     if given.get("ignore") and boxes_of(str(given["ignore"])) is None:
         raise OptionError("ignore must be x,y,w,h; this page takes no mask file")
-    if given.get("rig", "auto") not in ("auto", "off"):
-        raise OptionError(f"rig is {given['rig']!r}; this page takes auto or off only")
+    if "rig" in given:
+        given["rig"] = texts.rig(given["rig"])
     return Config.of(given.pop("preset", "default"), **given, **limits)
 
 

@@ -60,6 +60,8 @@ def page(app: App) -> Any:
                 target = gr.File(label="Low-resolution image", elem_id="target", height=130)
                 part = gr.Dropdown([], label="Variable or page", visible=False, elem_id="part")
                 guide = gr.File(label="Photo of the same scene", elem_id="guide", height=130)
+                rig = gr.File(label="Rig of the two cameras, if known (rig.json)", elem_id="rig",
+                              file_types=[".json"], height=90)  # fmt: skip
                 example = gr.Button("Try the example", size="sm", elem_id="example")
                 seen = gr.HTML(elem_id="pair", elem_classes="pair")
                 by_hand = form.field("points")
@@ -112,12 +114,15 @@ def page(app: App) -> Any:
             "fn": app.look, "inputs": [target, part, guide], "outputs": [seen, status], **reading,
         }  # fmt: skip
         gr.on([part.input, guide.change], **look)
-        shaping = [fields[name].change for name in ("ratio", "size", "kernel", "points", "align")]
+        shaping = [
+            fields[name].change for name in ("ratio", "size", "kernel", "points", "rig", "align")
+        ]
         gr.on([part.input, guide.change, *shaping], **check)
         target.change(parts, None, part, queue=False, **quiet).then(**look).then(**check)
         # what a visitor selects, not what a URL sets, nor the keyboard's focus
         set_by_preset = [fields[name] for name in form.preset_names()]
         fields["preset"].select(form.preset_values, fields["preset"], set_by_preset, **quiet)
+        rig.change(app.rig, rig, fields["rig"], **reading)
         example.click(app.example, None, [target, guide], **reading)
         run = start.click(
             app.run,

@@ -11,7 +11,7 @@ function cmsrRemember(values) {
   for (const name of cmsr.names) {
     const usual = name === "preset" ? "default" : (cmsr.usual[chosen.preset] ?? {})[name];
     const value = chosen[name] ?? "";
-    if (name === "points" || String(value) === String(usual ?? "")) query.delete(name);
+    if (["points", "rig"].includes(name) || String(value) === String(usual ?? "")) query.delete(name);
     else query.set(name, value);
   }
   const text = query.toString();

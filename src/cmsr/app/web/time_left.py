@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cmsr.config import Config
 
-SECONDS_PER_MEGAPIXEL = {"default": 60.0, "fast": 45.0, "paper": 600.0}
+SECONDS_PER_MEGAPIXEL = {"default": 60.0, "fast": 45.0, "paper": 600.0, "paper-plus": 900.0}
 """Expected speed of a preset before the first run on this machine."""
 
 
