@@ -89,7 +89,8 @@ def make_files(folder: Path) -> None:
     enlarged = np.asarray(zoom(large.target, 2, order=1), np.float32)
     image_files.write(folder / "enlarged.tif", enlarged)
     image_files.write(folder / "photo.png", large.guide)
-    image_files.write(folder / "photo.jpg", pair.guide)
+    for name in ("photo.jpg", "photo.tif"):
+        image_files.write(folder / name, pair.guide)
     image_files.write(folder / "truth.tif", np.rint(29000 + 1500 * pair.truth).astype(np.uint16))
     image_files.write(folder / "depth.png", np.rint(800 + 400 * pair.target).astype(np.uint16))
     image_files.write(folder / "mask.png", (np.indices(COARSE).sum(0) < 4).astype(np.uint8))

@@ -86,7 +86,7 @@ def test_every_option_that_a_page_names_exists() -> None:
     for command in cli.COMMANDS.values():
         known |= {action for option in options_of(command) for action in _flags(option)}
     foreign = {"--index-url", "--repo", "--create-namespace", "--generate-name", "--nworkers",
-               "--nthreads"}  # fmt: skip
+               "--nthreads", "--minutes", "--seconds"}  # fmt: skip
     text = "\n".join(page.read_text("utf-8") for page in documents.PAGES)
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - {"--8"}
     assert named - foreign <= known
@@ -97,6 +97,7 @@ def _flags(option: Any) -> set[str]:
     return {flag, f"--no-{flag[2:]}"}
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_python_on_the_pages_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     code = [block for block in documents.blocks() if block.language == "python" and not block.why]

@@ -220,7 +220,7 @@ def test_a_batch_leaves_a_folder_alone_that_is_not_its_own(
     table, out = table_of(tmp_path, places[:2]), tmp_path / "out"
     out.mkdir()
     (out / theirs).write_text("mine")
-    with pytest.raises(OutputError, match=f"{theirs}: already exists and was not"):
+    with pytest.raises(OutputError, match=f"{theirs}: exists already and was not"):
         run_batch(
             Batch(pairs=str(table), out=str(out), config=Config()), Display(), in_process=True
         )
