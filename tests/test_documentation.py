@@ -97,7 +97,7 @@ def _flags(option: Any) -> set[str]:
     return {flag, f"--no-{flag[2:]}"}
 
 
-@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.filterwarnings("ignore")  # of files without a place or holes, which users see too
 def test_python_on_the_pages_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     code = [block for block in documents.blocks() if block.language == "python" and not block.why]
