@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from cmsr.app.report.packed import BUDGET, packed
+from cmsr.app.report.packed import packed
 from cmsr.app.report.scale import LEVELS, Scale, Values
 from cmsr.pictures import thinned
 
@@ -41,7 +41,9 @@ class Picture:
     values: dict[str, Any] | None = None
 
 
-def painted(values: Values, scale: Scale, quantum: float = 0.0, budget: int = BUDGET) -> Picture:
+def painted(
+    values: Values, scale: Scale, quantum: float = 0.0, budget: int | None = None
+) -> Picture:
     """Paint values (H, W) in the colours of a scale; NaN and infinities are transparent.
 
     ``quantum`` is the distance of two values that the file can hold, 0 for floating-point numbers;

@@ -29,7 +29,7 @@ _MOST = 2.0**31 - 3
 
 
 def packed(
-    values: Values, scale: Scale, quantum: float = 0.0, budget: int = BUDGET
+    values: Values, scale: Scale, quantum: float = 0.0, budget: int | None = None
 ) -> dict[str, Any]:
     """Return values (H, W), NaN in holes, as what a page's script unpacks.
 
@@ -41,8 +41,8 @@ def packed(
         In whose colours they are painted; says how fine floating-point values are kept.
     quantum : float
         Distance of two values that the file can hold; 0 where they are floating-point numbers.
-    budget : int
-        Most bytes; values are kept less finely where they take more.
+    budget : int, optional
+        Most bytes, `BUDGET` by default; values are kept less finely where they take more.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def packed(
     low, high = (end[0] if end else 0.0 for end in ends)
     step = max(quantum or _round_step(scale), (high - low) / _MOST)
     data, planes = _compressed(kept, low, step)
-    while len(data) > budget:
+    while len(data) > (budget or BUDGET):
         step *= 2
         data, planes = _compressed(kept, low, step)
     return {
