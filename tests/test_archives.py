@@ -93,6 +93,18 @@ def test_a_size_that_lies_is_found_out(folder: Path) -> None:
         image_files.read(folder / "lies.zip")
 
 
+def test_only_the_latest_are_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archives._clear()
+    monkeypatch.setattr(archives, "_MOST_KEPT", 2)
+    places = [
+        image_files.locate(f"{folder}/many.ZIP:s/{name}")[0] for name in ("a.tif", "b.npy", "p.tif")
+    ]
+    assert [place.is_file() for place in places] == [False, True, True]
+    assert image_files.locate(f"{folder}/many.ZIP:s/b.npy")[0] == places[1]
+    archives._clear()
+    assert not any(place.parent.exists() for place in places)
+
+
 def test_a_pair_from_zips(tmp_path: Path, pair: SyntheticPair) -> None:
     image_files.write(tmp_path / "low.tif", pair.target.astype(np.float32))
     image_files.write(tmp_path / "photo.png", pair.guide)

@@ -90,6 +90,14 @@ def test_what_is_transparent_in_a_pil_image_is_a_hole(pair: SyntheticPair) -> No
     assert raster.valid.sum() == raster.valid.size - 25 * 17
 
 
+def test_a_pil_image_is_turned_upright() -> None:
+    lying = Image.fromarray(np.arange(48, dtype=np.uint8).reshape(6, 8))
+    lying.getexif()[0x0112] = 6
+    turned = in_memory(lying, "target").data[0]
+    assert np.array_equal(turned, np.asarray(lying)[::-1].T)
+    assert np.array_equal(np.asarray(lying), np.arange(48).reshape(6, 8)), "the user's own is not"
+
+
 def test_memory_of_every_layout() -> None:
     small = render_pair((48, 64), (12, 16))
     low, photo = small.target.astype(np.float32), small.guide

@@ -1,7 +1,7 @@
 """Images in a ZIP: ``photos.zip``, ``photos.zip:a/b.tif``, ``/vsizip/photos.zip/a/b.tif``.
 
-The one that is meant is unpacked, with what stands beside it, into a folder that lives as long as
-the process.
+The one that is meant is unpacked, with what stands beside it, into a folder of the process's own;
+the latest are kept.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import atexit
 import re
 import shutil
 import tempfile
+import threading
 import zipfile
 import zlib
-from functools import cache
+from collections import OrderedDict
 from pathlib import Path, PurePosixPath
 
 from cmsr.errors import InputError
@@ -29,6 +30,21 @@ _BESIDE = (".aux.xml", ".msk", ".hdr", ".tfw", ".tifw", ".pgw", ".jgw", ".wld", 
 """Endings of what stands beside an image: appended to its name, or in place of its own."""
 
 _NO_IMAGE = (*_BESIDE, ".xml", ".md", ".html", ".pdf", ".json", ".log", ".zip", ".py", ".ini")
+
+_MOST_KEPT = 32
+"""Unpacked images that are kept, at most: more than a pair and its mask need at a time."""
+
+_kept: OrderedDict[tuple[str, int, int, str], Path] = OrderedDict()
+_lock = threading.Lock()
+
+
+@atexit.register
+def _clear() -> None:
+    """Remove what was unpacked."""
+    for file in _kept.values():
+        shutil.rmtree(file.parent, ignore_errors=True)
+    _kept.clear()
+
 
 _BROKEN = (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError,
            ValueError)  # fmt: skip
@@ -84,14 +100,19 @@ def unpacked(path: Path, inner: str) -> tuple[Path, str]:
     if file not in known:
         raise InputError(f"{path}: holds no {inner}" + (f", but {listed}" if known else ""))
     status = path.stat()
-    return _unpacked(path.absolute(), status.st_mtime_ns, status.st_size, file), member
+    wanted = str(path.absolute()), status.st_mtime_ns, status.st_size, file
+    with _lock:
+        if wanted not in _kept:
+            _kept[wanted] = _unpacked(path.absolute(), file)
+        _kept.move_to_end(wanted)
+        while len(_kept) > _MOST_KEPT:
+            shutil.rmtree(_kept.popitem(last=False)[1].parent, ignore_errors=True)
+        return _kept[wanted], member
 
 
-@cache
-def _unpacked(path: Path, _changed: int, _size: int, inner: str) -> Path:
+def _unpacked(path: Path, inner: str) -> Path:
     """Unpack an image and what stands beside it into a new folder, under its last name alone."""
     folder = Path(tempfile.mkdtemp(prefix="cmsr-zip-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     stem = inner.rpartition(".")[0]
     beside = {f"{start}{ending}" for start in (inner, stem) for ending in _BESIDE}
     try:
@@ -99,7 +120,10 @@ def _unpacked(path: Path, _changed: int, _size: int, inner: str) -> Path:
             for one in archive.infolist():
                 if one.filename == inner or one.filename in beside:
                     _unpack(archive, one, folder / PurePosixPath(one.filename).name, path)
-    except _BROKEN as error:
+    except (InputError, *_BROKEN) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path}:{inner}: cannot be unpacked ({error})") from error
     return folder / PurePosixPath(inner).name
 

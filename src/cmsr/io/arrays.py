@@ -111,7 +111,10 @@ def _as_array(source: Any, name: str, expand: bool) -> npt.NDArray[Any]:
 
 
 def _of_pil(picture: Any, name: str, expand: bool) -> npt.NDArray[Any]:
-    """Return a PIL image, what is transparent masked."""
+    """Return a PIL image, turned upright as a file is, what is transparent masked."""
+    from PIL import ImageOps
+
+    picture = ImageOps.exif_transpose(picture)
     mode = picture.mode
     if mode in ("P", "PA"):
         if not expand:

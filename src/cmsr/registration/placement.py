@@ -122,7 +122,8 @@ class Placement:
         """Say it in words."""
         sure = f"; confidence {self.confidence:.0%}" if self.confidence < 1 else ""
         turn = f"rotated by {self.turn:.1f}°"
-        return f"the photo shows {self.field:.2g} times the target's field of view, {turn}{sure}"
+        times = "" if f"{self.field:.2g}" == "1" else f"{self.field:.2g} times "
+        return f"the photo shows {times}the target's field of view, {turn}{sure}"
 
 
 class Prior(NamedTuple):
