@@ -91,7 +91,7 @@ def test_every_option_has_a_group() -> None:
         ("upscale a -o b --size 640", "--size: expected 2 arguments; see cmsr upscale --help"),
         ("upscale", "cmsr upscale needs TARGET and -o OUT; see cmsr upscale --help"),
         ("upscale a b c -o d", "unexpected argument 'c'; see cmsr upscale --help"),
-        ("upscale a -o b --p 0.3", "--p requires --preset paper"),
+        ("upscale a -o b --p 0.3", "--p requires --preset paper or paper-plus"),
         ("batch p.csv -o b --format jpg", "format is 'jpg'; choose one of tif, png, npy, exr"),
         ("bench trian djf p.csv -o b", "unexpected argument 'djf'; see cmsr bench --help"),
         ("--print-completion", "--print-completion needs one of bash, zsh, tcsh"),

@@ -134,11 +134,11 @@ def test_a_rig_file_places_the_photo(tmp_path: Path) -> None:
 def test_no_rig_is_named(tmp_path: Path) -> None:
     file = tmp_path / "rig.json"
     file.write_text("{}")
-    with pytest.raises(InputError, match="is no rig"):
+    with pytest.raises(InputError, match="is not a rig file"):
         read_rig(str(file))
     for key, value in (("kernel", "sinc"), ("bend", float("nan")), ("linear", [[1, 2]])):
         file.write_text(json.dumps(Rig.of(TRUTH).to_json() | {key: value}))
-        with pytest.raises(InputError, match="is no rig"):
+        with pytest.raises(InputError, match="is not a rig file"):
             read_rig(str(file))
     with pytest.raises(InputError, match="cannot be read"):
         read_rig(str(tmp_path / "none.json"))
@@ -201,7 +201,7 @@ def test_a_batch_finds_its_rig_and_uses_it(
     assert any("6 of 6 pairs agree" in text for text in shown.texts)
     for number in range(6):
         record = json.loads((out / f"p{number}.json").read_text())
-        assert "by its rig" in json.dumps(record)
+        assert "from the rig" in json.dumps(record)
     assert image_files.read(out / "p0.tif").shape == (2 * SIZE[0], 2 * SIZE[1])
     again = run_batch(Batch(pairs=str(table), out=str(out), config=config), shown, in_process=True)
     assert "6 done before, 0 changed, 0 new" in again.planned()

@@ -14,7 +14,7 @@ from cmsr import Result, run, upscale
 from cmsr.guided.continuation import alike
 from cmsr.io import image_files
 from cmsr.operators.resampling import resampler
-from cmsr.registration import alignment
+from cmsr.registration import coarse_to_fine
 from tests.batches import batch, results
 from tests.conftest import render_pair
 
@@ -69,7 +69,7 @@ def nothing_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("searched anew")
 
-    monkeypatch.setattr(alignment, "search", refuse)
+    monkeypatch.setattr(coarse_to_fine, "search", refuse)
     monkeypatch.setattr("cmsr.sensor.imaging.find_kernel", refuse)
 
 

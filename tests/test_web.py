@@ -266,7 +266,7 @@ def test_cancel_frees_the_worker_for_the_next(browser: Any, web_url: str, web_fo
     with clean_page(browser) as first, clean_page(browser) as second:
         choose(first, web_url, web_folder / "large_t.tif", web_folder / "large_g.png")
         first.get_by_label("Preset").click()
-        first.get_by_role("option", name="paper").click()
+        first.get_by_role("option", name="paper", exact=True).click()
         first.locator("#start").click()
         first.locator("#status").get_by_text("Working").wait_for()
         choose(second, web_url, web_folder / "t.tif", web_folder / "g.png")
@@ -330,10 +330,10 @@ def test_an_uploaded_rig_places_the_photo(
     with clean_page(browser) as tab:
         choose(tab, web_url, web_folder / "t.tif", web_folder / "g.png")
         tab.locator("#rig input[type=file]").set_input_files(tmp_path / "rig.json")
-        tab.locator("#understood").get_by_text("by its rig").wait_for()
+        tab.locator("#understood").get_by_text("from the rig").wait_for()
         tab.locator("#overlay").get_by_text("2 times the target's field").wait_for()
         tab.locator("#rig button[aria-label=Clear]").click()
-        tab.locator("#understood").get_by_text("by its rig").wait_for(state="detached")
+        tab.locator("#understood").get_by_text("from the rig").wait_for(state="detached")
 
 
 def test_several_pairs_are_listed_and_zipped(

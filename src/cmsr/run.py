@@ -143,6 +143,7 @@ class Run:
             for each in (lambda channel: abs(target.unit(channel)[0]), pair.rounding)
         )
         error = np.hypot(some.error.cpu().double().numpy(), rounding) * pair.scale * units
+        error = np.minimum(error, np.finfo(np.float32).max)
         measured = pair.measured_at_output(some.first, error.shape[1])
         return np.where(measured, error, np.nan).astype(np.float32)
 
