@@ -68,6 +68,7 @@ def test_dimensions_and_bands_are_known_by_name(thermal: Any, pair: SyntheticPai
     usual = cmsr.upscale(both, photo, **QUICK)
     assert usual.image.dims == ("band", "y", "x")
     assert usual.valid.dims == usual.guide_weight.dims == ("y", "x")
+    assert usual.error.dims == usual.image.dims
     turned = cmsr.upscale(both.transpose("x", "band", "y"), photo.transpose("band", "x", "y"),
                           **QUICK).image  # fmt: skip
     assert turned.dims == ("x", "band", "y")

@@ -27,7 +27,7 @@ Coords = dict[Hashable, tuple[tuple[Hashable, ...], Array, Mapping[Hashable, Any
 
 
 def labelled(result: Result, source: Any, config: Config) -> Result:
-    """Return a result whose image, validity and guide weight are DataArrays.
+    """Return a result whose image, validity, guide weight and expected error are DataArrays.
 
     Parameters
     ----------
@@ -56,7 +56,8 @@ def labelled(result: Result, source: Any, config: Config) -> Result:
     image = _with_crs(image, result.evidence.target.profile.get("crs"))
     image.encoding = {name: source.encoding[name] for name in _PACKING if name in source.encoding}
     valid, weight = like(result.valid, name="valid"), like(result.guide_weight, name="guide_weight")
-    return replace(result, image=image, valid=valid, guide_weight=weight)
+    error = None if result.error is None else like(result.error, name="expected_error")
+    return replace(result, image=image, valid=valid, guide_weight=weight, error=error)
 
 
 def _with_bands(plain: Any, result: Result, config: Config) -> Any:
