@@ -11,12 +11,13 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from cmsr_bench import alternation_tables
 from cmsr_bench.records import Record
 from cmsr_bench.summary import Summary, summaries, unique
 
 DOCS = Path(__file__).parent
 BENCH = DOCS / "bench"
-CHARTS = ("epfl/speed-epfl_nir.svg", "p/p-epfl_nir.svg")
+CHARTS = ("epfl/speed-epfl_nir.svg", "p/p-epfl_nir.svg", "p/alternation-epfl_nir.svg")
 DARK = {"#ffffff": "#1e2129", "#000000": "#dddddd", "#595959": "#bbbbbb", "#cccccc": "#555a66",
         "#e6e6e6": "#363a45", "#999999": "#888888"}  # fmt: skip
 """Colours of a chart on a light page, and what stands for them on a dark one."""
@@ -94,6 +95,12 @@ def scaling() -> str:
     return table(("preset", "megapixels", "cores", "seconds", "CPU seconds", "memory (GB)"), rows)
 
 
+def alternation() -> str:
+    """Return what p > 0 gives over p = 0 in each condition."""
+    rows = json.loads((BENCH / "p" / "alternation-epfl_nir.json").read_text("utf-8"))
+    return alternation_tables.table(alternation_tables.findings(rows)).rstrip() + "\n"
+
+
 def gains(summary: Summary) -> tuple[str, str]:
     """Return mean and least gain; nothing for bicubic interpolation itself."""
     plain = summary.method == "bicubic"
@@ -117,6 +124,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "all": datasets,
     "align cmsr": lambda: aligned("cmsr"),
     "align cmsr-paper": lambda: aligned("cmsr-paper"),
+    "alternation": alternation,
     "scaling": scaling,
 }
 
