@@ -56,7 +56,7 @@ CLEAR = 0.017
 """Log-likelihood per pixel of a Gaussian over the standard kernel that is much: the spread of those
 of the fitted images."""
 
-SOFTEST, WIDE = 0.58, 0.46
+SOFTEST, WIDE = 0.58, 0.4
 """Width, in pixels of the target, that the likeliest Gaussian must exceed before a Gaussian of more
 than the second is chosen. Of 463 targets that the standard kernel had made, .57 was the highest; of
 those made by one of .8 pixels, 97 % are above."""
