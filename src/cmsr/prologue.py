@@ -20,6 +20,7 @@ from cmsr.operators.resampling import Kernel
 from cmsr.pair import SWAPPED, Pair, output_shape
 from cmsr.priors.learned import named_prior
 from cmsr.progress import PLACING, READING, Progress, begin
+from cmsr.registration.coarse_search import Registration
 from cmsr.registration.framing import framed, placed_labels
 from cmsr.registration.placement import Placement
 from cmsr.registration.rig import read_rig
@@ -46,6 +47,8 @@ class Opened:
         What the user should know of the pair.
     placement : Placement or None
         Where the target's field lies in the photo; None where it is the photo's own.
+    near : Registration or None
+        How the guide lies over the target, where it was looked at and shows just its field.
     started : float
         When work began, by `time.perf_counter`.
     """
@@ -57,6 +60,7 @@ class Opened:
     config: Config
     notes: tuple[str, ...]
     placement: Placement | None = None
+    near: Registration | None = None
     started: float = field(default_factory=time.perf_counter)
 
     @property
@@ -87,7 +91,7 @@ class Opened:
     @cached_property
     def source(self) -> Source:
         """The pair, cut into tiles."""
-        return Source.of(self.pair, self.guide, self.config)
+        return Source.of(self.pair, self.guide, self.config, near=self.near)
 
     @property
     def whole(self) -> Pair:
@@ -159,7 +163,8 @@ def opened(
         *pair.notes,
         *(reader.notes if reader else ()),
     )
-    return Opened(raster, reader, pair, kernel, config, notes, placement, started)
+    near = frame and frame.near
+    return Opened(raster, reader, pair, kernel, config, notes, placement, near, started)
 
 
 def _check_order(target: Raster, photo: inputs.Photo) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from cmsr.app.arguments import Argument, Command
 from cmsr.app.extras import needing
+from cmsr.app.loading import loading
 from cmsr.app.progress import progress_bar
 from cmsr.config import Config
 from cmsr.errors import OptionError
@@ -98,7 +99,8 @@ class Upscale(Command):
         if self.preview is None and self.preview_range is not None:
             raise OptionError("--range requires --preview")
         with progress_bar(self.quiet) as progress, self._local() as out:
-            from cmsr.app import job, options, summary
+            with loading():
+                from cmsr.app import job, options, summary
 
             asked = vars(self).keys() & {field.name for field in dataclasses.fields(job.Job)}
             given = {name: getattr(self, name) for name in asked} | {"cluster": self._cluster()}
@@ -214,9 +216,10 @@ class Align(Command):
 
     def _found(self, progress: Progress | None) -> Registered:
         """Read and align; write what are images and tables."""
-        from cmsr import api
-        from cmsr.io import image_files
-        from cmsr.prologue import opened
+        with loading():
+            from cmsr import api
+            from cmsr.io import image_files
+            from cmsr.prologue import opened
 
         self._check_outputs()
         options = {

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import binary_closing, binary_opening, find_objects, label
-from scipy.spatial import cKDTree
 
 from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
@@ -65,9 +64,16 @@ class ColourMap:
     def levels(self, picture: Rgb) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
         """Return for (3, H, W) the level of each pixel, 0 to 255, and its distance from the map."""
         flat = np.moveaxis(picture, 0, -1).reshape(-1, 3).astype(np.float64)
-        distance, level = cKDTree(self.colours).query(flat)
+        distance, level = self.nearest(flat)
         shape = picture.shape[1:]
         return level.reshape(shape).astype(np.uint8), distance.reshape(shape)
+
+    def nearest(self, some: npt.NDArray[np.float64]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Return how far colours (N, 3) are from the map, and their levels, (N,)."""
+        from scipy.spatial import cKDTree
+
+        distance, level = cKDTree(self.colours).query(some)
+        return distance, level
 
 
 @cache
@@ -112,7 +118,7 @@ _WEIGHTS = np.array([0.299, 0.587, 0.114])
 
 def _misfit(some: npt.NDArray[np.float64], tried: ColourMap) -> float:
     """Return the median distance of colours from a map; infinite if too few or none lie on it."""
-    distance = cKDTree(tried.colours).query(some)[0]
+    distance, _ = tried.nearest(some)
     own = tried.name == _OWN
     close, share = (_OWN_CLOSE, _OWN_ON) if own else (_CLOSE, _ON)
     on, middle = (distance < _NEAR).mean(), float(np.median(distance))

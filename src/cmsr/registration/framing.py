@@ -23,7 +23,7 @@ from cmsr.io.raster import Raster, fitted
 from cmsr.operators.resampling import Window, resampler
 from cmsr.pair import Pair, asked_shape
 from cmsr.parallel import pooled
-from cmsr.registration.coarse_search import search
+from cmsr.registration.coarse_search import Registration, search
 from cmsr.registration.coarse_to_fine import LEAST_CONFIDENCE
 from cmsr.registration.far_search import reduced_size
 from cmsr.registration.known_fields import fields_in_files, known_field
@@ -57,11 +57,32 @@ HELD = 2**26
 
 
 class Framed(NamedTuple):
-    """A photo on the target's field, where it was found, and notes for the user."""
+    """A photo on the target's field.
+
+    Attributes
+    ----------
+    photo : Photo
+        Of the target's field and the result's size.
+    placement : Placement or None
+        Where the target's field was found in it; None where it shows just that.
+    notes : tuple of str
+        For the user.
+    near : Registration or None
+        How the photo lies over the target, where it was searched and shows the target's field.
+    """
 
     photo: Photo
     placement: Placement | None = None
     notes: tuple[str, ...] = ()
+    near: Registration | None = None
+
+
+class _Found(NamedTuple):
+    """What a search found; the attributes are those of `Framed`."""
+
+    placement: Placement | None = None
+    notes: tuple[str, ...] = ()
+    near: Registration | None = None
 
 
 def framed(target: Raster, photo: Photo, config: Config, rig: Rig | None = None) -> Framed:
@@ -72,11 +93,12 @@ def framed(target: Raster, photo: Photo, config: Config, rig: Rig | None = None)
     """
     if not photo.placed and math.prod(photo.shape) <= HELD:
         photo = Photo.of(photo.whole)
-    found, notes = _placement(target, photo, config, rig)
+    found, notes, near = _placement(target, photo, config, rig)
     asked = asked_shape(target.shape, config)
     if found is None:
         same = asked is None or asked == photo.shape
-        return Framed(photo if same else Photo.of(_resized(photo.whole, asked or photo.shape)))
+        resized = photo if same else Photo.of(_resized(photo.whole, asked or photo.shape))
+        return Framed(resized, near=near)
     ratio = max(1, round(math.sqrt(found.fineness[0] * found.fineness[1])))
     shape = asked or (target.shape[0] * ratio, target.shape[1] * ratio)
     if max(shape) > 1.5 * ratio * max(target.shape):
@@ -84,28 +106,26 @@ def framed(target: Raster, photo: Photo, config: Config, rig: Rig | None = None)
     return Framed(Photo.of(placed_on(photo.whole, found, shape)), found, notes)
 
 
-def _placement(
-    target: Raster, photo: Photo, config: Config, rig: Rig | None
-) -> tuple[Placement | None, tuple[str, ...]]:
-    """Return where the target's field lies, None where it is the photo's or nobody knows."""
+def _placement(target: Raster, photo: Photo, config: Config, rig: Rig | None) -> _Found:
+    """Return where the target's field lies, no place where it is the photo's or nobody knows."""
     if config.points is not None:
         found, said = placed_by(config.points, target.shape, photo.shape)
-        return found, (said,)
+        return _Found(found, (said,))
     if rig is not None:
-        return _placed_by(rig, target, photo, moved=config.align != "off")
+        return _Found(*_placed_by(rig, target, photo, moved=config.align != "off"))
     if photo.placed or config.align == "off" or not large(target.shape, photo.shape):
-        return None, ()
+        return _Found()
     if Pair.of(target, target.shape).blank:
-        return None, ()
+        return _Found()
     seen, valid, small = looked_at(target, photo)
     field = known_field(config, target.shape, photo.shape)
     known = None if field is None else Prior.of(field)
     sizes = target.shape, photo.shape
     told = [] if known else fields_in_files(target.name, photo.name, sizes)
-    best = pooled(lambda: _searched(seen, valid, small, known, told))
+    near, best = pooled(lambda: _searched(seen, valid, small, known, told))
     if best is None:
-        return None, ()
-    return _rescaled(best, photo.shape), (f"{photo.name}: {best.text()}",)
+        return _Found(near=near)
+    return _Found(_rescaled(best, photo.shape), (f"{photo.name}: {best.text()}",))
 
 
 def _placed_by(
@@ -155,27 +175,31 @@ def thinned(photo: Photo, step: int) -> Photo:
     )
 
 
-def shows_same(target: Tensor, valid: Tensor, photo: Tensor) -> bool:
-    """Return whether a photo shows the target's field and no other, as far as can be seen."""
+def shown_same(target: Tensor, valid: Tensor, photo: Tensor) -> Registration | None:
+    """Return how a photo lies over a target if it shows the target's field and no other.
+
+    None where it does not, as far as can be seen.
+    """
     near = search(target, photo, valid > 0)
     size = photo.shape[1], photo.shape[2]
     scales = torch.linalg.svdvals(Affine(size).matrix(near.affine)[:, :2]).log().abs()
-    return near.confidence >= LEAST_CONFIDENCE and float(scales.max()) < SAME_SCALE
+    same = near.confidence >= LEAST_CONFIDENCE and float(scales.max()) < SAME_SCALE
+    return near if same else None
 
 
 def _searched(
     target: Tensor, valid: Tensor, photo: Tensor, known: Prior | None, told: Sequence[Prior]
-) -> Placement | None:
-    """Search near, then far; None where the photo shows the target's field, or another scene.
+) -> tuple[Registration | None, Placement | None]:
+    """Search near, then far; no place where the photo shows the target's field, or another scene.
 
     The fields that the files tell are searched first, but others as well if nothing is found there.
     """
-    if known is None and shows_same(target, valid, photo):
-        return None
+    if known is None and (near := shown_same(target, valid, photo)):
+        return near, None
     for prior in (*told, known or Prior()):
         if found := place(target, valid, photo, prior):
-            return None if found.same_field() else found
-    return None
+            return None, None if found.same_field() else found
+    return None, None
 
 
 def _rescaled(found: Placement, photo: Size) -> Placement:
