@@ -42,8 +42,12 @@ of the guide must not have over them; and from which on they are named as possib
 here is checked by `benchmarks/known_kernels.py`."""
 
 TOP_LEFT, MOST_UNEXPLAINED = PHASES[0], 0.7
-"""Grids whose first pixels coincide, which are told from a shift of the guide only if that is a few
-pixels; and the share of the target that a guide may leave unexplained for that to count."""
+"""Grids whose first pixels coincide, which look like a guide that is shifted by that much; and the
+share of the target that a guide may leave unexplained for them to be believed."""
+
+SAME_SHIFT = 0.35
+"""Distance from theirs, in pixels of the guide, up to which a measured shift is taken for such
+grids: two cameras are shifted by any amount, software by this one."""
 
 LEAST_SHIFT = 2.0
 """Evidence that a small shift of the guide needs."""
@@ -151,7 +155,7 @@ class Blocks:
         """Estimate the phase between the two grids, and the shift of the guide.
 
         Top-left grids amount to a shift by some pixels: a measured shift is taken for them if it is
-        nearer to theirs than to none and the guide explains much.
+        just theirs and the guide explains much.
         """
         scores = {name: self.log_likelihoods(name) for name in kernels}
         even = [name for name in kernels if name != UNEVEN] or kernels
@@ -161,7 +165,7 @@ class Blocks:
         moved = self.log_likelihoods(kernel, offset)
         telling = self.unexplained(kernel, offset) < MOST_UNEXPLAINED
         by = [(1 - r) / 2 for r in ratio]
-        near = all(0.5 <= moved_by / b <= 1.5 for moved_by, b in zip(offset, by, strict=True))
+        near = all(abs(a - b) <= SAME_SHIFT for a, b in zip(offset, by, strict=True))
         rivals = []
         for phase in phases:
             there = self.log_likelihoods(kernel + phase)
