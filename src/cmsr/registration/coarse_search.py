@@ -5,7 +5,8 @@
    the mirrored target tells what chance and the habits of images (horizons, upright edges) reach
    on this very pair: the margin over it tells a found scene from a wrong one.
 2. The best candidates are refined by the local similarity to the guide, and the winner once more
-   at a finer resolution.
+   at a finer resolution: as a shift, as a similarity, or as an affine map where that gains more
+   than its parameters would by chance.
 3. The identity is kept where a move is hardly more similar.
 
 All work happens at a bounded resolution, whatever the sizes of the images.
@@ -37,6 +38,13 @@ CANDIDATES = 3
 
 LEAST_GAIN = 0.015
 """Similarity, in nats, that a move must gain over the identity, by eye."""
+
+PARAMETER = 0.00125
+"""Similarity, in nats, that each further parameter of a move must gain: shifts gain up to .0034 by
+the four that they do not need, small affine maps .0057 and more (EXPERIMENTS.md, "Alignment")."""
+
+FAMILIES = 2, 4, 6
+"""Parameters of a shift, of a similarity and of an affine map; `Affine` has them in this order."""
 
 NEAR = 0.03
 """Median displacement, in longer sides, within which few wrong pairs end."""
@@ -115,9 +123,9 @@ def search(target: Tensor, guide: Tensor, valid: Tensor | None = None) -> Regist
     margin = (surfaces[0].max() - surfaces[1:].max()).item()
     surplus = (values[winner] - values[len(own) :].max()).item()
 
-    end, similarity = climb(_objective(fine, affine), ends[winner : winner + 1])
-    gained = similarity.item() - fine.similarity(fine.grid).item() >= LEAST_GAIN
-    theta = end[0] if gained else identity
+    end, similarity = _simplest(_objective(fine, affine), ends[winner])
+    gained = similarity - fine.similarity(fine.grid).item() >= LEAST_GAIN
+    theta = end if gained else identity
     moved = displacement(affine(theta, fine.grid), shape_of(fine.guide)).norm(dim=-1).median()
     near = moved.item() < NEAR * max(shape_of(fine.guide))
     return Registration(theta, _confidence(margin, surplus, near))
@@ -149,6 +157,24 @@ def refine_affine(
     grid = compose(rest, view.grid)
     ends, _ = climb(lambda thetas, _: view.similarity(affine(thetas, grid)), start[None])
     return ends[0]
+
+
+def _simplest(objective: Objective, start: Tensor) -> tuple[Tensor, float]:
+    """Return the parameters (6,) of the best move near a start, and its similarity.
+
+    One of fewer parameters is preferred, see `PARAMETER`.
+    """
+    found = []
+    for count in FAMILIES:
+        free = (torch.arange(len(start)) < count).to(start)
+
+        def restricted(thetas: Tensor, rows: Tensor, free: Tensor = free) -> Tensor:
+            return objective(thetas * free, rows)
+
+        ends, values = climb(restricted, (start * free)[None])
+        found.append((values.item() - PARAMETER * count, values.item(), ends[0] * free))
+    _, similarity, best = max(found, key=lambda each: each[0])
+    return best, similarity
 
 
 def _objective(view: View, affine: Affine) -> Objective:
