@@ -30,8 +30,9 @@ from cmsr.parallel import no_denormals, pooled
 from cmsr.prologue import Opened
 from cmsr.registration.transforms import ThinPlate, compose, identity_grid, sample
 from cmsr.sensor.imaging import imaging_of
+from cmsr.two_branch.arm import Arm
 from cmsr.two_branch.infer import infer
-from cmsr.two_branch.train import Arm, Arms
+from cmsr.two_branch.train import Arms
 from cmsr_bench.cases import Case
 from cmsr_bench.provenance import commit, machine, versions
 

@@ -14,16 +14,12 @@ from dataclasses import replace
 import numpy as np
 
 from cmsr.guided.calibrate import (
-    TRUSTED,
-    Calibrated,
-    gain_of,
     judged,
     measured,
     overview,
-    weighed,
-    with_views,
 )
-from cmsr.guided.calibration import Calibration, ChannelCalibration, Tracking
+from cmsr.guided.calibration import Calibrated, Calibration, ChannelCalibration, Tracking
+from cmsr.guided.guide_weight import TRUSTED, gain_of, weighed, with_views
 from cmsr.guided.scoring import AlignmentScore
 from cmsr.guided.source import Source
 from cmsr.operators.resampling import Kernel
