@@ -1,4 +1,4 @@
-"""What the fitting scripts share: cases in random order until the time is over, and their commands."""
+"""What fitting scripts share: cases in random order until the time is over, and their commands."""
 
 from __future__ import annotations
 
