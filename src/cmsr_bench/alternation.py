@@ -48,7 +48,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Grid:
-    """What is varied; every combination is an arm.
+    """The settings to vary; every combination is an arm.
 
     ``guide`` is how many pixels the guide is shifted, ``warped``, or where preset default places it
     (``found``); ``branch`` which branches see the upsampling-based scheme, ``both`` or ``sharpen``

@@ -1,4 +1,4 @@
-"""How far the guide counts in each channel, by held-out pixels of the samples."""
+"""The guide's weight in each channel, from the held-out pixels of the samples."""
 
 from __future__ import annotations
 

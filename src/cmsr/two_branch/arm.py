@@ -1,4 +1,4 @@
-"""One way to train a network on a pair, and what it has learned."""
+"""A way to train a network on a pair, and its trained network."""
 
 from __future__ import annotations
 
