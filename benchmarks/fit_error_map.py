@@ -13,12 +13,11 @@ what the fit on the others says; then the fit on all.
 
 from __future__ import annotations
 
-import argparse
-import time
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from collect_and_fit import collect_or_fit, drawn
 from known_kernels import in_output_pixels
 from scipy.optimize import minimize
 
@@ -117,16 +116,12 @@ def made(case: Case, draw: Draw, rng: np.random.Generator, seed: int) -> np.ndar
 def collect(table: Path, seconds: float, seed: int, out: Path) -> None:
     """Make cases in random order until the time is over; store them now and then."""
     solve.Traces = Noting  # type: ignore[misc]
-    rng, began = np.random.default_rng(seed), time.monotonic()
+    rng = np.random.default_rng(seed)
     cases = [case for case in read_cases(table, list(DATASETS)) if case.truth]
-    jobs = [case for case in cases for _ in range(rng.poisson(DATASETS[case.dataset]))]
     values, about = [], []
-    for number in rng.permutation(len(jobs)):
-        case = jobs[number]
+    for number, case in drawn(cases, DATASETS, rng, seconds):
         draw = Draw.of(rng, case.dataset)
-        if time.monotonic() - began > seconds:
-            break
-        found = made(case, draw, rng, int(number))
+        found = made(case, draw, rng, number)
         if found is not None:
             values.append(found)
             about.append([case.dataset, case.name, str(draw.ratio), draw.kernel, str(draw)])
@@ -242,19 +237,5 @@ def fit(files: list[Path]) -> None:
     print("TIMES =", tuple(np.round(times, 2).tolist()), "for", SHARES)
 
 
-def main() -> None:
-    """Collect or fit."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["collect", "fit"])
-    parser.add_argument("files", type=Path, nargs="+")
-    parser.add_argument("--seconds", type=float, default=1200)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    if options.what == "fit":
-        fit(options.files)
-    else:
-        collect(options.files[0], options.seconds, options.seed, options.files[1])
-
-
 if __name__ == "__main__":
-    main()
+    collect_or_fit(__doc__ or "", collect, fit)

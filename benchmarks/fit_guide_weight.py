@@ -23,7 +23,7 @@ import torch
 from known_warps import MOTIONS, moved_guide
 
 import cmsr
-from cmsr.guided import calibrate
+from cmsr.guided import guide_weight
 from cmsr.guided.held_out import _ramp
 from cmsr.io import image_files
 from cmsr.metrics import psnr
@@ -64,7 +64,7 @@ def cases(table: Path, every: int) -> list[tuple[str, str, np.ndarray, np.ndarra
 
 def measured(every: int, ratios: list[int], table: Path) -> list[dict[str, Any]]:
     """Upscale every case in every way."""
-    calibrate.overall_weight, calibrate.mixture_weight = full_weight, full_mixture
+    guide_weight.overall_weight, guide_weight.mixture_weight = full_weight, full_mixture
     records = []
     scenes = cases(table, every)
     for number, (dataset, name, truth, guide) in enumerate(scenes):

@@ -12,16 +12,15 @@ ten of their cases stay below, and prints for the one left out how many do.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import math
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from collect_and_fit import collect_or_fit, drawn
 from known_warps import MOTIONS, moved_guide
 from scipy.ndimage import map_coordinates
 
@@ -172,17 +171,14 @@ def tried(case: Case, kind: str, ratio: int, rng: np.random.Generator) -> dict[s
 def collect(table: Path, seconds: float, seed: int, out: Path) -> None:
     """Place guides in random order until the time is over."""
     placement_error.Traces = Noting  # type: ignore[misc]
-    rng, began, records = np.random.default_rng(seed), time.monotonic(), []
+    rng, records = np.random.default_rng(seed), []
     cases = [
         case for case in read_cases(table, list(DATASETS))
         if case.truth and case.guide and case.name not in UNUSABLE
     ]  # fmt: skip
-    jobs = [case for case in cases for _ in range(rng.poisson(DATASETS[case.dataset]))]
-    for number in rng.permutation(len(jobs)):
-        case, kind = jobs[number], str(rng.choice(list(KINDS), p=list(KINDS.values())))
+    for _, case in drawn(cases, DATASETS, rng, seconds):
+        kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
         ratio = int(rng.choice([3, 4, 6]))
-        if time.monotonic() - began > seconds:
-            break
         found = tried(case, kind, ratio, rng)
         if found is None:
             continue
@@ -230,19 +226,5 @@ def fit(files: list[Path]) -> None:
     print("fitted on all:", Fit(*np.round(powers, 3).tolist()), "NINE_OF_TEN =", round(times, 2))
 
 
-def main() -> None:
-    """Collect or fit."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["collect", "fit"])
-    parser.add_argument("files", type=Path, nargs="+")
-    parser.add_argument("--seconds", type=float, default=1200)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    if options.what == "fit":
-        fit(options.files)
-    else:
-        collect(options.files[0], options.seconds, options.seed, options.files[1])
-
-
 if __name__ == "__main__":
-    main()
+    collect_or_fit(__doc__ or "", collect, fit)

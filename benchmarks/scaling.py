@@ -17,13 +17,18 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
 import torch
 
+from cmsr import charts
 from cmsr.io import image_files
 from cmsr.operators.resampling import resampler
+
+AXES = {"wall": "seconds", "cpu_per_megapixel": "CPU seconds a megapixel", "memory": "memory (GB)"}
+"""What is drawn, by columns of the table."""
 
 CELL = (240, 320)
 """Height and width of a pair's part of a mosaic."""
@@ -86,22 +91,26 @@ def measured(folder: Path, preset: str, cores: int) -> dict[str, float]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def draw(rows: list[dict[str, float | str]], path: Path) -> None:
-    """Draw processor seconds a megapixel, and gigabytes, against megapixels."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.5), layout="constrained")
-    time, memory = figure.subplots(1, 2)
-    for preset, cores in dict.fromkeys((str(row["preset"]), row["cores"]) for row in rows):
-        some = [row for row in rows if (row["preset"], row["cores"]) == (preset, cores)]
-        sizes = [float(row["megapixels"]) for row in some]
-        label = f"{preset}, {cores} core" + ("s" if cores != 1 else "")
-        time.plot(sizes, [float(row["wall"]) for row in some], "o-", label=label)
-        memory.plot(sizes, [float(row["memory"]) for row in some], "o-", label=label)
-    time.set(xlabel="megapixels", ylabel="seconds")
-    memory.set(xlabel="megapixels", ylabel="GB")
-    time.legend()
-    figure.savefig(path)
+def draw(rows: list[dict[str, Any]], path: Path) -> None:
+    """Draw seconds, processor seconds a megapixel and gigabytes against megapixels."""
+    kinds = dict.fromkeys((str(row["preset"]), int(row["cores"])) for row in rows)
+    presets = list(dict.fromkeys(preset for preset, _ in kinds))
+    with charts.figure(9, 3) as figure:
+        for axes, (key, label) in zip(figure.subplots(1, len(AXES)), AXES.items(), strict=True):
+            for preset, cores in kinds:
+                some = [
+                    row for row in rows if (row["preset"], int(row["cores"])) == (preset, cores)
+                ]
+                axes.plot(
+                    [float(row["megapixels"]) for row in some],
+                    [float(row[key]) for row in some],
+                    "o-" if cores > 1 else "o--",
+                    color=f"C{presets.index(preset)}",
+                    label=f"{preset}, {cores} core{'s' if cores > 1 else ''}",
+                )
+            axes.set(xlabel="megapixels of the result", title=label, ylim=(0, None))
+        figure.axes[0].legend()
+        charts.save(figure, path)
 
 
 def main() -> None:

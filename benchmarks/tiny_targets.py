@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 import cmsr
-from cmsr.guided import calibrate
+from cmsr.guided import guide_weight
 from cmsr.guided.candidates import Candidates
 from cmsr.io import image_files
 from cmsr.operators.resampling import resampler
@@ -57,7 +57,7 @@ def crops(scene: Scene, side: int, count: int, rng: np.random.Generator) -> Iter
 
 def note_chances() -> None:
     """Take note of held-out gains, and of how certain so few pixels make them."""
-    gain, mixture = Candidates.gain, calibrate.mixture_weight
+    gain, mixture = Candidates.gain, guide_weight.mixture_weight
 
     def gain_noted(self: Candidates, view: Any, control: bool = True) -> Any:
         found = gain(self, view, control)
@@ -73,7 +73,7 @@ def note_chances() -> None:
         seen.update(mixture=found)
         return mixture(found)
 
-    Candidates.gain, calibrate.mixture_weight = gain_noted, mixture_noted  # type: ignore[method-assign]
+    Candidates.gain, guide_weight.mixture_weight = gain_noted, mixture_noted  # type: ignore[method-assign]
 
 
 def measured(truth: np.ndarray, guide: np.ndarray, ratio: int, ways: list[str]) -> dict[str, Any]:

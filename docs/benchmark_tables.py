@@ -17,7 +17,8 @@ from cmsr_bench.summary import Summary, summaries, unique
 
 DOCS = Path(__file__).parent
 BENCH = DOCS / "bench"
-CHARTS = ("epfl/speed-epfl_nir.svg", "p/p-epfl_nir.svg", "p/alternation-epfl_nir.svg")
+CHARTS = ("epfl/speed-epfl_nir.svg", "p/p-epfl_nir.svg", "p/alternation-epfl_nir.svg",
+          "scaling/scaling.svg")  # fmt: skip
 DARK = {"#ffffff": "#1e2129", "#000000": "#dddddd", "#595959": "#bbbbbb", "#cccccc": "#555a66",
         "#e6e6e6": "#363a45", "#999999": "#888888"}  # fmt: skip
 """Colours of a chart on a light page, and what stands for them on a dark one."""

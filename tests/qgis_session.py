@@ -59,6 +59,8 @@ def described(layer):
     }
     if drawn.type() == "singlebandpseudocolor":
         found["range"] = [drawn.classificationMin(), drawn.classificationMax()]
+        colours = [item.color for item in drawn.shader().rasterShaderFunction().colorRampItemList()]
+        found["lowest"] = colours[0].name()
     return found
 
 
@@ -89,7 +91,8 @@ def main():
 
     pair = {"TARGET": inside("target.tif"), "GUIDE": inside("photo.tif"), **FAST}
     found = {"version": Qgis.version()}
-    found["loaded"] = run("sharpen", load=True, OUTPUT=inside("loaded.tif"), **pair)
+    out = {"OUTPUT": inside("loaded.tif"), "ERROR_MAP": inside("error.tif")}
+    found["loaded"] = run("sharpen", load=True, **pair, **out)
     layer = QgsRasterLayer(inside("target.tif"), "mine")
     QgsProject.instance().addMapLayer(layer)
     os.mkdir(inside("cancelled"))
@@ -98,7 +101,13 @@ def main():
     found["left"] = os.listdir(inside("cancelled"))
     own = {**pair, "TARGET": layer.id()}
     found["styled"] = run("sharpen", load=True, OUTPUT=inside("styled.tif"), **own)
-    folder = {"PAIRS": inside("pairs"), "OUTPUT": inside("results"), "WORKERS": 1, **FAST}
+    folder = {
+        "PAIRS": inside("pairs"),
+        "OUTPUT": inside("results"),
+        "WORKERS": 1,
+        "ERROR_MAP": True,
+        **FAST,
+    }
     found["folder"] = run("sharpenfolder", load=True, **folder)
     os.environ["PATH"] = inside("nothing")
     found["not_found"] = run("sharpen", OUTPUT=inside("no.tif"), **pair)

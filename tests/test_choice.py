@@ -11,7 +11,8 @@ from cmsr.config import Config
 from cmsr.errors import OptionError
 from cmsr.guided.held_out import kept_pixels
 from cmsr.two_branch import choice
-from cmsr.two_branch.train import Arm, Arms
+from cmsr.two_branch.arm import Arm
+from cmsr.two_branch.train import Arms
 from tests.conftest import SyntheticPair, pair_of
 
 AUTO = Config.of("paper", p="auto", align="off", iterations=4, ensemble=False)

@@ -4,8 +4,10 @@ import math
 
 import pytest
 
-from cmsr.config import PRESETS, Config
+from cmsr.config import Config
 from cmsr.errors import OptionError
+from cmsr.option_checks import check_guided
+from cmsr.presets import PRESETS
 
 
 @pytest.mark.parametrize(
@@ -75,13 +77,13 @@ def test_an_option_without_effect_is_refused_by_name(preset: str) -> None:
 
 
 def test_options_of_a_guide_need_one() -> None:
-    Config(ratio=2, align="off").check_guided(False)
-    Config.of("fast").check_guided(False)
+    check_guided(Config(ratio=2, align="off"), False)
+    check_guided(Config.of("fast"), False)
     for options in ({"align": "affine"}, {"segments": "s.png"}):
         with pytest.raises(OptionError, match="requires a guide"):
-            Config.of(**options).check_guided(False)
+            check_guided(Config.of(**options), False)
     for name in ("iterations", "crop"):
         with pytest.raises(OptionError, match=f"use --{name}-guide-free"):
-            Config.of("paper", **{name: 9}).check_guided(False)
+            check_guided(Config.of("paper", **{name: 9}), False)
     with pytest.raises(OptionError, match="cannot be combined"):
         Config(ratio=2, size=(64, 48))

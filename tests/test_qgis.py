@@ -147,10 +147,13 @@ def qgis(tmp_path_factory: pytest.TempPathFactory) -> Qgis:
     with zipfile.ZipFile(builder().write_zip(folder)) as archive:
         archive.extractall(plugins)
     write_program(folder / "environment" / "bin" / "cmsr")
+    # an activated environment would lend QGIS its Python
+    paths = [path for path in os.environ["PATH"].split(os.pathsep)
+             if path != os.path.dirname(sys.executable)]  # fmt: skip
     environment = os.environ | {
         "QT_QPA_PLATFORM": "offscreen",
         "QGIS_CUSTOM_CONFIG_PATH": str(folder / "profile"),
-        "PATH": f"{folder / 'environment' / 'bin'}:{os.environ['PATH']}",
+        "PATH": os.pathsep.join([str(folder / "environment" / "bin"), *paths]),
     }
     environment.pop("PYTHONPATH", None)
     made = Qgis(folder, write_scene(folder), environment, process)
@@ -226,18 +229,34 @@ def test_bad_input_is_one_line_of_cmsr(qgis: Qgis) -> None:
 
 
 def test_a_result_is_loaded_with_its_place_and_a_style(session: dict[str, Any]) -> None:
-    (layer,) = session["loaded"]["layers"]
+    _, layer = session["loaded"]["layers"]
     low, high = layer.pop("range")
     assert layer == {
         "name": "Sharpened image",
         "crs": "EPSG:32632",
         "nodata": NODATA,
         "style": "singlebandpseudocolor",
+        "lowest": "#000004",
         "extent": [EAST + 8, NORTH - 88, EAST + 120, NORTH - 8],
     }
     assert 20 < low < high < 30
     (styled,) = session["styled"]["layers"]
     assert styled["style"] == "singlebandgray", "as the layer that was sharpened is drawn"
+
+
+def test_an_error_map_is_loaded_in_place_with_colours_from_zero(
+    qgis: Qgis, session: dict[str, Any]
+) -> None:
+    layer, result = session["loaded"]["layers"]
+    low, high = layer["range"]
+    assert layer["name"] == "Error map"
+    assert (layer["crs"], layer["extent"]) == (result["crs"], result["extent"])
+    with rasterio.open(qgis.folder / "error.tif") as file:
+        error = file.read(1)
+    assert low == 0
+    assert np.nanquantile(error, 0.9) < high <= np.nanmax(error)
+    assert layer["style"] == "singlebandpseudocolor"
+    assert layer["lowest"] == "#fff5f0", "white, unlike a result"
 
 
 def test_progress_is_told_in_order(session: dict[str, Any]) -> None:
@@ -260,9 +279,11 @@ def test_no_cmsr_outlives_qgis(qgis: Qgis, session: dict[str, Any]) -> None:
 
 
 def test_a_folder_is_sharpened_and_loaded(qgis: Qgis, session: dict[str, Any]) -> None:
-    (layer,) = session["folder"]["layers"]
+    layer, error = session["folder"]["layers"]
     assert (layer["name"], layer["crs"]) == ("a_thermal", "EPSG:32632")
     assert layer["style"] == "singlebandpseudocolor"
+    assert (error["name"], error["extent"]) == ("a_thermal.error", layer["extent"])
+    assert (error["lowest"], error["range"][0]) == ("#fff5f0", 0)
     assert_in_place(
         qgis.folder / "results" / "a_thermal.tif", qgis.truth, lambda file: file.read(1)
     )

@@ -9,10 +9,12 @@ import torch
 
 from cmsr.config import Config
 from cmsr.pair import Pair
+from cmsr.two_branch.arm import Arm, Fit
 from cmsr.two_branch.examples import Example, Place, draw_place
 from cmsr.two_branch.learning import PlateauRate
 from cmsr.two_branch.network import TwoBranch, masked_l1
-from cmsr.two_branch.train import Arm, Arms, Fit, reenlarged, squared_error, train
+from cmsr.two_branch.train import Arms, squared_error, train
+from cmsr.two_branch.training_step import reenlarged
 from tests.conftest import SyntheticPair, pair_of, render_pair
 
 
@@ -89,7 +91,7 @@ def test_p_chooses_the_scheme(
         seen.append(shape)
         return Place((16, 16))
 
-    monkeypatch.setattr("cmsr.two_branch.train.draw_place", spy)
+    monkeypatch.setattr("cmsr.two_branch.training_step.draw_place", spy)
     train(as_pair(pair), "bicubic", Config.of("paper", iterations=5, p=p))
     assert set(seen) == {(96, 128) if p else (24, 32)}
 
@@ -137,7 +139,7 @@ def test_schemes_of_one_step_show_the_same_place(pair: SyntheticPair) -> None:
                 drawn.append((place.quarter_turns, place.mirror, place.grid is None))
                 return place
 
-            patch.setattr("cmsr.two_branch.train.draw_place", noted)
+            patch.setattr("cmsr.two_branch.training_step.draw_place", noted)
             train(as_pair(pair), "bicubic", Config.of("paper", iterations=12, p=p, crop=16))
         return drawn
 

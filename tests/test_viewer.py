@@ -215,3 +215,14 @@ def test_a_report_is_accessible_and_narrow(browser: Any, url: str, scheme: str) 
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
     assert faults(tab) == []
     context.close()
+
+
+def test_on_paper_there_are_no_controls_and_spots_stay(tab: Any) -> None:
+    tab.emulate_media(media="print")
+    for what in ("[data-colours]", ".controls", ".onscreen", "[data-marks]"):
+        assert not tab.locator(what).first.is_visible(), what
+    assert not tab.get_by_text("Spots and boxes").is_visible()
+    tab.emulate_media(media="screen")
+    tab.get_by_role("button", name="At the maximum").click()
+    tab.emulate_media(media="print")
+    assert tab.locator("[data-marks]").is_visible()

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from cmsr.app import options
 from cmsr.app.cli import main
-from cmsr.config import PRESETS, Config
+from cmsr.config import Config
 from cmsr.errors import CmsrError, OptionError
+from cmsr.presets import PRESETS
 from cmsr.progress import Progress
 from cmsr.registration.placement import Placement
 from cmsr.registration.rig import Rig, Vote, read_rig

@@ -48,14 +48,14 @@ def _watch(pair: Path, place: Path) -> Iterator[tuple[str, object]]:
     from gradio.routes import App
     from starlette.testclient import TestClient
 
-    from cmsr.app.web import app, layout
+    from cmsr.app.web import app, page
     from cmsr.app.web.private import Owners, PrivateFiles
 
     app.Worker = _Here  # type: ignore[assignment, misc]
     for folder in (work, files):
         folder.mkdir()
     owners = Owners(files)
-    blocks = layout.page(app.App(work, owners))
+    blocks = page.page(app.App(work, owners))
     blocks.max_file_size = None
 
     def left() -> list[int]:
@@ -66,7 +66,7 @@ def _watch(pair: Path, place: Path) -> Iterator[tuple[str, object]]:
         client.get("startup-events")
         result, report, _ = asked(client, pair / "t.tif", pair / "g.png", **FAST)
         yield "work", len(list(work.iterdir()))
-        delete_files_created_by_app(blocks, age=layout.KEPT)
+        delete_files_created_by_app(blocks, age=page.KEPT)
         yield "soon", left()
         delete_files_created_by_app(blocks, age=-1)
         yield "later", left()

@@ -1,13 +1,15 @@
-"""All options: type, default, range and meaning of each, and the presets."""
+"""All options: type, default, range and meaning of each."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Self
 
 from cmsr.errors import OptionError
+from cmsr.option_checks import check_combined, check_values, named
+from cmsr.presets import PRESETS, PRESETS_OF
 
 Preset = Literal["default", "fast", "paper", "paper-plus"]
 Align = Literal["auto", "off", "affine", "cpab", "segments"]
@@ -213,22 +215,9 @@ class Config:
 
     def __post_init__(self) -> None:
         """Check every value's range and choices, and that every option given has an effect."""
-        for option in dataclasses.fields(self):
-            value = getattr(self, option.name)
-            if value is None and option.default is not None:
-                raise OptionError(f"{option.name} is None; leave it out for {option.default!r}")
-            if (option.name, value) != ("p", "auto"):
-                _check_range(option.name, value, option.metadata.get("range"))
-        if isinstance(self.invalid, str) and self.invalid not in ("auto", "none"):
-            raise OptionError(f"invalid is {self.invalid!r}; choose a number, auto or none")
-        if isinstance(self.p, str) and self.p != "auto":
-            raise OptionError(f"p is {self.p!r}; choose a number from 0 to 1, or auto")
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise OptionError(
-                    f"{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}"
-                )
-        self._check_effect()
+        check_values(self)
+        self.check_method(self.given())
+        check_combined(self)
 
     def check_method(self, names: Iterable[str]) -> None:
         """Refuse those of some options that act only in the other method."""
@@ -236,29 +225,7 @@ class Config:
             method = option.metadata.get("method")
             if option.name in names and method not in (None, self.method):
                 typed = f"no_{option.name}" if getattr(self, option.name) is False else option.name
-                raise OptionError(f"{named(typed)} requires --preset {_HINTS[method]}")
-
-    def _check_effect(self) -> None:
-        """Refuse options that have no effect with this method, or with one another."""
-        self.check_method(self.given())
-        if self.ratio is not None and self.size is not None:
-            raise OptionError("--ratio and --size cannot be combined")
-        if self.bounds is not None and self.bounds[0] >= self.bounds[1]:
-            raise OptionError(
-                f"--bounds {self.bounds[0]:g} {self.bounds[1]:g}: MIN must be below MAX"
-            )
-        if self.points is not None and self.field_of_view is not None:
-            raise OptionError("--points and --field-of-view cannot be combined")
-        if self.points is not None and self.rig_file is not None:
-            raise OptionError("--points and --rig cannot be combined")
-        if self.segments is not None and self.align not in ("auto", "segments"):
-            raise OptionError("--segments requires --align auto or segments")
-        if self.p == "auto" and self.steps:
-            raise OptionError("--p auto and --steps cannot be combined")
-        if self.p == "auto" and self.guide_p is not None:
-            raise OptionError("--p auto chooses --guide-p, too; leave it out, or name --p")
-        if self.method == "two-branch" and (self.segments or self.align == "segments"):
-            raise OptionError("--segments and --align segments require --preset default or fast")
+                raise OptionError(f"{named(typed)} requires --preset {PRESETS_OF[method]}")
 
     def given(self) -> dict[str, Any]:
         """Return the options whose values differ from the preset's.
@@ -298,19 +265,6 @@ class Config:
         """The file of a prior's weights, if one is named."""
         return self.prior if self.prior.endswith(".safetensors") else None
 
-    def check_guided(self, guided: bool) -> None:
-        """Refuse options that have no effect with, or without, a guide."""
-        if guided:
-            return
-        self.refuse([] if self.align == "off" else ["align"], "requires a guide")
-        self.refuse(
-            ["segments", "field_of_view", "points", "guide_bands", "guide_axis", "extent"],
-            "requires a guide",
-        )
-        self.refuse(["rig"] if self.rig_file else [], "requires a guide")
-        for name in ("iterations", "crop"):
-            self.refuse([name], f"requires a guide; use {named(name)}-guide-free")
-
     @classmethod
     def of(cls, preset: str = "default", **options: Any) -> Self:
         """Return a preset with some options replaced.
@@ -337,42 +291,6 @@ class Config:
         return cls(**{"preset": preset, **PRESETS[preset], **options})
 
 
-_CHOICES: dict[str, tuple[str, ...]] = {
-    name: get_args(kind)
-    for name, kind in get_type_hints(Config).items()
-    if get_origin(kind) is Literal
-}
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "default": {},
-    "fast": {"solver_iterations": 12, "denoising_rounds": 8, "align": "affine"},
-    "paper": {"method": "two-branch"},
-    "paper-plus": {
-        "method": "two-branch", "p": "auto", "guide_rate": 10.0,
-        "warps": "found",
-    },
-}  # fmt: skip
-
-
 RADIOMETRIC = ("emissivity", "distance", "reflected_temperature", "atmospheric_temperature",
                "humidity")  # fmt: skip
 """Options of the temperatures of a radiometric JPEG."""
-
-_HINTS = {"two-branch": "paper or paper-plus", "closed-form": "default or fast"}
-"""Presets of each method."""
-
-
-def named(option: str) -> str:
-    """Return an option's name on the command line."""
-    return f"--{option.replace('_', '-')}"
-
-
-def _check_range(name: str, value: Any, bounds: tuple[float, float] | None) -> None:
-    if bounds is None or value is None:
-        return
-    low, high = bounds
-    for number in value if isinstance(value, tuple) else (value,):
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            raise OptionError(f"{name} is {number!r}; it must be a number from {low} to {high}")
-        if not low <= number <= high:
-            raise OptionError(f"{name} is {number}; it must lie from {low} to {high}")

@@ -134,11 +134,8 @@ def opened(
     begin(progress, READING)
     device, kernel = device_of(config.device), named_kernel(config.kernel)
     named_prior(config.prior)  # refused before anything is read
-    raster, photo, read_notes = inputs.read_pair(target, guide, config, lazily=lazily)
-    if guided and photo is None:
-        raise InputError(f"{raster.name}: holds no photo; name one as the guide")
-    if photo is not None:
-        _check_order(raster, photo)
+    read = inputs.read_pair(target, guide, config, lazily=lazily)
+    raster, photo, read_notes = _checked(read, guided)
     labels = inputs.read_segments(photo, config)
     begin(progress if photo else None, PLACING)
     rig = read_rig(config.rig) if config.rig_file else None
@@ -157,14 +154,19 @@ def opened(
     if rig is not None and kernel is None:
         kernel = rig.kernel_at(pair.ratio)
     reader = None if photo is None else GuideReader(photo, device)
-    notes = (
-        *read_notes,
-        *(frame.notes if frame else ()),
-        *pair.notes,
-        *(reader.notes if reader else ()),
-    )
+    parts = [part for part in (frame, pair, reader) if part is not None]
+    notes = (*read_notes, *(note for part in parts for note in part.notes))
     near = frame and frame.near
     return Opened(raster, reader, pair, kernel, config, notes, placement, near, started)
+
+
+def _checked(read: inputs.Inputs, guided: bool) -> inputs.Inputs:
+    """Refuse a pair whose images are swapped, or without a photo where there must be one."""
+    if guided and read.guide is None:
+        raise InputError(f"{read.target.name}: holds no photo; name one as the guide")
+    if read.guide is not None:
+        _check_order(read.target, read.guide)
+    return read
 
 
 def _check_order(target: Raster, photo: inputs.Photo) -> None:

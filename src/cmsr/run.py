@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from cmsr.guided import continuation
-from cmsr.guided.calibrate import Calibrated, calibrate, find_alignment
-from cmsr.guided.calibration import Calibration, ChannelCalibration
+from cmsr.guided.calibrate import calibrate, find_alignment
+from cmsr.guided.calibration import Calibrated, Calibration, ChannelCalibration
 from cmsr.guided.error_tally import ErrorTally
 from cmsr.guided.solve import Rows, TileMaker, rows
 from cmsr.guided.source import Source

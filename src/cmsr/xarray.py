@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @register_dataarray_accessor("cmsr")  # type: ignore[no-untyped-call]
 class Accessor:
-    """What ``DataArray.cmsr`` offers."""
+    """The accessor ``DataArray.cmsr``."""
 
     def __init__(self, array: DataArray) -> None:
         self._array = array

@@ -30,8 +30,9 @@ from cmsr.parallel import no_denormals, pooled
 from cmsr.prologue import Opened
 from cmsr.registration.transforms import ThinPlate, compose, identity_grid, sample
 from cmsr.sensor.imaging import imaging_of
+from cmsr.two_branch.arm import Arm
 from cmsr.two_branch.infer import infer
-from cmsr.two_branch.train import Arm, Arms
+from cmsr.two_branch.train import Arms
 from cmsr_bench.cases import Case
 from cmsr_bench.provenance import commit, machine, versions
 
@@ -47,7 +48,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Grid:
-    """What is varied; every combination is an arm.
+    """The settings to vary; every combination is an arm.
 
     ``guide`` is how many pixels the guide is shifted, ``warped``, or where preset default places it
     (``found``); ``branch`` which branches see the upsampling-based scheme, ``both`` or ``sharpen``

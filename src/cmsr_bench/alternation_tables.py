@@ -27,7 +27,7 @@ CONDITION = ("ratio", "steps", "guide", "rate", "start")
 
 @dataclass(frozen=True)
 class Finding:
-    """What one p > 0 does in one condition, against p = 0 on the same pairs and seeds.
+    """The effect of one p > 0 in one condition, against p = 0 on the same pairs and seeds.
 
     Attributes
     ----------

@@ -15,7 +15,7 @@ from cmsr.operators.resampling import Kernel, shape_of
 from cmsr.pair import Pair
 from cmsr.pictures import Panel, Rgb, sheet
 from cmsr.two_branch.examples import Example
-from cmsr.two_branch.train import reenlarged
+from cmsr.two_branch.training_step import reenlarged
 
 WIDTH = 320
 """Width of the largest picture drawn, in pixels, as nearly as a whole factor allows."""

@@ -13,7 +13,10 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QIcon
 
 from . import parameters, program
-from .style import Styled
+from .style import ErrorStyled, Styled
+
+ERROR_ENDING = ".error.tif"
+"""Ending of the error maps in a folder of results."""
 
 
 class _Command(QgsProcessingAlgorithm):
@@ -73,7 +76,8 @@ class _Command(QgsProcessingAlgorithm):
         """Style what QGIS is about to load; return further results."""
         for name, path in outputs.items():
             if context.willLoadLayerOnCompletion(path):
-                styled = Styled(self.drawn if name == "OUTPUT" else None)
+                drawn = self.drawn if name == "OUTPUT" else None
+                styled = ErrorStyled() if name == "ERROR_MAP" else Styled(drawn)
                 context.layerToLoadOnCompletionDetails(path).setPostProcessor(styled)
         return {}
 
@@ -134,6 +138,7 @@ class SharpenFolder(_Command):
             for path in made:
                 name = os.path.splitext(os.path.basename(path))[0]
                 details = QgsProcessingContext.LayerDetails(name, context.project(), "LAYERS")
-                details.setPostProcessor(Styled())
+                error = path.endswith(ERROR_ENDING)
+                details.setPostProcessor(ErrorStyled() if error else Styled())
                 context.addLayerToLoadOnCompletion(path, details)
         return {"LAYERS": made}

@@ -12,6 +12,9 @@ from qgis.core import (
 RAMP = "Inferno"
 """Colours of an image of one band; those of `cmsr upscale --preview`."""
 
+ERROR_RAMP = "Reds"
+"""Colours of an error map: white for none, so that it is not taken for a result."""
+
 CUT = 0.005
 """Share of the pixels beyond either end of the colours, as in that preview."""
 
@@ -33,8 +36,21 @@ class Styled(QgsProcessingLayerPostProcessorInterface):
     def postProcessLayer(self, layer, context, feedback):
         """Style the layer."""
         if isinstance(layer, QgsRasterLayer):
-            apply(layer, self._renderer)
+            self.draw(layer)
         self.kept.remove(self)
+
+    def draw(self, layer):
+        """Draw the layer."""
+        apply(layer, self._renderer)
+
+
+class ErrorStyled(Styled):
+    """Gives a loaded error map colours from 0 on."""
+
+    def draw(self, layer):
+        """Draw the layer."""
+        layer.setRenderer(_colours(layer, ERROR_RAMP, 0.0))
+        layer.triggerRepaint()
 
 
 def apply(layer, renderer=None):
@@ -51,14 +67,16 @@ def _is_measured(layer):
     return layer.bandCount() == 1 or layer.renderer().type() == "singlebandgray"
 
 
-def _colours(layer):
+def _colours(layer, ramp=RAMP, least=None):
+    """Return colours of the first band from its smallest values, or ``least``, to its largest."""
     provider = layer.dataProvider()
     low, high = provider.cumulativeCut(1, CUT, 1 - CUT, QgsRectangle(), SAMPLE)
+    low = low if least is None else least
     drawn = QgsSingleBandPseudoColorRenderer(provider, 1)
     drawn.setClassificationMin(low)
     drawn.setClassificationMax(high if high > low else low + 1)
     drawn.createShader(
-        QgsStyle.defaultStyle().colorRamp(RAMP),
+        QgsStyle.defaultStyle().colorRamp(ramp),
         QgsColorRampShader.Interpolated,
         QgsColorRampShader.Continuous,
     )

@@ -16,8 +16,10 @@ from typing import Any, ClassVar, Literal, NoReturn, get_args, get_origin, get_t
 from docstring_parser import parse_from_object
 
 from cmsr.app import options
-from cmsr.config import PRESETS, Config, named
+from cmsr.config import Config
 from cmsr.errors import OptionError
+from cmsr.option_checks import named
+from cmsr.presets import PRESETS
 
 PLACEHOLDERS = {int: "N", float: "X", Path: "FILE", str: "TEXT"}
 """Placeholder of a value in help, by its type."""

@@ -8,8 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from cmsr.config import RADIOMETRIC, Config, named
+from cmsr.config import RADIOMETRIC, Config
 from cmsr.errors import OptionError
+from cmsr.option_checks import named
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "": ("preset", "ratio", "size"),

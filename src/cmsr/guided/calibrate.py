@@ -6,29 +6,25 @@ grid, and all else is found on a few samples, so that its cost stops growing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
-import torch
 import torch.nn.functional as F
 
 from cmsr.config import Config
-from cmsr.guided.calibration import Calibration, ChannelCalibration
-from cmsr.guided.candidates import Gain
-from cmsr.guided.channel import Channel, Level, pooled_dampings
+from cmsr.guided.calibration import Calibrated, Calibration, ChannelCalibration
+from cmsr.guided.channel import Channel, pooled_dampings
 from cmsr.guided.expected_error import evenness_of
-from cmsr.guided.held_out import LEAST_WEIGHT, Error, mixture_weight, overall_weight
+from cmsr.guided.guide_weight import weighed
 from cmsr.guided.learned_share import pooled_errors
 from cmsr.guided.sample_boxes import ranked, sample_boxes
 from cmsr.guided.scoring import AlignmentScore
 from cmsr.guided.source import Sample, Source
-from cmsr.guided.transfer import Fit, brightness_of
-from cmsr.guided.view import View
 from cmsr.io.guide_reader import GuideReader
 from cmsr.operators.resampling import Box, Kernel
 from cmsr.pair import Pair
 from cmsr.parallel import both, together
-from cmsr.priors.linear_model import detail_of, level_of, mixing_of
+from cmsr.priors.linear_model import level_of
 from cmsr.priors.wedgelets import SIDE, Wedgelets
 from cmsr.progress import ALIGNING, KERNEL, SOLVING, VALIDATING, Progress, begin
 from cmsr.registration.alignment import Alignment
@@ -43,18 +39,6 @@ OVERVIEW = (6, 8)
 
 HELD_OUT_ROUNDS = 3 / 8
 """Rounds without the guide where pixels are held out, per one from all pixels (EXPERIMENTS.md)."""
-
-TRUSTED, TRUSTED_ROUNDS = 0.5, 12
-"""Weight from which the guide counts as trusted, and rounds without it that are enough then: 32
-give .01 dB more in mean over the near-infrared pairs."""
-
-
-@dataclass(frozen=True)
-class Calibrated:
-    """A calibration, and the samples it was made on: a small image need not be begun again."""
-
-    calibration: Calibration
-    samples: dict[Box, Sample]
 
 
 def calibrate(
@@ -206,104 +190,3 @@ def straightness(channel: Channel) -> float:
     if min(channel.y.shape) < SIDE:
         return 0.0
     return Wedgelets(channel.y, channel.valid, channel.reduce).straightness()
-
-
-def weighed(source: Source, found: Calibrated, controls: tuple[float, ...] = ()) -> Calibrated:
-    """Add how far the guide counts, by what held-out pixels say in the samples.
-
-    Parameters
-    ----------
-    source : Source
-        Target and guide.
-    found : Calibrated
-        Everything else.
-    controls : tuple of float
-        The gain of displaced guides by channel, where it is known.
-    """
-    seen = with_views(source, found)
-    if not seen.calibration.mixing:
-        return seen
-    channels = tuple(
-        _taught(
-            _weighed(channel, list(seen.samples.values()), number, controls[number : number + 1]),
-            seen.samples,
-            number,
-            source.whole,
-        )
-        for number, channel in enumerate(seen.calibration.channels)
-    )
-    return replace(seen, calibration=replace(seen.calibration, channels=channels))
-
-
-def with_views(source: Source, found: Calibrated) -> Calibrated:
-    """Add the guide in place to the samples, and the mixing of its channels."""
-    alignment = found.calibration.alignment
-    if source.guide is None or alignment is None or alignment.refused:
-        return found
-    guides = {box: source.registered(box, alignment) for box in found.samples}
-    details = [detail_of(guide, source.ratio).flatten(1) for guide, _ in guides.values()]
-    mixing = mixing_of(torch.cat(details, 1))
-    reduced = [
-        found.samples[box].candidates[0].channel.reduce(brightness_of(guide, source.ratio)).ravel()
-        for box, (guide, _) in guides.items()
-    ]
-    all_reduced = torch.cat(reduced)
-    level = Level(*level_of(all_reduced, torch.ones_like(all_reduced)))
-    views = {box: View(*guides[box], mixing, level, source.ratio) for box in guides}
-    samples = {box: each._replace(view=views[box]) for box, each in found.samples.items()}
-    rows = tuple(tuple(row) for row in mixing.tolist())
-    return Calibrated(replace(found.calibration, mixing=rows, brightness=level), samples)
-
-
-def gain_of(samples: list[Sample], number: int, control: bool) -> Gain:
-    """Compare, for one channel, what is predicted with the guide and without, over all samples."""
-    pairs = [(each.candidates[number], each.view) for each in samples if each.view]
-    return Gain.pooled(together(*(partial(made.gain, view, control) for made, view in pairs)))
-
-
-def _taught(
-    channel: ChannelCalibration, samples: dict[Box, Sample], number: int, whole: Box
-) -> ChannelCalibration:
-    """Add how far detail goes over from the guide; none where the target is of straight steps."""
-    if channel.straightness > 0:
-        return channel
-    held_out = whole not in samples
-    rounds = channel.held_out_rounds if held_out else _free_rounds(channel)
-    fits = together(
-        *(
-            partial(each.candidates[number].fit, each.view, rounds, held_out)
-            for each in samples.values()
-            if each.view
-        )
-    )
-    return replace(channel, transfer=Fit.pooled(fits).weight)
-
-
-def _free_rounds(channel: ChannelCalibration) -> int:
-    """Return the rounds of the image without the guide, once `_weighed` has begun it."""
-    return min(TRUSTED_ROUNDS, channel.rounds) if channel.errors else channel.rounds
-
-
-def _weighed(
-    channel: ChannelCalibration, samples: list[Sample], number: int, known: tuple[float, ...]
-) -> ChannelCalibration:
-    """Add the guide's weight in one channel; ``known`` is the control's gain, if it is known."""
-    errors = gain_of(samples, number, not known)
-    gain, control = errors.gain, known[0] if known else errors.control_gain
-    weight = overall_weight(gain, control)
-    channel = replace(channel, gain=gain, control=control)
-    if weight < LEAST_WEIGHT:
-        return channel
-    pairs = [(each.candidates[number], each.view) for each in samples if each.view]
-    if len(pairs) == 1:
-        pairs[0][0].begin(pairs[0][1], min(TRUSTED_ROUNDS, channel.rounds))
-    rounds = channel.held_out_rounds
-    found = together(*(partial(made.errors, view, rounds) for made, view in pairs))
-    pooled = [Error.pooled(list(errors)) for errors in zip(*found, strict=True)]
-    means = torch.tensor([error.mean for error in pooled])
-    mixture = Error.pooled([made.mixture_error(view, rounds, means) for made, view in pairs])
-    proven = max(channel.straightness, mixture_weight(pooled[0].db - mixture.db))
-    weight = min(weight, proven)
-    if weight >= TRUSTED:
-        channel = replace(channel, rounds=min(TRUSTED_ROUNDS, channel.rounds))
-    return replace(channel, errors=tuple(means.tolist()), weight=weight)

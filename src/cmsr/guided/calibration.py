@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor
@@ -12,9 +12,12 @@ from torch import Tensor
 from cmsr.guided.channel import Dampings
 from cmsr.guided.held_out import LEAST_WEIGHT
 from cmsr.operators.point_spread import PointSpread
-from cmsr.operators.resampling import Kernel
+from cmsr.operators.resampling import Box, Kernel
 from cmsr.registration.alignment import Alignment
 from cmsr.sensor.imaging import Imaging
+
+if TYPE_CHECKING:
+    from cmsr.guided.source import Sample
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,9 @@ class Calibration:
         """Return it as values that JSON can hold.
 
         >>> from cmsr.sensor.imaging import Imaging
+
+        if TYPE_CHECKING:
+        from cmsr.guided.source import Sample
         >>> found = Calibration(Imaging("box", (0.0,)), (ChannelCalibration(0.5, 0.2),))
         >>> Calibration.of_json(found.to_json()) == found
         True
@@ -185,3 +191,11 @@ class Calibration:
 def _point_spread(values: Mapping[str, Any]) -> Kernel:
     terms = tuple((tuple(column), tuple(row)) for column, row in values["terms"])
     return PointSpread(values["name"], terms)
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A calibration, and the samples it was made on: a small image need not be begun again."""
+
+    calibration: Calibration
+    samples: dict[Box, Sample]

@@ -1,10 +1,9 @@
-"""Calibration of a frame of a series: from that of the frame before, as far as its pixels agree.
+"""Calibration of a frame of a series, starting from the previous frame's.
 
-The kernel, the straightness and the guide's place are taken over where a frame looks like the one
-before and the guide predicts held-out pixels about as well as it did there; else all is calibrated
-afresh. Small displacements of the guide are tracked from frame to frame. How far and where the
-guide counts is found on every frame anew. The candidate without it is made in fewer rounds, for it
-counts for little where the guide is trusted.
+If a frame looks like the previous one and the guide predicts held-out pixels about as well, kernel,
+straightness and placement are kept; otherwise the frame is calibrated from scratch. Small shifts of
+the guide are tracked. The guide's weight is measured on every frame. The candidate without a guide
+takes fewer rounds where the guide is trusted, because it then counts for little.
 """
 
 from __future__ import annotations
@@ -14,16 +13,12 @@ from dataclasses import replace
 import numpy as np
 
 from cmsr.guided.calibrate import (
-    TRUSTED,
-    Calibrated,
-    gain_of,
     judged,
     measured,
     overview,
-    weighed,
-    with_views,
 )
-from cmsr.guided.calibration import Calibration, ChannelCalibration, Tracking
+from cmsr.guided.calibration import Calibrated, Calibration, ChannelCalibration, Tracking
+from cmsr.guided.guide_weight import TRUSTED, gain_of, weighed, with_views
 from cmsr.guided.scoring import AlignmentScore
 from cmsr.guided.source import Source
 from cmsr.operators.resampling import Kernel

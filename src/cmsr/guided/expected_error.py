@@ -1,13 +1,13 @@
-"""How far each pixel of a result is expected to be off: E |result − truth|.
+"""The expected absolute error of each pixel of a result: E |result − truth|.
 
-Nobody knows the truth, but it leaves traces: where a pixel of the target is hard to guess from its
-neighbours there is more detail than the target resolves; where the result is steep, a small shift
-makes a large error; where few pixels hold all the surprise, these are sharp edges, which are drawn
-well; and held-out pixels tell how much better the guide does. The few constants are fitted to pairs
-with known truth by `benchmarks/fit_error_map.py`; docs/BENCHMARKS.md says how well they hold.
+Four properties of an image predict its error. Target pixels that their neighbours predict badly
+have more detail around them than the target resolves. Where the result is steep, a small shift
+makes a large error. Where such detail is confined to few pixels, they are sharp edges, which are
+restored well. Held-out pixels show how much the guide helps. The constants are fitted to pairs with
+known truth by `benchmarks/fit_error_map.py`; docs/BENCHMARKS.md says how well they hold.
 
-Errors of one expectation are spread alike nearly everywhere, so that the map says more than a mean:
-a share of `SHARES` of the pixels is off by less than `TIMES` as much as it says.
+Errors relative to their expectation have nearly the same distribution everywhere, so the map also
+gives quantiles: for a share `SHARES` of the pixels, the error is below `TIMES` the map.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ FITTED = Fit(-0.381, 0.272, 0.644, 0.841, 0.77, 0.509)
 
 
 class Traces(NamedTuple):
-    """What is known of a result's errors, as logarithms: of spans of the target, and of shares.
+    """Predictors of a result's error, as logarithms: of spans of the target, and of shares.
 
     Attributes
     ----------

@@ -1,8 +1,8 @@
-"""Held-out validation: how far the guide counts, by what it predicts of pixels it has not seen.
+"""Held-out validation: the guide's weight, from how well it predicts pixels it has not seen.
 
-A fifth of the target's pixels is held out. How well each candidate, made from the rest, predicts
-them is its held-out error: per image it decides whether the guide knows anything of this scene, per
-region which candidate to follow.
+A fifth of the target's pixels is held out. Each candidate is made from the others; its error on the
+held-out pixels decides, for the whole image, whether the guide helps at all, and in each region
+which candidate counts most.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How far what was learned from other images counts, by what it predicts of hidden pixels."""
+"""The share of a learned prior, from how well it predicts held-out pixels."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Overshoot of a result beyond what was measured, which nothing proves.
+"""Limit overshoot: values of a result beyond the range that was measured.
 
-A sharper image may go beyond the range of its blurred measurement, but ringing does so too, and at
-large ratios far. Beyond the range of the whole target all overshoot is limited; beyond that of the
-pixels around, what is not proven by a guide. What the sensor would see of the limit is left out of
-it, so that the image agrees with the measurement as well as before.
+A sharp image may exceed the range of its blurred measurement, but so does ringing, strongly so at
+large ratios. Overshoot beyond the range of the whole target is always damped; beyond the range of
+the neighbouring pixels, only where the guide does not confirm it. The correction is kept invisible
+to the sensor, so the image still agrees with the measurement.
 """
 
 from __future__ import annotations

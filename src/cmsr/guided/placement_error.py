@@ -1,7 +1,7 @@
-"""How far a guide may be off its place: a bound that nine of ten such placements keep.
+"""The error of a placement: a bound that holds for nine of ten placements.
 
-A guide that lies right predicts much worse when it is displaced by a pixel of the target; one that
-tells little predicts as well, wherever it lies. What is bent is less sure than what is only moved.
+A guide in the right place predicts the target much worse after a displacement of one target pixel;
+an uninformative guide predicts equally well anywhere. A deformation is less certain than a shift.
 The constants are fitted to known warps and cut-out pairs by `benchmarks/fit_placement_error.py`.
 """
 
@@ -36,7 +36,7 @@ NINE_OF_TEN = 2.82
 
 
 class Traces(NamedTuple):
-    """What a placement tells of its error.
+    """Predictors of a placement's error.
 
     Attributes
     ----------

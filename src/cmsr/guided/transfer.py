@@ -1,12 +1,11 @@
-"""Residual transfer: what the method without a guide misses of the guide, added to the target.
+"""Residual transfer: add to the result the detail of the guide that the guide-free method loses.
 
-The guide is reduced as the target was, and brought back without help: what that leaves out of it is
-detail of just the kind that the target's result lacks, with the guide's edges where they are. How
-much of it goes over, a local regression of the target's gradients on the guide's decides, both as
-the method without a guide restores them, on the grid of the result. What is added leaves the
-measurement as it is, and so held-out pixels cannot tell how much is right: the strength is fitted
-to pairs with a truth, and falls where the guide's edges fit the target's hardly better in place
-than beside it.
+The guide is reduced as the target was, then enlarged by the guide-free method. The difference from
+the original guide is the kind of detail that the target's result lacks. A local regression of the
+target's gradients on the guide's, both restored by the guide-free method, scales it to the target.
+The addition does not change the measured pixels, so held-out pixels cannot set its strength. That
+is fitted to pairs with a known truth, and lowered where the guide's edges match the target's hardly
+better in place than displaced.
 """
 
 from __future__ import annotations
@@ -75,7 +74,7 @@ class Lesson(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """How far the guide's gradients explain the target's, as sums over some tiles."""
+    """Regression of the target's gradients on the guide's, as sums over some tiles."""
 
     total: float
     explained: float

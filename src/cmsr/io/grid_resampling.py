@@ -1,7 +1,7 @@
 """Traces of interpolation in an image, for any kernel and crop.
 
-An interpolated image is smoother between the pixels of the native image than at them, so the size
-of its differences repeats with every native pixel: a line in the spectrum of their mean along each
+An interpolated image is smoother between the native pixels than at them. The magnitude of its
+differences is therefore periodic, which shows as a line in the spectrum of its mean along each
 axis.
 
 A. C. Gallagher, "Detection of linear and cubic interpolation in JPEG compressed images", CRV 2005.

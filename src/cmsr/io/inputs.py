@@ -25,6 +25,7 @@ from cmsr.io.photo import Box
 from cmsr.io.photo import Photo as Photo
 from cmsr.io.raster import Limits, Raster, chosen
 from cmsr.io.raster_io import Grid
+from cmsr.option_checks import check_guided
 from cmsr.sensor.enlargement import enlarged_from, reduced
 from cmsr.thermal import radiometric
 
@@ -62,7 +63,7 @@ def read_pair(
     """
     notes: list[str] = []
     if guide is not None or config.sized:
-        config.check_guided(guide is not None)
+        check_guided(config, guide is not None)
     common = common_grid(target, guide, config, notes)
     raster, own = read_target(target, config, notes, common.window if common else None)
     if common is not None and common.share < 1:

@@ -38,7 +38,7 @@ SPREAD, CALIBRATED_SPREAD, SENSOR_SPREAD = 0.05, 0.03, 0.08
 
 
 class Lens(NamedTuple):
-    """What is known of the field of view of an image.
+    """The field of view of an image, as far as it is known.
 
     Attributes
     ----------

@@ -24,7 +24,7 @@ class Prior(Protocol):
 
     @property
     def name(self) -> str:
-        """What to call it in records."""
+        """Its name in records."""
 
     def sharpened(
         self, image: Tensor, seen: Tensor, ratio: float, origin: Shape, flips: int

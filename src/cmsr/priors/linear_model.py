@@ -11,9 +11,9 @@ in the small space of y. In the cosine basis the smooth fields alone are all but
 makes a preconditioner: a few steps take the estimate to where it hardly changes. The coefficients
 are fitted at the guide's own resolution: nothing is assumed about another scale.
 
-The smooth fields can hide what a wrong coefficient does to the measured pixels, so that texture of
-the guide could pass where the target is flat. The guide's detail therefore counts, pixel by pixel
-of the target, only by the share of it that the measurement supports.
+The smooth fields can compensate for a wrong coefficient at the measured pixels, which would let
+the guide's texture through where the target is flat. At each target pixel, the guide's detail is
+therefore limited to the share that the measurement supports.
 
 References
 ----------

@@ -1,10 +1,10 @@
 """A prior on the image alone: around every pixel there is one straight, sharp edge.
 
-Depth, and everything else that is made of surfaces, is smooth but for steps. Each small patch of
-the target is explained by every wedgelet, a step between two levels along a straight line, imaged
-as the target was. What the patch shows of each gives its probability; a guide adds how well the
-same line divides its colours. The expected wedgelet, overlapped with its neighbours', is the
-enlarged image: as sharp as the evidence is certain of the place.
+Depth, and other images of surfaces, are smooth except for steps. A wedgelet is a step between two
+levels along a straight line, imaged as the target was. Each small patch of the target gives every
+wedgelet a probability, to which a guide adds how well the same line divides its colours. The
+expected wedgelets of overlapping patches are averaged into the enlarged image; an edge is as sharp
+as its place is certain.
 
 References
 ----------

@@ -1,9 +1,9 @@
 """Coarse registration: the affine map from the target to the guide, without a starting point.
 
 1. Gradient orientations, angle-doubled so that an inverted contrast counts as the same, are
-   correlated by FFT over all shifts for a lattice of rotations and scales. The same search for
-   the mirrored target tells what chance and the habits of images (horizons, upright edges) reach
-   on this very pair: the margin over it tells a found scene from a wrong one.
+   correlated by FFT over all shifts for a lattice of rotations and scales. The same search with
+   the mirrored target shows the score that chance and common structure (horizons, upright edges)
+   reach on this pair: the margin over it separates a match from a wrong scene.
 2. The best candidates are refined by the local similarity to the guide, and the winner once more
    at a finer resolution: as a shift, as a similarity, or as an affine map where that gains more
    than its parameters would by chance.

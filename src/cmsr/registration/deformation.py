@@ -1,8 +1,8 @@
-"""Smooth deformation: what an affine map leaves of the way from the target to the guide.
+"""Smooth deformation: the part of the guide's displacement that no affine map describes.
 
 The coarse search's affine map and a continuous piecewise-affine warp are refined together, from
-coarse to fine, by the local similarity of target and guide. A membrane penalty on the deformation
-keeps still what no detail of the image pulls.
+coarse to fine, by the local similarity of target and guide. A membrane penalty prevents
+deformation where the image has no detail.
 """
 
 from collections.abc import Callable

@@ -78,7 +78,7 @@ class Framed(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """What a search found; the attributes are those of `Framed`."""
+    """The result of a search; the attributes are those of `Framed`."""
 
     placement: Placement | None = None
     notes: tuple[str, ...] = ()

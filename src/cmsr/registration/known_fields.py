@@ -1,4 +1,4 @@
-"""What options and files tell of the fields of view of target and photo: priors with a width."""
+"""Fields of view of target and photo that options or files name, as priors with a width."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Layers of a guide: how each moves, and which of them each segment belongs to, in turns.
+"""Layers of a guide: estimate their motion and assign segments to them, alternately.
 
-Matching by displacements leaves an object that turns or slants in pieces. Two pieces that meet and
-move almost alike propose one affine map together; then all maps compete for every segment.
+Matching by displacement splits an object that rotates or slants. Two adjacent pieces with similar
+motion are fitted by one affine map; then all maps compete for every segment.
 """
 
 from __future__ import annotations

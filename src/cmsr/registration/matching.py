@@ -1,8 +1,8 @@
 """Match each segment of a guide to the target: a cost volume, smoothed over the segments.
 
-The local similarity at every displacement, summed over a segment, is the evidence for how far that
-moves; belief propagation between neighbours decides for segments that show little, and what moves
-alike becomes one layer.
+The similarity at each displacement, summed over a segment, is the evidence for its motion. Belief
+propagation between neighbours decides for segments with little evidence. Segments with the same
+motion become one layer.
 """
 
 from __future__ import annotations

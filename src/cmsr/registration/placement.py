@@ -150,7 +150,7 @@ class Prior(NamedTuple):
 
 
 class Search(NamedTuple):
-    """What is searched: a target and its validity (h, w), a photo (3, H, W), and what is known.
+    """A search for a place: a target and its validity (h, w), a photo (3, H, W), known fields.
 
     ``rungs`` are the photo at all fields of view that are possible.
     """

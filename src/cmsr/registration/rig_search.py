@@ -1,7 +1,7 @@
 """The geometry that most pairs of a rig share, from the votes of all of them.
 
-Each pair has a few places where its target may lie; the one that most pairs have a place near by is
-then refined by the similarity of all pairs at once, and once more without those that show another.
+Each pair proposes a few places. The one near which most pairs have a proposal is refined by the
+similarity of all pairs together, then again without the pairs that contradict it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Similarity of a target and a guide that show one scene in different bands.
 
-In each small window the target is regressed on the guide's channels. The similarity is the fall of
-the logarithm of its variance, in nats: the logarithm keeps the few windows of strong contrast from
-outvoting the many. Both images are about of mean 0 and variance 1.
+In each small window the target is regressed on the guide's channels. The similarity is the decrease
+of the log-variance, in nats; the logarithm keeps a few windows of strong contrast from dominating.
+Both images have a mean of about 0 and a variance of about 1.
 """
 
 from torch import Tensor

@@ -1,8 +1,8 @@
 """Tracking: where the guide lies in a frame, from where it lay in the frame before.
 
-The coarse search and the smooth deformation are left out. The free-form deformation goes on
-descending from frame to frame, a few steps in each, whether or not it has been accepted yet; it is
-used where the held-out pixels of this frame and of those before confirm it.
+There is no coarse search and no smooth deformation. The free-form deformation is optimised by a
+few steps in every frame, accepted or not; it is used where held-out pixels of this frame and of
+previous ones confirm it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from cmsr.registration.view import colours
 
 
 class Pose(NamedTuple):
-    """Where the guide lay, and what a free-form deformation would change about that.
+    """The guide's place in a frame, and a free-form deformation that may improve it.
 
     Attributes
     ----------

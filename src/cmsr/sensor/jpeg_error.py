@@ -1,8 +1,8 @@
 """Error of JPEG compression, estimated from an image's own coefficients.
 
-Each frequency of the 8 × 8 blocks was rounded to multiples of a step of its own. Where the
-coefficients of a decoded image still lie on such a comb, its step is found, and with it the error
-of the rounding. A frequency that is all zeros bounds how much of it there was.
+JPEG rounds each frequency of the 8 × 8 blocks to multiples of its own step. If the coefficients of
+a decoded image still lie on such a comb, the step is estimated, and from it the rounding error. For
+a frequency that is zero everywhere, only a bound is known.
 
 References
 ----------

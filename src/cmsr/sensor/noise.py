@@ -1,11 +1,11 @@
 """Noise of a target: a cautious estimate, so that noise is not sharpened.
 
-The quietest blocks of an image show its noise, all others its scene as well. Second differences in
-both directions remove slopes, and a regression on the guide removes texture; the rest is noise,
-unless the smallest differences of the whole image are smaller still: then it was edges. Fine
-texture everywhere would pass for noise, so a level that is small against the contrast of the whole
-image counts as none. What is left of the scene's texture is told by its growth: differences over
-twice the distance are as large where there is noise alone, and much larger where there is texture.
+The quietest blocks of an image show noise alone; others also show the scene. Second differences in
+both directions remove slopes, a regression on the guide removes texture, and the rest is taken for
+noise, unless the smallest differences of the whole image are smaller still: then it was edges. Fine
+texture everywhere would look like noise, so a level that is small against the image's contrast
+counts as none. Remaining texture is recognised by scale: differences over twice the distance are as
+large for pure noise, and much larger for texture.
 
 References
 ----------

@@ -1,4 +1,4 @@
-"""What the records of a FLIR camera tell of the fields of view of its two cameras."""
+"""The fields of view of a FLIR camera's two lenses, from its records."""
 
 from __future__ import annotations
 

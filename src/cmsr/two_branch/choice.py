@@ -15,8 +15,9 @@ from cmsr.io.raster import fill_holes
 from cmsr.operators.resampling import Kernel, resampler, shape_of
 from cmsr.pair import Pair
 from cmsr.progress import Progress
+from cmsr.two_branch.arm import Arm, Fit
 from cmsr.two_branch.infer import infer
-from cmsr.two_branch.train import Arm, Arms, Fit
+from cmsr.two_branch.train import Arms
 
 SHARES = ((0.0, 0.0), (0.3, 0.0), (0.3, 0.3))
 """What is tried: p of the sharpening branch, and of the guide's. Two of the three share their

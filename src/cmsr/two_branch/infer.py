@@ -12,9 +12,9 @@ from cmsr.config import Config
 from cmsr.operators.resampling import Kernel, back_project, resampler, shape_of
 from cmsr.pair import Pair
 from cmsr.parallel import together
+from cmsr.two_branch.arm import Fit
 from cmsr.two_branch.examples import turn, unturn
 from cmsr.two_branch.network import total
-from cmsr.two_branch.train import Fit
 
 
 @torch.no_grad()

@@ -13,10 +13,11 @@ from cmsr.pair import Pair
 from cmsr.progress import Progress
 from cmsr.registration.alignment import Alignment
 from cmsr.registration.coarse_to_fine import recognise
+from cmsr.two_branch.arm import Arm, Fit
 from cmsr.two_branch.choice import choose
 from cmsr.two_branch.examples import Example
 from cmsr.two_branch.infer import infer
-from cmsr.two_branch.train import Arm, Fit, train
+from cmsr.two_branch.train import train
 
 
 @dataclass(frozen=True)

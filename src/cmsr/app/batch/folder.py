@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 from cmsr.app.batch import contents, names
 from cmsr.app.batch.contents import Content
+from cmsr.app.batch.found import Found, Match, natural
 from cmsr.app.batch.names import Name, Role
-from cmsr.app.batch.table import Row
 from cmsr.app.batch.worklist import JOURNAL
 from cmsr.errors import InputError
-from cmsr.io.pair_table import COLUMNS
 
 APART = 2.0
 """Seconds between the images of one shot, at most."""
 
-SHOWN = 20
-"""Pairs, and files without a partner, that are shown at most."""
-
 MOST = 1_000_000
 """Files of a folder that are looked at, at most."""
-
-Why = Literal["names", "one file", "time"]
 
 
 @dataclass
@@ -56,64 +46,6 @@ class File:
     def time(self) -> float | None:
         """When it was taken, in seconds."""
         return self.name.time if self.content.time is None else self.content.time
-
-
-@dataclass(frozen=True)
-class Match:
-    """A pair, as paths in the folder, and what says so; ``photo`` is "" if the target holds it."""
-
-    target: str
-    photo: str
-    why: Why
-
-
-@dataclass
-class Found:
-    """Contents of a folder.
-
-    Attributes
-    ----------
-    folder : str
-        Its absolute path.
-    pairs : list of Match
-    alone : list of (str, str)
-        Images without a partner, and why.
-    """
-
-    folder: str
-    pairs: list[Match] = field(default_factory=list)
-    alone: list[tuple[str, str]] = field(default_factory=list)
-
-    def rows(self) -> list[Row]:
-        """Return the pairs as rows of a table; paths are relative to the folder."""
-        taken: set[str] = set()
-        rows = []
-        for line, pair in enumerate(self.pairs, start=2):
-            name = _result_name(pair.target, taken)
-            rows.append(Row(line, name, pair.target, pair.photo, os.path.dirname(pair.target)))
-        return rows
-
-    def as_table(self, place: str) -> bytes:
-        """Return the pairs as a CSV file that is to lie in a folder ``place``."""
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*COLUMNS, "found_by"])
-        for row, pair in zip(self.rows(), self.pairs, strict=True):
-            files = [_seen_from(place, self.folder, file) for file in (pair.target, pair.photo)]
-            writer.writerow([row.name, *files, pair.why])
-        return text.getvalue().encode()
-
-    def shown(self) -> str:
-        """Return the pairs as a table for people, and what has no partner."""
-        lines = [(pair.target, pair.photo or "(its own)", pair.why) for pair in self.pairs[:SHOWN]]
-        table = [("target", "photo", "found by"), *lines]
-        widths = [max(len(row[column]) for row in table) for column in range(2)]
-        count = f"{len(self.pairs)} pair{'' if len(self.pairs) == 1 else 's'}"
-        text = [f"{self.folder}: {count}, {len(self.alone)} images without a partner"]
-        text += [f"  {a:{widths[0]}}  {b:{widths[1]}}  {c}".rstrip() for a, b, c in table]
-        text += _more(len(self.pairs))
-        text += [f"  no partner: {path} ({reason})" for path, reason in self.alone[:SHOWN]]
-        return "\n".join(text + _more(len(self.alone)))
 
 
 def find_pairs(folder: str, out: str = "") -> Found:
@@ -143,10 +75,10 @@ def find_pairs(folder: str, out: str = "") -> Found:
         used = {path for match in matches for path in (match.target, match.photo)}
         used |= {file.path for file in more}
         left = [file for file in left if file.path not in used]
-    found.pairs.sort(key=lambda pair: _natural(pair.target))
+    found.pairs.sort(key=lambda pair: natural(pair.target))
     found.alone += [(file.path, "another photo of the same shot is used") for file in spare]
     found.alone += [(file.path, f"{_KINDS[file.role]} alone") for file in left if file.role]
-    found.alone.sort(key=lambda alone: _natural(alone[0]))
+    found.alone.sort(key=lambda alone: natural(alone[0]))
     if not found.pairs:
         raise InputError(_nothing_in(found))
     return found
@@ -260,7 +192,7 @@ def _by_time(files: list[File]) -> Step:
     times = [time for time, _ in photos]
     near = sorted(
         (abs(target.time - time), os.path.dirname(target.path) != os.path.dirname(path),
-         _natural(target.path), _natural(path), target.path, path)
+         natural(target.path), natural(path), target.path, path)
         for target in files if target.role == "target" and target.time is not None
         for time, path in photos[bisect_left(times, target.time - APART):
                                  bisect_right(times, target.time + APART)]
@@ -272,38 +204,3 @@ def _by_time(files: list[File]) -> Step:
             used |= {target_path, photo_path}
             matches.append(Match(target_path, photo_path, "time"))
     return matches, []
-
-
-def _natural(path: str) -> tuple[tuple[int, int, str], ...]:
-    """Return a key that sorts img2 before img10."""
-    parts = re.findall(r"\d+|\D+", path)
-    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts)
-
-
-def _result_name(target: str, taken: set[str]) -> str:
-    """Return a name for a result that no other has: the target's without its ending."""
-    stem, _, ending = target.rpartition(".")
-    plain = re.sub(r'[:\\*?"<>|]', "_", stem or ending)
-    name = next(name for name in _tried(plain, ending) if name.casefold() not in taken)
-    taken.add(name.casefold())
-    return name
-
-
-def _tried(plain: str, ending: str) -> Iterator[str]:
-    yield plain
-    yield f"{plain}_{ending}"
-    number = 2
-    while True:
-        yield f"{plain}_{number}"
-        number += 1
-
-
-def _seen_from(place: str, folder: str, file: str) -> str:
-    """Return a file's path for a table in a folder: relative if it lies there, else absolute."""
-    whole = os.path.join(folder, file) if file else ""
-    inside = file and os.path.commonpath([place, whole]) == place
-    return os.path.relpath(whole, place) if inside else whole
-
-
-def _more(count: int) -> list[str]:
-    return [f"  and {count - SHOWN} more"] if count > SHOWN else []

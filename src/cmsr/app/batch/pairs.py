@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from cmsr.app.batch.folder import Found, find_pairs
+from cmsr.app.batch.folder import find_pairs
+from cmsr.app.batch.found import Found
 from cmsr.app.batch.progress import Display
 from cmsr.app.batch.storage import absolute, is_remote
 from cmsr.app.batch.table import Row, read_table

@@ -19,8 +19,8 @@ from cmsr.app.options import parse
 from cmsr.app.progress import Work, duration
 from cmsr.app.record import summary
 from cmsr.app.summary import photo_text
-from cmsr.config import PRESETS
 from cmsr.errors import CmsrError, InputError
+from cmsr.presets import PRESETS
 from cmsr.result import Result
 
 EVERY = 100

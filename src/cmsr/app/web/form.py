@@ -12,9 +12,10 @@ from docstring_parser import parse_from_object
 
 from cmsr.app import options
 from cmsr.app.web import texts
-from cmsr.config import PRESETS, Config
+from cmsr.config import Config
 from cmsr.errors import OptionError
 from cmsr.io.colour_map import boxes_of
+from cmsr.presets import PRESETS
 from cmsr.registration.points import COLUMNS
 from cmsr.sensor.kernel_file import is_kernel_file
 

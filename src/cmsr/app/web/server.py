@@ -49,11 +49,10 @@ def serve(host: str, port: int, max_upload: int, **limits: Any) -> None:
         os.environ.update(OFFLINE, GRADIO_TEMP_DIR=str(files))
         with starting(host, port):
             with needing("web"):
-                import gradio as gr
                 from starlette.middleware import Middleware
 
                 from cmsr.app.web.app import App
-                from cmsr.app.web.layout import STYLE, page, script
+                from cmsr.app.web.page import STYLE, page, script
                 from cmsr.app.web.private import Owners, PrivateFiles
 
             _fetch_nothing()
@@ -65,16 +64,7 @@ def serve(host: str, port: int, max_upload: int, **limits: Any) -> None:
                 server_name=host,
                 server_port=port,
                 max_file_size=max_upload * 2**20,
-                theme=gr.themes.Default(
-                    primary_hue="orange",
-                    font=["system-ui", "sans-serif"],
-                    font_mono=["ui-monospace", "monospace"],
-                ).set(
-                    block_info_text_color="*neutral_600",
-                    block_info_text_color_dark="*neutral_300",
-                    **{f"button_primary_background_fill{kind}": BUTTON for kind in KINDS},
-                    **{f"button_primary_text_color{kind}": "#ffffff" for kind in KINDS},
-                ),
+                theme=_theme(),
                 css=STYLE,
                 head=script(max_upload),
                 app_kwargs={"middleware": [Middleware(PrivateFiles, owners=owners)]},
@@ -89,6 +79,22 @@ def serve(host: str, port: int, max_upload: int, **limits: Any) -> None:
         finally:
             app.close()
             blocks.close(verbose=False)
+
+
+def _theme() -> Any:
+    """Return the page's colours and fonts: none that has to be downloaded."""
+    import gradio as gr
+
+    return gr.themes.Default(
+        primary_hue="orange",
+        font=["system-ui", "sans-serif"],
+        font_mono=["ui-monospace", "monospace"],
+    ).set(
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+        **{f"button_primary_background_fill{kind}": BUTTON for kind in KINDS},
+        **{f"button_primary_text_color{kind}": "#ffffff" for kind in KINDS},
+    )
 
 
 def _fetch_nothing() -> None:
