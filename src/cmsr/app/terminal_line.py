@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -44,11 +43,6 @@ class TerminalLine:
 
     def _put(self, text: str) -> None:
         print(f"\r{text}", end="", file=sys.stderr, flush=True)
-
-
-def is_there() -> bool:
-    """Return whether errors go to a terminal that can draw a line anew."""
-    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import binary_dilation, distance_transform_edt
-from skimage.segmentation import find_boundaries
 
 from cmsr.pictures import Box, Rgb
 from cmsr.registration.alignment import Alignment
@@ -51,11 +50,26 @@ def draw_segments(picture: Rgb, alignment: Alignment) -> Rgb:
     labels = owners.numpy()
     stroke = max(1, round(max(size) * _STROKE))
     drawn = _hatched(picture, alignment.seen(size).numpy() < 1, stroke)
-    outlines = find_boundaries(labels, mode="thick")
+    outlines = outlined(labels)
     drawn = np.where(_widened(outlines, stroke)[..., None], np.uint8(0), drawn)
     drawn = np.where(_widened(outlines, stroke // 2)[..., None], np.uint8(255), drawn)
     moved = displacement(alignment.grid(size).cpu(), alignment.size)[0].numpy()
     return _with_arrows(drawn, labels, moved, size[0] / alignment.size[0], stroke)
+
+
+def outlined(labels: Labels) -> Mask:
+    """Mark the pixels of labels (H, W) that have another label beside, above or below them.
+
+    >>> outlined(np.array([[1, 1, 2, 2]])).tolist()
+    [[False, True, True, False]]
+    """
+    marked = np.zeros(labels.shape, bool)
+    across, along = labels[:, 1:] != labels[:, :-1], labels[1:] != labels[:-1]
+    for half, unlike in (
+        (marked[:, 1:], across), (marked[:, :-1], across), (marked[1:], along), (marked[:-1], along)
+    ):  # fmt: skip
+        half |= unlike
+    return marked
 
 
 def _widened(mask: Mask, radius: int) -> Mask:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from cmsr.app.progress import as_lines, duration, print_line
-from cmsr.app.terminal_line import TerminalLine, bar, is_there, terminal_line
+from cmsr.app.terminal_line import TerminalLine, bar, terminal_line
 from cmsr.result import NEARLY
 
 EVERY = 60.0
@@ -167,7 +167,7 @@ def display(*, quiet: bool) -> Iterator[Display]:
     if not quiet and as_lines():
         yield ProgramDisplay()
         return
-    if quiet or not is_there():
+    if quiet or not sys.stderr.isatty():
         yield Display() if quiet else LineDisplay()
         return
     with terminal_line() as line:
