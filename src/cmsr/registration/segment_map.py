@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from scipy.ndimage import binary_dilation, distance_transform_edt
 
-from cmsr.pictures import Box, Rgb
+from cmsr.pictures import Box, Rgb, font
 from cmsr.registration.alignment import Alignment
 from cmsr.registration.transforms import displacement
 
@@ -89,7 +89,7 @@ def _with_arrows(
 ) -> Rgb:
     """Add an arrow to scale and its length in words to every larger segment."""
     sheet = Image.fromarray(picture)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(max(10, 9 * stroke))
+    draw, letters = ImageDraw.Draw(sheet), font(max(10, 9 * stroke))
     for label in np.unique(labels):
         own = labels == label
         if own.mean() < _NAMED:
@@ -99,7 +99,7 @@ def _with_arrows(
         _arrow(draw, (x, y), (x + right * scale, y + down * scale), stroke)
         text = f"{np.hypot(right, down):.1f} px"
         at = (x, y + 4 * stroke)
-        draw.text(at, text, _LIGHT, font, "ma", stroke_width=stroke, stroke_fill=_DARK)
+        draw.text(at, text, _LIGHT, letters, "ma", stroke_width=stroke, stroke_fill=_DARK)
     return np.asarray(sheet)
 
 
