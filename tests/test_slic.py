@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import label
-from skimage import segmentation
 from skimage.color import rgb2lab
 
 from cmsr.registration.slic import joined, lab, slic
@@ -34,10 +33,8 @@ def test_superpixels_follow_edges(seed: int) -> None:
     assert 75 < len(area) < 300
     assert area.min() >= 0.2 * labels.size / 150
     assert all(label(labels == one)[1] == 1 for one in range(len(area)))
-    others = segmentation.slic(picture, n_segments=150, compactness=12.0, start_label=0)
     grid = np.indices(truth.shape) // 12 * np.array([14, 1])[:, None, None]
-    assert followed(labels, truth) > followed(others, truth) - 0.005
-    assert followed(labels, truth) > followed(grid.sum(0), truth) + 0.05
+    assert followed(labels, truth) > followed(grid.sum(0), truth) + 0.3
 
 
 def test_a_flat_picture_is_cut_into_a_grid() -> None:
