@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import select
 import signal
 import socket
@@ -23,6 +24,7 @@ from cmsr.app.interrupts import PIPE_CLOSED
 from cmsr.app.job import Job
 from cmsr.app.pair_commands import Upscale
 from cmsr.app.progress import Work
+from cmsr.app.terminal_line import terminal_line
 from cmsr.config import Config
 from cmsr.io import image_files
 from cmsr.progress import (
@@ -220,6 +222,25 @@ def test_no_color_is_respected(files: tuple[str, str], tmp_path: Path) -> None:
     terminal = Terminal(words, NO_COLOR="1", TERM="xterm-256color")
     assert terminal.ended() == 0
     assert "\x1b[3" not in terminal.text.replace("\x1b[3A", "")
+
+
+def test_one_line_is_drawn_anew_and_messages_stay_above_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    with terminal_line() as line:
+        line.show("a long text that does not fit at all")
+        line.show("short")
+        line.say("a message")
+        line.show("last")
+    seen = [""]
+    for sign in re.findall(r"[^\r\n]+|[\r\n]", capsys.readouterr().err):
+        if sign == "\n":
+            seen.append("")
+        elif sign != "\r":
+            assert len(sign) < 30
+            seen[-1] = sign + seen[-1][len(sign) :]
+    assert [row.rstrip() for row in seen] == ["a message", ""]
 
 
 def test_the_time_left_comes_from_the_work_done(monkeypatch: pytest.MonkeyPatch) -> None:

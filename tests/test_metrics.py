@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from skimage.metrics import structural_similarity
 
 from cmsr.errors import InputError
 from cmsr.io import image_files
@@ -62,3 +63,19 @@ def test_ssim_is_that_of_its_definition() -> None:
 def test_an_image_smaller_than_the_window_has_an_ssim() -> None:
     truth = np.arange(32.0).reshape(4, 8)
     assert 0 < evaluate(raster(truth + 1), raster(truth))["ssim"] < 1
+
+
+@pytest.mark.parametrize("shape", [(40, 51), (12, 30, 3)])
+def test_ssim_is_that_of_scikit_image(shape: tuple[int, ...]) -> None:
+    """With the settings of Wang et al. (2004); its borders, which it leaves out, mirrored."""
+    noise = np.random.default_rng(3)
+    truth = 300 + 20 * noise.normal(size=shape)
+    image = truth + 5 * noise.normal(size=shape)
+    figures = evaluate(raster(image), raster(truth))
+    border = [(5, 5), (5, 5), (0, 0)][: len(shape)]
+    expected = structural_similarity(
+        *(np.pad(each, border, mode="reflect") for each in (image, truth)),
+        data_range=figures["peak"], channel_axis=2 if len(shape) == 3 else None,
+        gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+    )  # fmt: skip
+    assert figures["ssim"] == pytest.approx(expected, abs=1e-9)

@@ -1,23 +1,28 @@
-"""Pictures for people: colour maps and sheets of captioned panels.
-
-matplotlib is imported late: most runs draw nothing.
-"""
+"""Pictures for people: values in colours, round ticks, sheets of captioned panels."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from cmsr.colour_maps import colours
+
 Rgb = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 
-_INK, _PAPER = (24, 24, 28), (255, 255, 255)
+_INK, _PAPER, _HOLE = (24, 24, 28), (255, 255, 255), np.uint8(128)
+
+_LEAST_TICKS = 4
+"""Round numbers on a scale, where the steps of 1, 2 and 5 allow."""
+
+_FONT = Path(__file__).parent / "assets" / "DejaVuSans.ttf"
 
 
 @dataclass(frozen=True)
@@ -34,11 +39,9 @@ def colour(values: npt.NDArray[Any], low: float, high: float, colour_map: str = 
     >>> colour(np.array([[0.0, 1.0, np.nan]]), 0, 1, "gray").tolist()
     [[[0, 0, 0], [255, 255, 255], [128, 128, 128]]]
     """
-    from matplotlib import colormaps
-
     scaled = (values.astype(np.float64) - low) / max(high - low, np.finfo(float).tiny)
-    painted = colormaps[colour_map].with_extremes(bad="0.5")(np.ma.masked_invalid(scaled))
-    return np.asarray(np.rint(painted[..., :3] * 255), dtype=np.uint8)
+    level = (256 * np.clip(np.nan_to_num(scaled), 0, 1)).astype(np.int64).clip(max=255)
+    return np.where(np.isfinite(scaled)[..., None], colours(colour_map)[level], _HOLE)
 
 
 def range_of(values: npt.NDArray[Any], clip: float = 0.5) -> tuple[float, float]:
@@ -50,6 +53,11 @@ def range_of(values: npt.NDArray[Any], clip: float = 0.5) -> tuple[float, float]
     seen = values[np.isfinite(values)]
     low, high = np.percentile(seen, (clip, 100 - clip)) if seen.size else (0.0, 1.0)
     return (float(low), float(high)) if high > low else (float(low) - 0.5, float(high) + 0.5)
+
+
+def font(size: float) -> ImageFont.FreeTypeFont:
+    """Return the font of all pictures, at a height of its letters in pixels."""
+    return ImageFont.truetype(_FONT, size)
 
 
 def thinned(values: npt.NDArray[Any], longest: int) -> npt.NDArray[Any]:
@@ -68,14 +76,17 @@ def round_ticks(low: float, high: float, most: int = 6) -> list[tuple[float, str
     >>> round_ticks(11, 19, 5)
     [(12.0, '12'), (14.0, '14'), (16.0, '16'), (18.0, '18')]
     """
-    from matplotlib.ticker import MaxNLocator
-
-    locator = MaxNLocator(most, steps=[1, 2, 5, 10], min_n_ticks=4)
-    with np.errstate(over="ignore"):
-        ticks = [float(tick) for tick in locator.tick_values(low, high) if low <= tick <= high]
-    step = ticks[1] - ticks[0] if len(ticks) > 1 else high - low
-    digits = max(0, -int(np.floor(np.log10(step))))
-    return [(tick, f"{tick:.{digits}f}") for tick in ticks]
+    widest = high / most - low / most
+    power = math.floor(math.log10(widest))
+    steps = [(factor, power + more) for more in (-1, 0, 1) for factor in (1, 2, 5)]
+    first = next(i for i, (factor, ten) in enumerate(steps) if float(f"{factor}e{ten}") >= widest)
+    for factor, ten in reversed(steps[: first + 1]):
+        step = float(f"{factor}e{ten}")
+        places = range(math.ceil(low / step), math.floor(high / step) + 1)
+        if len(places) >= _LEAST_TICKS:
+            break
+    ticks = [float(f"{place * factor}e{ten}") for place in places]
+    return [(tick, f"{tick:.{max(0, -ten)}f}") for tick in ticks]
 
 
 def enlarge(picture: Rgb, shape: tuple[int, int]) -> Rgb:
@@ -109,12 +120,10 @@ def sheet(rows: Sequence[Sequence[Panel]], size: int = 12) -> Image.Image:
     size : int
         Height of the letters, in pixels.
     """
-    import matplotlib as mpl
-
-    font = ImageFont.truetype(f"{mpl.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
+    drawn_with = font(size)
     gap = round(0.7 * size)
     measure = ImageDraw.Draw(Image.new("L", (1, 1))).multiline_textbbox
-    boxes = [[measure((0, 0), panel.caption, font=font) for panel in row] for row in rows]
+    boxes = [[measure((0, 0), panel.caption, font=drawn_with) for panel in row] for row in rows]
     widths = [0] * max(len(row) for row in rows)
     for row, captions in zip(rows, boxes, strict=True):
         for column, (panel, box) in enumerate(zip(row, captions, strict=True)):
@@ -128,7 +137,7 @@ def sheet(rows: Sequence[Sequence[Panel]], size: int = 12) -> Image.Image:
     for row, caption_high, picture_high in zip(rows, captions_high, pictures_high, strict=True):
         left = gap
         for panel, width in zip(row, widths, strict=False):
-            pen.multiline_text((left, top), panel.caption, fill=_INK, font=font)
+            pen.multiline_text((left, top), panel.caption, fill=_INK, font=drawn_with)
             whole.paste(Image.fromarray(panel.picture), (left, top + caption_high))
             left += width + gap
         top += caption_high + picture_high + gap

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cmsr import charts
 from cmsr.errors import OptionError
 from cmsr.io.atomic import write_text
+from cmsr_bench import charts
 from cmsr_bench.alternation import Row, grids_of, sweep
 from cmsr_bench.cases import read_cases
 

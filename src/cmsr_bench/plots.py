@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cmsr import charts
+from cmsr_bench import charts
 from cmsr_bench.records import Record
 from cmsr_bench.summary import Summary, complete, mean_and_error, swept
 

@@ -14,6 +14,7 @@ from cmsr import __version__
 from cmsr.app.arguments import Command, command_of, did_you_mean, parser_of
 from cmsr.app.batch.command import Batch
 from cmsr.app.commands import Demo, Evaluate, Info, Web
+from cmsr.app.extras import needing
 from cmsr.app.interrupts import INTERRUPTED, PIPE_CLOSED, ended_by_signals, leave
 from cmsr.app.pair_commands import Align, Upscale
 from cmsr.app.rig_command import FindRig
@@ -138,7 +139,8 @@ def _completion(arguments: list[str]) -> str:
         raise OptionError(f"--print-completion needs one of {', '.join(SHELLS)}")
     import argparse
 
-    import shtab
+    with needing("completion"):
+        import shtab
 
     whole = argparse.ArgumentParser(prog="cmsr")
     places = whole.add_subparsers()

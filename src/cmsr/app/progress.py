@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from cmsr.app.terminal_line import bar, terminal_line
 from cmsr.progress import (
     ALIGNING,
     KERNEL,
@@ -106,18 +107,14 @@ def progress_bar(quiet: bool) -> Iterator[Progress | None]:
     if quiet or not sys.stderr.isatty():
         yield None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"))
     work = Work()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(work.text(), total=1.0, left="")
+    with terminal_line() as line:
+        line.show(work.text())
 
         def show(stage: str, step: int, steps: int, loss: float) -> None:
             work.told(stage, step, steps, loss)
             left = "" if work.left is None else f"about {duration(work.left)} left"
-            bar.update(task, description=work.text(), completed=work.share, left=left)
+            line.show(f"{work.text()} {bar(work.share, sys.stderr.encoding)} {left}")
 
         yield show
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import rasterio
 
 from cmsr import __version__
@@ -85,11 +84,36 @@ def of_file(raster: Raster) -> dict[str, Any]:
 def peak_memory_mb() -> float:
     """Return the largest resident size of this process so far, in MB."""
     if sys.platform == "win32":
-        return float(psutil.Process().memory_info().peak_wset) / 2**20
+        return _peak_on_windows() / 2**20
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def _peak_on_windows() -> int:
+    """Return the peak of the working set of this process, in bytes; 0 if Windows does not tell."""
+    import ctypes
+    from ctypes import wintypes
+
+    sizes = ("peak", "size", *(f"other_{number}" for number in range(6)))
+
+    class Counters(ctypes.Structure):
+        """PROCESS_MEMORY_COUNTERS of Windows."""
+
+        _fields_ = [
+            ("own_size", wintypes.DWORD),
+            ("faults", wintypes.DWORD),
+            *((name, ctypes.c_size_t) for name in sizes),
+        ]
+
+    found = Counters(own_size=ctypes.sizeof(Counters))
+    kernel = ctypes.WinDLL("kernel32")  # type: ignore[attr-defined,unused-ignore]
+    kernel.GetCurrentProcess.restype = wintypes.HANDLE
+    ask = kernel.K32GetProcessMemoryInfo
+    ask.argtypes = [wintypes.HANDLE, ctypes.POINTER(Counters), wintypes.DWORD]
+    told = ask(kernel.GetCurrentProcess(), ctypes.byref(found), found.own_size)
+    return int(found.peak) if told else 0
 
 
 PRINTED = Path("-")

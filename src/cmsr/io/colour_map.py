@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import binary_closing, binary_opening, find_objects, label
 
+from cmsr import colour_maps
 from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
 from cmsr.io.raster import Raster
@@ -85,18 +86,16 @@ def named(name: str) -> ColourMap:
     OptionError
         If there is none of that name.
     """
-    from matplotlib import colormaps
-
     if name == "iron":
         places, colours = np.linspace(0, 1, len(_IRON)), np.array(_IRON, np.float64)
         bands = [np.interp(np.linspace(0, 1, 256), places, band) for band in colours.T]
         return ColourMap(name, np.stack(bands, axis=1))
-    if name not in colormaps:
+    if not colour_maps.known(name):
         raise OptionError(
             f"--colour-mapped is {name!r}; choose auto, iron or one of matplotlib's colour maps, "
             "for example inferno, jet or gray"
         )
-    return ColourMap(name, 255 * colormaps[name](np.linspace(0, 1, 256))[:, :3])
+    return ColourMap(name, colour_maps.colours(name).astype(np.float64))
 
 
 def found(picture: Rgb) -> ColourMap | None:

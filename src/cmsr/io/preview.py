@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from cmsr.colour_maps import known
 from cmsr.errors import OptionError, OutputError
 from cmsr.io.atomic import replacing
 from cmsr.io.raster import Raster, from_array
-from cmsr.pictures import Rgb, colour, enlarge, range_of, round_ticks, thinned
+from cmsr.pictures import Rgb, colour, enlarge, font, range_of, round_ticks, thinned
 
 LARGEST = 4096
 """Longest side of a preview's image, in pixels; larger results are thinned out."""
@@ -39,9 +40,7 @@ def check(path: Path, colour_map: str, given: Range | None = None) -> None:
         raise OutputError(f"{path}: a preview is a PNG; use a name that ends in .png")
     if given is not None and not given[0] < given[1]:
         raise OptionError(f"--range {given[0]:g} {given[1]:g}: MIN must be below MAX")
-    from matplotlib import colormaps
-
-    if colour_map not in colormaps:
+    if not known(colour_map):
         raise OptionError(
             f"colour-map is {colour_map!r}; choose one of matplotlib's, for example inferno, "
             "viridis, cividis, gray"
@@ -146,17 +145,17 @@ def _in_celsius(like: Raster, image: npt.NDArray[Any], valid: npt.NDArray[np.boo
 def _scale_bar(height: int, low: float, high: float, unit: str, colour_map: str) -> Image.Image:
     """Draw a colour bar with round numbers beside it and the unit above."""
     size = max(11, min(20, height // 24))
-    font = ImageFont.load_default(size)
+    letters = font(size)
     ticks = round_ticks(low, high)
-    wide = int(max([font.getlength(text) for _, text in [*ticks, (0, unit)]], default=0))
+    wide = int(max([letters.getlength(text) for _, text in [*ticks, (0, unit)]], default=0))
     sheet = Image.new("RGB", (4 * size + wide, max(height, 6 * size)), _PAPER)
     pen = ImageDraw.Draw(sheet)
     top, bottom = 2 * size, sheet.height - size
     ramp = np.linspace(high, low, bottom - top)[:, None].repeat(size, axis=1)
     sheet.paste(Image.fromarray(colour(ramp, low, high, colour_map)), (size, top))
-    pen.text((size, size // 3), unit, fill=_INK, font=font)
+    pen.text((size, size // 3), unit, fill=_INK, font=letters)
     for tick, text in ticks:
         y = top + (high - tick) / (high - low) * (bottom - top)
         pen.line([(2 * size, y), (2 * size + size // 2, y)], fill=_INK)
-        pen.text((3 * size, y), text, fill=_INK, font=font, anchor="lm")
+        pen.text((3 * size, y), text, fill=_INK, font=letters, anchor="lm")
     return sheet

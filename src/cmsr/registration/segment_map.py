@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from scipy.ndimage import binary_dilation, distance_transform_edt
-from skimage.segmentation import find_boundaries
 
-from cmsr.pictures import Box, Rgb
+from cmsr.pictures import Box, Rgb, font
 from cmsr.registration.alignment import Alignment
 from cmsr.registration.transforms import displacement
 
@@ -51,11 +50,26 @@ def draw_segments(picture: Rgb, alignment: Alignment) -> Rgb:
     labels = owners.numpy()
     stroke = max(1, round(max(size) * _STROKE))
     drawn = _hatched(picture, alignment.seen(size).numpy() < 1, stroke)
-    outlines = find_boundaries(labels, mode="thick")
+    outlines = outlined(labels)
     drawn = np.where(_widened(outlines, stroke)[..., None], np.uint8(0), drawn)
     drawn = np.where(_widened(outlines, stroke // 2)[..., None], np.uint8(255), drawn)
     moved = displacement(alignment.grid(size).cpu(), alignment.size)[0].numpy()
     return _with_arrows(drawn, labels, moved, size[0] / alignment.size[0], stroke)
+
+
+def outlined(labels: Labels) -> Mask:
+    """Mark the pixels of labels (H, W) that have another label beside, above or below them.
+
+    >>> outlined(np.array([[1, 1, 2, 2]])).tolist()
+    [[False, True, True, False]]
+    """
+    marked = np.zeros(labels.shape, bool)
+    across, along = labels[:, 1:] != labels[:, :-1], labels[1:] != labels[:-1]
+    for half, unlike in (
+        (marked[:, 1:], across), (marked[:, :-1], across), (marked[1:], along), (marked[:-1], along)
+    ):  # fmt: skip
+        half |= unlike
+    return marked
 
 
 def _widened(mask: Mask, radius: int) -> Mask:
@@ -75,7 +89,7 @@ def _with_arrows(
 ) -> Rgb:
     """Add an arrow to scale and its length in words to every larger segment."""
     sheet = Image.fromarray(picture)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(max(10, 9 * stroke))
+    draw, letters = ImageDraw.Draw(sheet), font(max(10, 9 * stroke))
     for label in np.unique(labels):
         own = labels == label
         if own.mean() < _NAMED:
@@ -85,7 +99,7 @@ def _with_arrows(
         _arrow(draw, (x, y), (x + right * scale, y + down * scale), stroke)
         text = f"{np.hypot(right, down):.1f} px"
         at = (x, y + 4 * stroke)
-        draw.text(at, text, _LIGHT, font, "ma", stroke_width=stroke, stroke_fill=_DARK)
+        draw.text(at, text, _LIGHT, letters, "ma", stroke_width=stroke, stroke_fill=_DARK)
     return np.asarray(sheet)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from cmsr.operators.resampling import shape_of
+from cmsr.registration.slic import slic
 from cmsr.registration.transforms import Size
 
 COUNT = 400
@@ -38,20 +38,12 @@ def superpixels(guide: Tensor, count: int = COUNT) -> Tensor:
     -------
     Tensor (h, w), int64
         Labels from 0 on; smaller than the guide where its longer side exceeds `LARGEST`.
-
-    References
-    ----------
-    Achanta, Shaji, Smith, Lucchi, Fua, Süsstrunk, "SLIC Superpixels Compared to State-of-the-Art
-    Superpixel Methods", PAMI 2012.
     """
-    from skimage.segmentation import slic
-
     shrink = min(1.0, LARGEST / max(shape_of(guide)))
     size = [max(1, round(side * shrink)) for side in shape_of(guide)]
     small = F.interpolate(guide[None], size, mode="bilinear", antialias=True)[0]
     picture = small.clamp(0, 1).permute(1, 2, 0).cpu().double().numpy()
-    labels = slic(picture, n_segments=count, compactness=COMPACTNESS, start_label=0)
-    return numbered(torch.from_numpy(np.asarray(labels)).to(guide.device))
+    return torch.from_numpy(slic(picture, count, COMPACTNESS)).to(guide.device)
 
 
 def at_size(labels: Tensor, size: Size) -> Tensor:

@@ -3,10 +3,6 @@
 The camera's own placement holds for one distance; nearer or farther, all is displaced alike. Edges
 show in both images, whatever their contrast: their magnitudes are correlated over displacements,
 and over scales where the camera may have counted its digital zoom into the placement.
-
-References
-----------
-D. Padfield, "Masked Object Registration in the Fourier Domain", IEEE TIP 21(5), 2012.
 """
 
 from __future__ import annotations
@@ -17,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cmsr.thermal.correlation import masked_correlation
 from cmsr.thermal.crop import crop
 
 REACH = 0.15
@@ -166,8 +163,6 @@ def _correlations(
 
     Returns Pearson's coefficients (2 · reach + 1, 2 · reach + 1), 0 where less than half is seen.
     """
-    from skimage.registration._masked_phase_cross_correlation import cross_correlate_masked
-
     shape = (round(thermal.shape[0] * scale), round(thermal.shape[1] * scale))
     low, high = np.percentile(thermal, [2, 98])
     edges = _edges(_resized(np.clip(thermal, low, high), shape))
@@ -180,9 +175,7 @@ def _correlations(
     )
     wide, _ = crop(_edges(grey), rows, cols)
     known, inside = crop(seen, rows, cols)
-    masks = known & inside, np.ones(shape, bool)
-    table = cross_correlate_masked(wide, edges, *masks, axes=(0, 1), overlap_ratio=0.5)
-    return np.asarray(table[shape[0] - 1 : len(rows), shape[1] - 1 : len(cols)])
+    return masked_correlation(wide, known & inside, edges)
 
 
 def _edges(image: Array) -> Array:

@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
 from cmsr.app.progress import as_lines, duration, print_line
+from cmsr.app.terminal_line import TerminalLine, bar, terminal_line
 from cmsr.result import NEARLY
 
 EVERY = 60.0
@@ -150,18 +148,17 @@ class ProgramDisplay(LineDisplay):
 class BarDisplay(Display):
     """Shows the progress in a bar."""
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._bar = progress.add_task("", total=None)
+    def __init__(self, line: TerminalLine) -> None:
+        self._line = line
 
     def say(self, text: str) -> None:
         """Print a message above the bar."""
-        self._progress.console.print(text, markup=False, highlight=False)
+        self._line.say(text)
 
     def show(self, tally: Tally) -> None:
         """Move the bar."""
-        line = tally.line().partition(", ")[2]
-        self._progress.update(self._bar, total=tally.total, completed=tally.over, description=line)
+        drawn = bar(tally.over / max(1, tally.total), sys.stderr.encoding)
+        self._line.show(f"{drawn} {tally.line()}")
 
 
 @contextmanager
@@ -170,13 +167,11 @@ def display(*, quiet: bool) -> Iterator[Display]:
     if not quiet and as_lines():
         yield ProgramDisplay()
         return
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
+    if quiet or not sys.stderr.isatty():
         yield Display() if quiet else LineDisplay()
         return
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, transient=True) as progress:
-        yield BarDisplay(progress)
+    with terminal_line() as line:
+        yield BarDisplay(line)
 
 
 def _pairs(count: int) -> str:

@@ -1,7 +1,4 @@
-"""Line charts of a page and the field of arrows, drawn in the page's own colours.
-
-Plotting is imported late: a notebook's slider has no charts.
-"""
+"""Line charts of a page and the field of arrows."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ import numpy.typing as npt
 import torch
 from markupsafe import Markup
 
+from cmsr.app.report import svg
 from cmsr.operators.resampling import Kernel, resampler
 from cmsr.registration.alignment import Alignment
 from cmsr.registration.transforms import displacement
@@ -25,29 +23,6 @@ _AROUND = 2.5
 
 _ARROWS = 13
 """Arrows along the longer side."""
-
-_INK, _SOFT, _LINE = "#1c1d20", "#62656c", "#e2e2de"
-_CURVES = (("#b4480f", "-"), ("#1f5fa8", "--"))
-_PAGE = {
-    _INK: "var(--ink)",
-    _SOFT: "var(--soft)",
-    _LINE: "var(--line)",
-    _CURVES[0][0]: "var(--accent)",
-    _CURVES[1][0]: "var(--second)",
-}
-"""The page's colours, which follow light and dark mode, for those that are drawn with."""
-
-_STYLE = {
-    "svg.fonttype": "none",
-    "text.color": _INK,
-    "axes.labelcolor": _INK,
-    "axes.edgecolor": _LINE,
-    "grid.color": _LINE,
-    "xtick.color": _LINE,
-    "ytick.color": _LINE,
-    "xtick.labelcolor": _SOFT,
-    "ytick.labelcolor": _SOFT,
-}
 
 Numbers = npt.NDArray[np.floating]
 
@@ -74,19 +49,7 @@ class Chart:
     @property
     def svg(self) -> Markup:
         """The chart as an SVG element."""
-        from cmsr import charts
-
-        with charts.figure(5.4, 3.0, _STYLE) as figure:
-            axes = figure.add_subplot()
-            for (name, x, y), (colour, line) in zip(self.curves, _CURVES, strict=False):
-                axes.plot(x, y, line, color=colour, linewidth=1.6, label=name)
-            axes.set(xlabel=self.x_title, ylabel=self.y_title)
-            if self.logarithmic:
-                axes.set_yscale("log", nonpositive="mask")
-            if len(self.curves) > 1:
-                axes.legend()
-            label = f"{self.y_title} over {self.x_title}"
-            return Markup(charts.embedded(figure, label, _PAGE))  # noqa: S704 (escaped there)
+        return svg.chart(self.x_title, self.y_title, self.curves, logarithmic=self.logarithmic)
 
 
 @dataclass(frozen=True)
@@ -113,19 +76,8 @@ class Arrows:
     @property
     def svg(self) -> Markup:
         """The arrows as an SVG element; the longest nearly spans the distance of two."""
-        from cmsr import charts
-
-        height, width = self.size
         larger = 0.9 * max(self.size) / _ARROWS / self.longest if self.longest > 1e-3 else 1.0
-        with charts.figure(7.2, 7.2 * height / width, _STYLE) as figure:
-            figure.set_layout_engine("none")
-            axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_visible(False)
-            axes.quiver(*self.start.T, *(larger * self.moved).T, angles="xy", scale_units="xy",
-                        scale=1, width=0.004, color=_CURVES[0][0])  # fmt: skip
-            label = "displacement of the guide"
-            return Markup(charts.embedded(figure, label, _PAGE))  # noqa: S704 (escaped there)
+        return svg.arrows(self.size, self.start, larger * self.moved, "displacement of the guide")
 
 
 def training_chart(title: str, history: Sequence[float]) -> Chart:
