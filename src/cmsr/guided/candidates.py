@@ -91,7 +91,7 @@ class Candidates:
         self._free_start: Tensor | None = None
         self._free_held_out: Tensor | None = None
         self._start: list[Tensor] = []
-        self._predicted: Tensor | None = None
+        self._predicted: dict[bool, Tensor] = {}
         self._learned = LearnedShare(channel, self._partial, self._hidden)
         self._begun: Callable[[], tuple[Tensor, list[Tensor]]] | None = None
 
@@ -147,27 +147,34 @@ class Candidates:
         coarse = self._controlled(view) if control else [Error(0, 0)] * 2
         return Gain(*errors, *coarse)
 
-    def predicted(self, view: View, rounds: int) -> Tensor:
+    @property
+    def _may_trust(self) -> bool:
+        """Whether there is more to make of a guide that proved itself: not of straight steps."""
+        return self.straightness == 0
+
+    def predicted(self, view: View, rounds: int, trusting: bool = True) -> Tensor:
         """Return each candidate's prediction of the target, held-out pixels and all, (K, h, w).
 
-        The first does without the guide, in so many rounds.
+        The first does without the guide, in so many rounds. What the cautious ones predict proves
+        a guide; `mixed` is made of the ``trusting`` ones, which any guide helps to predict.
         """
-        if self._predicted is None:
+        trusting = trusting and self._may_trust
+        if trusting not in self._predicted:
             free, estimate = self._started(view)
-            found = [
-                self.free_held_out(rounds),
-                *guided(self._partial, free, estimate, view, self.straightness),
-            ]
-            self._predicted = torch.stack([self.channel.reduce(x) for x in found])
-        return self._predicted
+            if trusting:
+                estimate = self._partial.estimate(view.all_features, trusting)
+            others = guided(self._partial, free, estimate, view, self.straightness, trusting)
+            found = [self.free_held_out(rounds), *others]
+            self._predicted[trusting] = torch.stack([self.channel.reduce(x) for x in found])
+        return self._predicted[trusting]
 
-    def errors(self, view: View, rounds: int) -> list[Error]:
+    def errors(self, view: View, rounds: int, trusting: bool) -> list[Error]:
         """Return each candidate's held-out error."""
-        return [self._measured(x, view) for x in self.predicted(view, rounds)]
+        return [self._measured(x, view) for x in self.predicted(view, rounds, trusting)]
 
-    def mixture_error(self, view: View, rounds: int, errors: Tensor) -> Error:
-        """Return the held-out error of the mixture, given the whole image's mean errors (K,)."""
-        predicted = self.predicted(view, rounds)
+    def proof(self, view: View, rounds: int, errors: Tensor) -> Error:
+        """Return the held-out error of the cautious mixture, given their mean errors (K,)."""
+        predicted = self.predicted(view, rounds, trusting=False)
         weights = region_weights(predicted, self.channel.y, self.hidden(view), errors)
         return self._measured((weights * predicted).sum(0), view)
 
@@ -234,8 +241,10 @@ class Candidates:
     def _found(self, view: View, rounds: int) -> tuple[Tensor, list[Tensor]]:
         """Return the candidates from all pixels: without the guide, and with it."""
         free = self.free(rounds)
-        estimate = self.channel.estimate(view.features)
-        return free, guided(self.channel, free, estimate, view, self.straightness)
+        trusting = self._may_trust
+        features = view.all_features if trusting else view.features
+        estimate = self.channel.estimate(features, trusting)
+        return free, guided(self.channel, free, estimate, view, self.straightness, trusting)
 
     def _started(self, view: View) -> list[Tensor]:
         """Return the linear estimates without and with the guide, pixels held out."""

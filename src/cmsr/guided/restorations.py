@@ -36,10 +36,19 @@ def guide_free(channel: Channel, estimate: Tensor, straightness: float, rounds: 
 
 
 def guided(
-    channel: Channel, free: Tensor, estimate: Tensor, view: View, straightness: float
+    channel: Channel,
+    free: Tensor,
+    estimate: Tensor,
+    view: View,
+    straightness: float,
+    trusting: bool = False,
 ) -> list[Tensor]:
-    """Use the guide in several ways; which ones, the target's straightness decides."""
-    filtered = channel.filtered(estimate, free, view.filter, FILTER_ROUNDS)
+    """Use the guide in several ways; which ones, the target's straightness decides.
+
+    A ``trusting`` filter follows weaker edges of the guide, where the measurement supports them.
+    """
+    guided_filter = view.fine_filter if trusting else view.filter
+    filtered = channel.filtered(estimate, free, guided_filter, FILTER_ROUNDS, trusting)
     found = []
     if straightness > 0:
         stepped = channel.stepped(estimate, view.guide, view.features)
