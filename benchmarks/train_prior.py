@@ -26,8 +26,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from cmsr.app.demo.scene import street
-from cmsr.guided.candidates import guide_free
 from cmsr.guided.channel import Channel, Level
+from cmsr.guided.restorations import guide_free
 from cmsr.io.atomic import replacing
 from cmsr.operators.gaussian import blur
 from cmsr.operators.resampling import resampler

@@ -13,7 +13,8 @@ from cmsr.guided.held_out import kept_pixels, overall_weight, region_weights
 from cmsr.operators.gaussian import blur, smooth
 from cmsr.operators.resampling import project, resampler
 from cmsr.priors.guide_edges import EdgeVariation, GuidedFilter, box_mean
-from cmsr.priors.linear_model import estimate, whiten
+from cmsr.priors.guide_features import whiten
+from cmsr.priors.linear_model import estimate
 from cmsr.priors.sparse_blocks import (
     Dual,
     threshold_blocks,

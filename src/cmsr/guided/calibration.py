@@ -102,7 +102,8 @@ class Calibration:
     channels : tuple of ChannelCalibration
         One for each channel of the target.
     mixing : tuple of tuples of float
-        (G, G), makes the guide's detail uncorrelated; empty without a guide.
+        (F, F), makes the guide's detail uncorrelated, see
+        `cmsr.priors.guide_features.joint_mixing_of`; empty without a guide.
     brightness : tuple of float
         Mean and standard deviation of the guide's brightness, reduced as the target was.
     alignment : Alignment or None

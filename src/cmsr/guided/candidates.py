@@ -15,22 +15,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cmsr.guided.channel import GUIDE_FREE, Channel, Damping, Dampings
+from cmsr.guided.channel import Channel, Damping, Dampings
 from cmsr.guided.expected_error import gain_of
 from cmsr.guided.held_out import CONTROL, Error, local_error, region_weights
 from cmsr.guided.learned_share import LearnedShare
+from cmsr.guided.restorations import guide_free, guided
 from cmsr.guided.transfer import STRENGTH, Fit, transferred
 from cmsr.guided.view import View
 from cmsr.operators.resampling import Resampler, Shape, resampler, shape_of
 from cmsr.parallel import ahead, both, together
-from cmsr.priors.guide_edges import EdgeVariation
-
-STEP_CONTRAST = 0.06
-STEP_ITERATIONS = 30
-SMOOTHING_ITERATIONS = 10
-
-FILTER_ROUNDS = 6
-"""Rounds of the guided filter."""
 
 FINENESS = 2.0
 """Pixels of the result per one of the target at which a guide is registered, and its control made:
@@ -98,7 +91,7 @@ class Candidates:
         self._free_start: Tensor | None = None
         self._free_held_out: Tensor | None = None
         self._start: list[Tensor] = []
-        self._predicted: Tensor | None = None
+        self._predicted: dict[bool, Tensor] = {}
         self._learned = LearnedShare(channel, self._partial, self._hidden)
         self._begun: Callable[[], tuple[Tensor, list[Tensor]]] | None = None
 
@@ -150,32 +143,38 @@ class Candidates:
 
     def gain(self, view: View, control: bool = True) -> Gain:
         """Compare what the linear estimate predicts with the guide and without."""
-        free, guided = self._started(view)
-        errors = [self._error(self._partial, x, view) for x in (free, guided)]
+        errors = [self._error(self._partial, x, view) for x in self._started(view)]
         coarse = self._controlled(view) if control else [Error(0, 0)] * 2
         return Gain(*errors, *coarse)
 
-    def predicted(self, view: View, rounds: int) -> Tensor:
+    @property
+    def _may_trust(self) -> bool:
+        """Whether there is more to make of a guide that proved itself: not of straight steps."""
+        return self.straightness == 0
+
+    def predicted(self, view: View, rounds: int, trusting: bool = True) -> Tensor:
         """Return each candidate's prediction of the target, held-out pixels and all, (K, h, w).
 
-        The first does without the guide, in so many rounds.
+        The first does without the guide, in so many rounds. What the cautious ones predict proves
+        a guide; `mixed` is made of the ``trusting`` ones, which any guide helps to predict.
         """
-        if self._predicted is None:
-            free, guided = self._started(view)
-            found = [
-                self.free_held_out(rounds),
-                *self._guided(self._partial, free, guided, view),
-            ]
-            self._predicted = torch.stack([self.channel.reduce(x) for x in found])
-        return self._predicted
+        trusting = trusting and self._may_trust
+        if trusting not in self._predicted:
+            free, estimate = self._started(view)
+            if trusting:
+                estimate = self._partial.estimate(view.all_features, trusting)
+            others = guided(self._partial, free, estimate, view, self.straightness, trusting)
+            found = [self.free_held_out(rounds), *others]
+            self._predicted[trusting] = torch.stack([self.channel.reduce(x) for x in found])
+        return self._predicted[trusting]
 
-    def errors(self, view: View, rounds: int) -> list[Error]:
+    def errors(self, view: View, rounds: int, trusting: bool) -> list[Error]:
         """Return each candidate's held-out error."""
-        return [self._measured(x, view) for x in self.predicted(view, rounds)]
+        return [self._measured(x, view) for x in self.predicted(view, rounds, trusting)]
 
-    def mixture_error(self, view: View, rounds: int, errors: Tensor) -> Error:
-        """Return the held-out error of the mixture, given the whole image's mean errors (K,)."""
-        predicted = self.predicted(view, rounds)
+    def proof(self, view: View, rounds: int, errors: Tensor) -> Error:
+        """Return the held-out error of the cautious mixture, given their mean errors (K,)."""
+        predicted = self.predicted(view, rounds, trusting=False)
         weights = region_weights(predicted, self.channel.y, self.hidden(view), errors)
         return self._measured((weights * predicted).sum(0), view)
 
@@ -219,11 +218,11 @@ class Candidates:
             See `unguided`.
         """
         found = self._begun or (lambda: self._found(view, rounds[0]))
-        predicted, (free, guided) = both(lambda: self.predicted(view, rounds[1]), found)
+        predicted, (free, others) = both(lambda: self.predicted(view, rounds[1]), found)
         weights = region_weights(predicted, self.channel.y, self.hidden(view), errors)
         wide = self.channel.enlarge(weights)
         free, given = self.taught(view, self.unguided(rounds, prior), transfer)
-        mixed = (wide * torch.stack([free, *guided])).sum(0)
+        mixed = (wide * torch.stack([free, *others])).sum(0)
         share = weight * view.seen
         image = self.channel.consistent(free + share * (mixed - free))
         return image, torch.lerp(given, torch.ones_like(given), share * (1 - wide[0]))
@@ -236,14 +235,16 @@ class Candidates:
         predicted, y, hidden = self.predicted(view, rounds), self.channel.y, self.hidden(view)
         mixed = (region_weights(predicted, y, hidden, errors) * predicted).sum(0)
         mixed = torch.lerp(predicted[0], mixed, weight)
-        guided, free = (local_error(x, y, hidden) for x in (mixed, predicted[0]))
-        return self.channel.enlarge(gain_of(guided, free))
+        found = (local_error(x, y, hidden) for x in (mixed, predicted[0]))
+        return self.channel.enlarge(gain_of(*found))
 
     def _found(self, view: View, rounds: int) -> tuple[Tensor, list[Tensor]]:
         """Return the candidates from all pixels: without the guide, and with it."""
         free = self.free(rounds)
-        estimate = self.channel.estimate(view.features)
-        return free, self._guided(self.channel, free, estimate, view)
+        trusting = self._may_trust
+        features = view.all_features if trusting else view.features
+        estimate = self.channel.estimate(features, trusting)
+        return free, guided(self.channel, free, estimate, view, self.straightness, trusting)
 
     def _started(self, view: View) -> list[Tensor]:
         """Return the linear estimates without and with the guide, pixels held out."""
@@ -268,43 +269,11 @@ class Candidates:
         free, *controls = (self._error(coarse, x, view) for x in found)
         return [free, min(controls, key=lambda error: error.total)]
 
-    def _guided(self, channel: Channel, free: Tensor, estimate: Tensor, view: View) -> list[Tensor]:
-        """Return the candidates with the guide; which ones, the target decides."""
-        filtered = channel.filtered(estimate, free, view.filter, FILTER_ROUNDS)
-        found = []
-        if self.straightness > 0:
-            stepped = channel.stepped(estimate, view.guide, view.features)
-            wide = EdgeVariation(view.guide, STEP_CONTRAST)
-            found += [
-                _sharpened(channel, filtered, EdgeVariation(view.guide)),
-                _sharpened(channel, stepped, wide, STEP_ITERATIONS),
-            ]
-        if self.straightness < 1:
-            found += [estimate, filtered]
-        return found
-
     def _error(self, of: Channel, image: Tensor, view: View) -> Error:
         return self._measured(of.reduce(image), view)
 
     def _measured(self, predicted: Tensor, view: View) -> Error:
         return Error.of(predicted, self.channel.y, self.hidden(view))
-
-
-def guide_free(channel: Channel, estimate: Tensor, straightness: float, rounds: int) -> Tensor:
-    """Do without the guide: by sparse blocks, or by straight edges where the target has such."""
-    schedule = GUIDE_FREE(rounds=rounds)
-    if straightness == 0:
-        return channel.denoised(estimate, schedule)
-    even = EdgeVariation(torch.zeros_like(estimate)[None])
-    stepped = channel.stepped(estimate, None, None)
-    stepped = _sharpened(channel, stepped, even, SMOOTHING_ITERATIONS)
-    if straightness == 1:
-        return stepped
-    return torch.lerp(channel.denoised(estimate, schedule), stepped, straightness)
-
-
-def _sharpened(channel: Channel, x: Tensor, edges: EdgeVariation, iterations: int = 40) -> Tensor:
-    return edges.sharpen(x, channel.y, channel.reduce, channel.valid, iterations=iterations)
 
 
 def coarsened(channel: Channel) -> tuple[Channel, Resampler]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cmsr.operators.resampling import CONSISTENCY, Resampler, Shape, project
 from cmsr.priors.learned import Prior
-from cmsr.priors.linear_model import estimate, supported
+from cmsr.priors.linear_model import EXPLAINED, SMOOTH, TRUSTING, estimate, supported
 from cmsr.priors.sparse_blocks import Schedule, denoise
 from cmsr.priors.wedgelets import Wedgelets
 
@@ -27,6 +27,10 @@ NOISE_THRESHOLD, NOISE_VARIATION = 1.3, 0.1
 """Least threshold and weight of variation, in standard deviations of the target's noise; the former
 per pixel of ratio, as noise of the target fills that many times as much of a block's coefficients.
 """
+
+STRICTNESS = 1.5
+"""Power of the share of detail that the measurement supports, where a guide is trusted: texture
+in a flat object falls from 1.4 to 1.1 % of its amplitude, near-infrared loses .03 dB."""
 
 LEAST_ERROR = 0.05
 """Least variance of the estimate's error, in variances of the noise."""
@@ -116,8 +120,11 @@ class Channel:
     origin: Shape = (0, 0)
     prior: Prior | None = None
 
-    def estimate(self, features: Tensor | None) -> Tensor:
-        """Return the local linear estimate (H, W); of the guide's part, what is supported."""
+    def estimate(self, features: Tensor | None, trusting: bool = False) -> Tensor:
+        """Return the local linear estimate (H, W); of the guide's part, what is supported.
+
+        A ``trusting`` one leaves the finest detail to the guide.
+        """
         smooth, explained = estimate(
             self.y,
             self.reduce,
@@ -127,15 +134,17 @@ class Channel:
             iterations=self.iterations,
             noise=self.noise,
             level=self.level,
+            fields=TRUSTING if trusting else (SMOOTH, EXPLAINED),
         )
         if features is None:
             return smooth
-        return self.consistent(smooth + self.supported(explained) * explained, "estimate")
+        share = self.supported(explained, trusting)
+        return self.consistent(smooth + share * explained, "estimate")
 
-    def supported(self, detail: Tensor) -> Tensor:
+    def supported(self, detail: Tensor, trusting: bool) -> Tensor:
         """Return how far some detail (H, W) shows in the measurement as it should, 0 to 1."""
-        visible = self.reduce(detail)
-        return self.enlarge(supported(self.y, self.valid, visible, self.level.contrast))
+        share = supported(self.y, self.valid, self.reduce(detail), self.level.contrast)
+        return self.enlarge(share**STRICTNESS if trusting else share)
 
     def stepped(self, base: Tensor, guide: Tensor | None, features: Tensor | None) -> Tensor:
         """Draw straight, sharp edges over ``base`` (H, W); the estimate adds what they miss."""
@@ -163,12 +172,18 @@ class Channel:
         return x
 
     def filtered(
-        self, x: Tensor, free: Tensor, guided: Callable[[Tensor], Tensor], rounds: int
+        self,
+        x: Tensor,
+        free: Tensor,
+        guided: Callable[[Tensor], Tensor],
+        rounds: int,
+        trusting: bool = False,
     ) -> Tensor:
         """Alternate a guided filter and consistency; unsupported detail gives way to ``free``."""
         for _ in range(rounds):
             smooth = guided(x)
-            x = self.consistent(torch.lerp(free, smooth, self.supported(smooth)), "filtered")
+            share = self.supported(smooth, trusting)
+            x = self.consistent(torch.lerp(free, smooth, share), "filtered")
         return x
 
     def learned(self, x: Tensor, flips: int) -> Tensor:

@@ -16,7 +16,8 @@ from cmsr.guided.transfer import Fit, brightness_of
 from cmsr.guided.view import View
 from cmsr.operators.resampling import Box
 from cmsr.parallel import together
-from cmsr.priors.linear_model import detail_of, level_of, mixing_of
+from cmsr.priors.guide_features import joint_mixing_of
+from cmsr.priors.linear_model import level_of
 
 TRUSTED, TRUSTED_ROUNDS = 0.5, 12
 """Weight from which the guide counts as trusted, and rounds without it that are enough then: 32
@@ -56,8 +57,7 @@ def with_views(source: Source, found: Calibrated) -> Calibrated:
     if source.guide is None or alignment is None or alignment.refused:
         return found
     guides = {box: source.registered(box, alignment) for box in found.samples}
-    details = [detail_of(guide, source.ratio).flatten(1) for guide, _ in guides.values()]
-    mixing = mixing_of(torch.cat(details, 1))
+    mixing = joint_mixing_of([guide for guide, _ in guides.values()], source.ratio)
     reduced = [
         found.samples[box].candidates[0].channel.reduce(brightness_of(guide, source.ratio)).ravel()
         for box, (guide, _) in guides.items()
@@ -103,8 +103,8 @@ def _weighed(
     channel: ChannelCalibration, samples: list[Sample], number: int, known: tuple[float, ...]
 ) -> ChannelCalibration:
     """Add the guide's weight in one channel; ``known`` is the control's gain, if it is known."""
-    errors = gain_of(samples, number, not known)
-    gain, control = errors.gain, known[0] if known else errors.control_gain
+    held_out = gain_of(samples, number, not known)
+    gain, control = held_out.gain, known[0] if known else held_out.control_gain
     weight = overall_weight(gain, control)
     channel = replace(channel, gain=gain, control=control)
     if weight < LEAST_WEIGHT:
@@ -113,12 +113,17 @@ def _weighed(
     if len(pairs) == 1:
         pairs[0][0].begin(pairs[0][1], min(TRUSTED_ROUNDS, channel.rounds))
     rounds = channel.held_out_rounds
-    found = together(*(partial(made.errors, view, rounds) for made, view in pairs))
-    pooled = [Error.pooled(list(errors)) for errors in zip(*found, strict=True)]
-    means = torch.tensor([error.mean for error in pooled])
-    mixture = Error.pooled([made.mixture_error(view, rounds, means) for made, view in pairs])
-    proven = max(channel.straightness, mixture_weight(pooled[0].db - mixture.db))
+
+    def errors_of(trusting: bool) -> list[Error]:
+        found = together(*(partial(made.errors, view, rounds, trusting) for made, view in pairs))
+        return [Error.pooled(list(errors)) for errors in zip(*found, strict=True)]
+
+    cautious = errors_of(trusting=False)
+    means = torch.tensor([error.mean for error in cautious])
+    mixture = Error.pooled([made.proof(view, rounds, means) for made, view in pairs])
+    proven = max(channel.straightness, mixture_weight(cautious[0].db - mixture.db))
     weight = min(weight, proven)
     if weight >= TRUSTED:
         channel = replace(channel, rounds=min(TRUSTED_ROUNDS, channel.rounds))
-    return replace(channel, errors=tuple(means.tolist()), weight=weight)
+    used = errors_of(trusting=True) if weight >= LEAST_WEIGHT else cautious
+    return replace(channel, errors=tuple(error.mean for error in used), weight=weight)

@@ -12,7 +12,8 @@ from cmsr.guided.channel import Channel, Level
 from cmsr.guided.held_out import Error, kept_pixels
 from cmsr.guided.source import KNOWN, Source
 from cmsr.operators.resampling import Shape, resampler
-from cmsr.priors.linear_model import level_of, whiten
+from cmsr.priors.guide_features import whiten
+from cmsr.priors.linear_model import level_of
 from cmsr.registration.refinement import refine
 from cmsr.registration.superpixels import superpixels
 from cmsr.registration.transforms import Motion

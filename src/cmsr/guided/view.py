@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from torch import Tensor
 
 from cmsr.guided.channel import Channel, Level
 from cmsr.guided.transfer import Lesson, brightness_of
 from cmsr.priors.guide_edges import GuidedFilter
-from cmsr.priors.linear_model import detail_of, uncorrelated
+from cmsr.priors.guide_features import described, detail_of, uncorrelated
+
+FINE_RIDGE = 1e-5
+"""Ridge of the guided filter where the guide tells much: near-infrared gains .05 dB."""
 
 
 class View:
@@ -19,8 +24,8 @@ class View:
         [0, 1].
     seen : Tensor, shape (H, W)
         1 where the guide reaches.
-    mixing : Tensor, shape (G, G)
-        Makes the guide's detail uncorrelated, see `cmsr.priors.linear_model.mixing_of`.
+    mixing : Tensor, shape (F, F)
+        Makes the guide's detail uncorrelated, see `cmsr.priors.guide_features.joint_mixing_of`.
     level : Level
         Of the brightness of the whole guide, reduced as the target was.
     ratio : float
@@ -32,8 +37,19 @@ class View:
     ) -> None:
         self.guide, self.seen, self.level = guide, seen, level
         self._lesson: Lesson | None = None
-        self.features = uncorrelated(detail_of(guide, ratio), mixing)
-        self.filter = GuidedFilter(guide, max(1, round(ratio / 2)))
+        self.all_features = uncorrelated(detail_of(described(guide), ratio), mixing)
+        self.features = self.all_features[: len(guide)]
+        self._radius = max(1, round(ratio / 2))
+
+    @cached_property
+    def filter(self) -> GuidedFilter:
+        """The guided filter."""
+        return GuidedFilter(self.guide, self._radius)
+
+    @cached_property
+    def fine_filter(self) -> GuidedFilter:
+        """The same for a guide that is known to tell much."""
+        return GuidedFilter(self.guide, self._radius, FINE_RIDGE)
 
     def lesson(self, channel: Channel) -> Lesson:
         """Return what the method without a guide misses of this one."""

@@ -42,9 +42,6 @@ SMOOTH: Fields = ((1.0, 0.5), (4.0, 1.5), (8.0, 5.0))
 EXPLAINED: Fields = ((0.2, 1.0), (0.45, 2.0), (2.0, 6.0), (0.3, 15.0))
 """Variance and width of each coefficient field a."""
 
-HIGH_PASS = 1.4
-"""Width below which the guide's detail counts, in pixels of the target."""
-
 NOISE = 3e-4
 """λ, on the scale of the variances above."""
 
@@ -54,6 +51,13 @@ target."""
 
 NEGLIGIBLE = 3e-8
 """Power of detail, in variances of the image, below which it needs no support."""
+
+TRUSTING: tuple[Fields, Fields] = (
+    ((0.1, 0.5), (4.0, 1.5), (16.0, 5.0)),
+    ((0.05, 1.0), (0.22, 2.0), (1.0, 6.0), (0.6, 15.0)),
+)
+"""The same two where the guide is known to tell much: finest detail is its alone. Chosen on
+near-infrared pairs (EXPERIMENTS.md)."""
 
 DETAIL_SHARE, DETAIL_WIDTH = 0.3, 0.35
 """The guide's fields as the preconditioner models them, on average: one smooth field of so much of
@@ -76,6 +80,7 @@ def estimate(
     iterations: int,
     noise: float = 0.0,
     level: tuple[float, float] | None = None,
+    fields: tuple[Fields, Fields] = (SMOOTH, EXPLAINED),
 ) -> tuple[Tensor, Tensor]:
     """Estimate a high-resolution image from a measurement and, where given, guide features.
 
@@ -88,7 +93,7 @@ def estimate(
     valid : Tensor, shape (h, w)
         1 where ``y`` was measured; the rest has no influence.
     features : Tensor, shape (F, H, W), optional
-        What the target may depend on, as `whiten` makes it.
+        What the target may depend on, see `cmsr.priors.guide_features`.
     ratio : float
         How many output pixels make one of the target; all widths are multiples of it.
     iterations : int
@@ -97,6 +102,8 @@ def estimate(
         Standard deviation of the measurement's noise, in its units.
     level : (float, float), optional
         Mean and standard deviation of the image that ``y`` is a part of; its own otherwise.
+    fields : two Fields
+        The smooth fields, and the coefficients'.
 
     Returns
     -------
@@ -105,7 +112,7 @@ def estimate(
     """
     mean, contrast = level or level_of(y, valid)
     damping = NOISE + _damping(noise, contrast, ratio)
-    model = _Model(reduce, valid, features, ratio, damping)
+    model = _Model(reduce, valid, features, ratio, damping, *fields)
     right = valid * (y - mean)
     spread = reduce.transpose(valid * model.solve(right, iterations))
     return mean + model.smooth(spread), model.explained(spread)
@@ -169,11 +176,13 @@ class _Model:
     features: Tensor | None
     ratio: float
     damping: float = NOISE
+    smooth_fields: Fields = SMOOTH
+    coefficients: Fields = EXPLAINED
 
     def smooth(self, v: Tensor) -> Tensor:
         """Apply the part of K that is the smooth fields' to an image (H, W)."""
         total = torch.zeros_like(v)
-        for variance, width in SMOOTH:
+        for variance, width in self.smooth_fields:
             total = total + variance * smooth(v, width * self.ratio)
         return total
 
@@ -181,13 +190,15 @@ class _Model:
         """Apply the part of K that is the guide's to an image (H, W)."""
         if self.features is None:
             return torch.zeros_like(v)
-        return (self.features * smoothed_sum(self.features * v, EXPLAINED, self.ratio)).sum(0)
+        return (self.features * smoothed_sum(self.features * v, self.coefficients, self.ratio)).sum(
+            0
+        )
 
     def system(self, dual: Tensor) -> Tensor:
         """Apply R K Rᵀ + λ to a dual (h, w); for the smooth fields without leaving its size."""
         measured = self.valid * dual
         image = torch.zeros_like(dual)
-        for variance, rows, cols in self._measured(SMOOTH):
+        for variance, rows, cols in self._measured(self.smooth_fields):
             image = image + variance * (rows @ measured @ cols)
         if self.features is not None:
             image = image + self.reduce(self.explained(self.reduce.transpose(measured)))
@@ -201,10 +212,10 @@ class _Model:
 
     def preconditioner(self) -> Callable[[Tensor], Tensor]:
         """Return the inverse of the system's diagonal in the cosine basis, holes taken out."""
-        fields = SMOOTH
+        fields = self.smooth_fields
         if self.features is not None:
-            total = sum(variance for variance, _ in EXPLAINED)
-            fields = *SMOOTH, (DETAIL_SHARE * total * len(self.features), DETAIL_WIDTH)
+            total = sum(variance for variance, _ in self.coefficients)
+            fields = *fields, (DETAIL_SHARE * total * len(self.features), DETAIL_WIDTH)
         rows, cols = (cosines(n, str(self.valid.device)) for n in self.valid.shape)
         spectrum = sum(
             variance * torch.outer(_diagonal(rows, down), _diagonal(cols, across))
@@ -257,30 +268,6 @@ def _damping(noise: float, contrast: float, ratio: float) -> float:
         return 0.0
     scale = sum(variance / (2 * math.pi * (width * ratio) ** 2) for variance, width in SMOOTH)
     return scale * noise**2 / contrast**2
-
-
-def whiten(guide: Tensor, ratio: float) -> Tensor:
-    """Turn a guide (G, H, W) into uncorrelated detail (G, H, W) of unit variance."""
-    detail = detail_of(guide, ratio)
-    return uncorrelated(detail, mixing_of(detail))
-
-
-def detail_of(guide: Tensor, ratio: float) -> Tensor:
-    """Return what of a guide (G, H, W) is finer than about a pixel of the target."""
-    return guide - blur(guide, HIGH_PASS * ratio)
-
-
-def mixing_of(detail: Tensor) -> Tensor:
-    """Return the mixture (G, G) that makes channels of detail (G, ...) uncorrelated and unit."""
-    flat = detail.flatten(1)
-    values, vectors = torch.linalg.eigh(flat @ flat.mT / flat.shape[1])
-    mixing: Tensor = vectors / (values.clamp(min=0) + 1e-3).sqrt()
-    return mixing
-
-
-def uncorrelated(detail: Tensor, mixing: Tensor) -> Tensor:
-    """Mix the channels of detail (G, H, W)."""
-    return torch.einsum("ck,chw->khw", mixing, detail)
 
 
 @lru_cache(maxsize=32)

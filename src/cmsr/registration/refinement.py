@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from cmsr.operators.resampling import Resampler, resampler, shape_of
-from cmsr.priors.linear_model import energy, whiten
+from cmsr.priors.guide_features import whiten
+from cmsr.priors.linear_model import energy
 from cmsr.registration.free_form import FreeForm
 from cmsr.registration.optimisation import descend
 from cmsr.registration.transforms import Size, identity_grid, sample
