@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from cmsr.operators.resampling import CONSISTENCY, Resampler, Shape, project
+from cmsr.priors.edge_labels import EdgeLabels
 from cmsr.priors.learned import Prior
 from cmsr.priors.linear_model import EXPLAINED, SMOOTH, TRUSTING, estimate, supported
 from cmsr.priors.sparse_blocks import Schedule, denoise
@@ -151,6 +152,19 @@ class Channel:
         x = Wedgelets(self.y, self.valid, self.reduce).expected(base, guide)
         level = self.level._replace(mean=0.0)
         return x + replace(self, y=self.y - self.reduce(x), level=level).estimate(features)
+
+    def settled(
+        self, x: Tensor, straightness: float, guide: Tensor | None, trust: Tensor
+    ) -> Tensor:
+        """Make soft steps of ``x`` (H, W) sharp, as far as the target consists of straight ones.
+
+        ``guide`` (G, H, W) tells what belongs together as far as ``trust`` (H, W) in it goes.
+        """
+        if straightness == 0:
+            return x
+        labels = EdgeLabels(self.y, self.valid, self.reduce, self.enlarge, self.ratio)
+        sharp = labels.settled(x, guide, trust)
+        return x if sharp is x else self.consistent(torch.lerp(x, sharp, straightness))
 
     def consistent(self, x: Tensor, kind: str = "mixture", at: float = 0.0) -> Tensor:
         """Make (H, W) agree with the measurement, within its noise."""

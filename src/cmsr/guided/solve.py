@@ -86,6 +86,8 @@ def solve(
             share = channel.weight, channel.transfer, channel.prior
             image, weight = candidates.mixed(view, rounds, held_out, *share)
             gain = candidates.local_gain(view, rounds[1], held_out, channel.weight)
+        guide = None if view is None else view.guide
+        image = candidates.channel.settled(image, channel.straightness, guide, weight)
         images.append(limited(image, weight, candidates.channel))
         traces = Traces.of(images[-1], candidates.channel, channel.evenness, gain)
         errors.append(traces.error())
