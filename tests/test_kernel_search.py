@@ -4,10 +4,12 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from cmsr.io import image_files
 from cmsr.operators.kernels import weights
-from cmsr.sensor.kernel_choice import DETECTOR, STANDARD, _model, chosen, unknown
+from cmsr.sensor.kernel_choice import DETECTOR, STANDARD, chosen, compared, unknown
+from cmsr.sensor.kernel_loss import expected_gains
 from cmsr.sensor.kernel_search import find_kernel
 
 HIGH, LOW, RATIO = (256, 320), (64, 80), (4.0, 4.0)
@@ -116,13 +118,37 @@ def test_what_comes_from_a_camera_was_not_reduced_by_software() -> None:
 
 
 def test_the_choice_is_the_least_expected_loss() -> None:
-    kinds = len(_model().kinds)
-    certain = [chosen(row, 2.0) for row in np.eye(kinds)]
+    kinds, choices = compared(2.0)
+    y = reduced(scene(0)[0][:192, :240], STANDARD, (96, 120))
+    gains = expected_gains(y, 0.3 / 255, (2.0, 2.0), kinds, choices)
+    certain = [chosen(row, gains, 2.0) for row in np.eye(len(kinds))]
     assert certain[0].kernel == STANDARD
     assert all(choice.confidence == 1 and not choice.rivals for choice in certain)
-    doubtful = np.zeros(kinds)
+    doubtful = np.zeros(len(kinds))
     doubtful[0], doubtful[-2] = 0.3, 0.7
-    assert chosen(doubtful, 2.0).kernel == STANDARD
+    assert chosen(doubtful, gains, 2.0).kernel == STANDARD
+
+
+def test_the_true_kernel_gains_most_and_softness_makes_errors_dear() -> None:
+    names = [STANDARD, "box", "gaussian:0.84", "gaussian:1.6"]
+    sharp = scene(0)[0][:192, :240]
+    soft = gaussian_filter(sharp, 1.2)
+    cost = []
+    for truth in (sharp, soft):
+        y = reduced(truth, STANDARD, (96, 120))
+        gains = expected_gains(y, 0.3 / 255, (2.0, 2.0), names, names)
+        assert (gains.argmax(1) == np.arange(len(names))).all()
+        cost.append(-gains[0, 2])
+    assert cost[1] > 1.4 * cost[0]
+
+
+@pytest.mark.parametrize("softness", [0.6, 1.0])
+@pytest.mark.parametrize("ratio", [2, 3, 4])
+def test_a_soft_scene_is_not_taken_for_a_blurred_one(ratio: int, softness: float) -> None:
+    low = 192 // ratio, 240 // ratio
+    truth = gaussian_filter(scene(3)[0][:192, :240], softness)
+    y = reduced(truth, STANDARD, low)
+    assert find_kernel(y, np.ones(low), None, (ratio, ratio), 0.3 / 255).kernel == STANDARD
 
 
 def test_two_names_of_the_same_weights_are_no_rivals() -> None:

@@ -85,7 +85,7 @@ _NOWHERE = "EPSG:3857"
 QUIET = {"GDAL_PAM_ENABLED": "NO"}
 """Write no sidecar files."""
 
-_SIDECARS = {"GDAL_PAM_ENABLED": "YES"}
+_SIDECARS, _SIDECAR = {"GDAL_PAM_ENABLED": "YES"}, ".aux.xml"
 """Read them: nodata values, coordinate systems and more may stand in FILE.aux.xml."""
 
 _STRICT = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
@@ -96,7 +96,7 @@ _STRICT = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
 def _opened(name: str, source: str) -> Iterator[Any]:
     """Open a data set without warnings; raise InputError if it cannot be read."""
     try:
-        with warnings.catch_warnings(), rasterio.Env(**_SIDECARS, **_STRICT):
+        with warnings.catch_warnings(), rasterio.Env(**_beside(source), **_STRICT):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with _undecodable_dropped():
                 checked = source.startswith("<VRT")  # by cmsr.io.vrt
@@ -108,6 +108,12 @@ def _opened(name: str, source: str) -> Iterator[Any]:
         if "not recognized as being in a supported" in hint:
             hint = f" (its format is none of {', '.join(READABLE)}, NPY, NPZ, EXR, PFM; {_CONVERT})"
         raise InputError(f"{name}: not an image that can be read{hint}") from error
+
+
+def _beside(source: str) -> dict[str, str]:
+    """Let GDAL read a file's sidecar, and write none where there is none: it notes odd tags so."""
+    alone = os.path.exists(source) and not os.path.exists(source + _SIDECAR)
+    return QUIET if alone else _SIDECARS
 
 
 @contextmanager

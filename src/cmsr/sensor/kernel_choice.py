@@ -2,11 +2,12 @@
 
 The line spectra's log-likelihoods of a few kernels, per pixel, relative to the standard one, and
 the width of the likeliest Gaussian give a calibrated posterior over kinds of kernels (multinomial
-logistic regression). What each assumed kernel gains over the standard one, in dB, was measured for
-every true kind. The choice has the largest expected gain, where losses count `CAUTION` times: a
-kernel too wide costs several dB, one too narrow tenths, so where kinds cannot be told apart it is
-the standard one or a narrow one. A soft scene looks like a blurred one up to a width, `SOFTEST`:
-below it, no kernel is chosen that is much wider than the standard one.
+logistic regression). What each assumed kernel gains over the standard one, in dB, is computed for
+every true kind from the target's own spectrum (`cmsr.sensor.kernel_loss`). The choice has the
+largest expected gain, where losses count `CAUTION` times: a kernel too wide costs several dB, one
+too narrow tenths, so where kinds cannot be told apart it is the standard one or a narrow one. A
+soft scene looks like a blurred one, so some of the fitted scenes were softened before they were
+reduced; up to a width, `SOFTEST`, no kernel is chosen that is much wider than the standard one.
 
 Only software makes the standard kernel, and no detector takes single points: of what comes straight
 from a camera, both are unlikely from the outset, and a detector's own area, `box`, is usual.
@@ -46,7 +47,7 @@ CAMERA_ODDS = 0.02
 """Odds of the kernels that no camera has, for what comes straight from one, against those among the
 fitted images; by judgement."""
 
-CAUTION = 24.0
+CAUTION = 12.0
 """Times that a dB lost counts as much as one gained."""
 
 BENDS = (0.3, 0.42, 0.5, 0.57, 0.65, 0.75)
@@ -102,7 +103,7 @@ class KernelEstimate(NamedTuple):
 class _Model(NamedTuple):
     """Fitted weights: features are (x − centre) / spread; see `benchmarks/fit_kernel_choice.py`.
 
-    ``weights`` is (features + 1, kinds), ``gains`` (kinds, choices) in dB over the standard kernel.
+    ``weights`` is (features + 1, kinds).
     """
 
     kinds: list[str | float]
@@ -110,7 +111,6 @@ class _Model(NamedTuple):
     centre: Array
     spread: Array
     weights: Array
-    gains: Array
 
 
 def unknown(camera: bool) -> KernelEstimate:
@@ -195,23 +195,34 @@ def posterior(evidence: Array, camera: bool = False) -> Array:
     return np.asarray(share / share.sum())
 
 
-def chosen(probability: Array, size: float, may_be_wide: bool = True) -> KernelEstimate:
+def compared(size: float) -> tuple[list[str], list[str]]:
+    """Return the names of all kinds, and of all kernels that may be chosen."""
+    model = _model()
+    kinds, choices = ([named(k, size) for k in some] for some in (model.kinds, model.choices))
+    return kinds, choices
+
+
+def chosen(
+    probability: Array, gains: Array, size: float, may_be_wide: bool = True
+) -> KernelEstimate:
     """Choose by the largest expected gain.
 
     Parameters
     ----------
     probability : array, shape (kinds,)
+    gains : array, shape (kinds, choices)
+        What each choice gains over the standard kernel where a kind is true, in dB.
     size : float
         Output pixels per pixel of the target.
     may_be_wide : bool, optional
         Whether kernels wider than `WIDE` may be chosen.
     """
     model = _model()
-    expected = probability @ weighed(model.gains)
+    expected = probability @ weighed(gains)
     if not may_be_wide:
         expected[wide(model.choices)] = -np.inf
     best = int(expected.argmax())
-    near = model.gains.max(1) - model.gains[:, best] <= NEAR
+    near = gains.max(1) - gains[:, best] <= NEAR
     likely = [k for k in np.argsort(-probability, kind="stable") if probability[k] >= PLAUSIBLE]
     rivals = tuple(named(model.kinds[k], size) for k in likely if not near[k])
     sure = math.fsum(probability[near])
@@ -249,5 +260,5 @@ def _model() -> _Model:
     """Read what was fitted."""
     text = files("cmsr.sensor").joinpath("kernel_choice.json").read_text("utf-8")
     stored = json.loads(text)
-    arrays = (np.array(stored[name]) for name in ("centre", "spread", "weights", "gains"))
+    arrays = (np.array(stored[name]) for name in ("centre", "spread", "weights"))
     return _Model(stored["kinds"], stored["choices"], *arrays)

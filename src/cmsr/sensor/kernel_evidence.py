@@ -29,8 +29,9 @@ MOST_SIDE = 128
 
 
 class Evidence(NamedTuple):
-    """All evidence of a pair, cut to a bounded size."""
+    """All evidence of a pair, cut to a bounded size; ``piece`` is the target (h, w), cut so."""
 
+    piece: Array
     spectra: Spectra
     edges: Edges
     blocks: Blocks | None
@@ -61,7 +62,7 @@ class Evidence(NamedTuple):
             part = guide[:, at[0], at[1]].astype(np.float64)
             blocks = Blocks.of(piece, seen, part, (rest[0], rest[1]), noise)
         target = piece, seen, ratio, noise
-        return cls(Spectra(*target), Edges(*target), blocks, ratio, piece.shape == y.shape)
+        return cls(piece, Spectra(*target), Edges(*target), blocks, ratio, piece.shape == y.shape)
 
     def transfer(self, kernel: str) -> Transfer:
         """Return the transfer function of a kernel at `FREQUENCIES` along both axes."""

@@ -31,6 +31,7 @@ from cmsr.sensor.kernel_choice import (
     UNSURE,
     KernelEstimate,
     chosen,
+    compared,
     features,
     narrow,
     posterior,
@@ -41,6 +42,7 @@ from cmsr.sensor.kernel_choice import (
 )
 from cmsr.sensor.kernel_evidence import Evidence, Transfer
 from cmsr.sensor.kernel_from_guide import UNEVEN, standard_errors
+from cmsr.sensor.kernel_loss import expected_gains
 
 Array = npt.NDArray[np.float64]
 Scores = dict[str, Array]
@@ -146,7 +148,8 @@ def _by_target_alone(
         return unknown(camera)
     size = math.sqrt(evidence.ratio[0] * evidence.ratio[1])
     seen = features(evidence.spectra, size)
-    found = chosen(posterior(seen, camera), size, wider_than_soft(seen))
+    gains = expected_gains(evidence.piece, noise, evidence.ratio, *compared(size))
+    found = chosen(posterior(seen, camera), gains, size, wider_than_soft(seen))
     if found.kernel == STANDARD or (camera and narrow(found.kernel, size)):
         return found
     theirs, standard = (evidence.edges.log_likelihoods(k) for k in (found.kernel, STANDARD))
