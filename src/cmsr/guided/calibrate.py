@@ -195,9 +195,17 @@ def measured(
     for number, (channel, each) in enumerate(zip(plain, zip(*tiles, strict=True), strict=True)):
         steps = straight[number : number + 1] or tuple(straightness(tile) for tile in each)
         found.append(replace(channel, straightness=sum(steps) / len(steps)))
-    channels = tuple(found)
-    samples = {box: source.sample(box, imaging.kernel, channels) for box in boxes}
-    return channels, samples
+    channels = source.fused(imaging.kernel, found)
+    return channels, samples_of(source, imaging, channels)
+
+
+def samples_of(
+    source: Source, imaging: Imaging, channels: tuple[ChannelCalibration, ...]
+) -> dict[Box, Sample]:
+    """Return the boxes that a calibration is made on, nothing made of them yet."""
+    return {
+        box: source.sample(box, imaging.kernel, channels) for box in sample_boxes(source)
+    }
 
 
 def straightness(channel: Channel) -> float:

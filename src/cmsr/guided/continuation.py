@@ -20,6 +20,7 @@ from cmsr.guided.calibrate import (
     judged,
     measured,
     overview,
+    samples_of,
     weighed,
     with_views,
 )
@@ -85,7 +86,7 @@ def continued(source: Source, kernel: Kernel | None, previous: Calibration) -> C
         alignment = replace(pose.best(), size=source.pair.shape)
         tracking = Tracking(tuple(pose.theta.tolist()), pose.worth)
         at = replace(start, alignment=alignment, tracking=tracking)
-        _, fresh = measured(source, imaging, straight)
+        fresh = samples_of(source, imaging, channels)
         return with_views(source, Calibrated(at, fresh))
 
     pose = _followed(before, problem, source)

@@ -14,6 +14,7 @@ from cmsr.config import Config
 from cmsr.guided.calibration import Calibration, ChannelCalibration
 from cmsr.guided.candidates import Candidates
 from cmsr.guided.channel import Channel, Damping, Level
+from cmsr.guided.fusion import Frame, find_fusion, joint_of, middle
 from cmsr.guided.held_out import kept_pixels
 from cmsr.guided.view import View
 from cmsr.io.guide_reader import GuideReader
@@ -54,6 +55,8 @@ class Source:
         ``solver_iterations``, ``denoising_rounds``, ``prior``, ``seed`` and ``align`` count.
     kept : Tensor, shape (h, w)
         0 where pixels of the target are held out, else 1.
+    frames : tuple of Frame
+        Other frames of the series, if there are any.
     """
 
     pair: Pair
@@ -61,6 +64,7 @@ class Source:
     plan: Plan
     config: Config
     kept: Tensor
+    frames: tuple[Frame, ...] = ()
 
     @classmethod
     def of(
@@ -125,13 +129,33 @@ class Source:
     def sample(self, box: Box, kernel: Kernel, calibrated: Sequence[ChannelCalibration]) -> Sample:
         """Return the candidates for each channel of a box of the target, none made yet."""
         kept = self.kept[box[0] : box[2], box[1] : box[3]]
-        return Sample(
-            [
-                Candidates(channel, channel.valid * kept, found.straightness, found.dampings)
-                for channel, found in zip(
-                    self.channels(box, kernel, calibrated), calibrated, strict=True
-                )
-            ]
+        made = []
+        for number, (channel, found) in enumerate(
+            zip(self.channels(box, kernel, calibrated), calibrated, strict=True)
+        ):
+            of = channel, number
+            joint = found.fusion and joint_of(
+                found.fusion, self.plan, box, kernel, of, kept, self.frames
+            )
+            fused = replace(channel, others=joint)
+            made.append(
+                Candidates(fused, channel.valid * kept, found.straightness, found.dampings)
+            )
+        return Sample(made)
+
+    def fused(
+        self, kernel: Kernel, calibrated: Sequence[ChannelCalibration]
+    ) -> tuple[ChannelCalibration, ...]:
+        """Add to each channel what other frames are for it; none for one of straight steps."""
+        if not self.frames:
+            return tuple(calibrated)
+        box = middle(self.plan)
+        kept = self.kept[box[0] : box[2], box[1] : box[3]]
+        channels = self.channels(box, kernel, calibrated)
+        found = find_fusion(self.plan, kernel, channels, kept, self.frames)
+        return tuple(
+            channel if channel.straightness > 0 else replace(channel, fusion=fusion)
+            for channel, fusion in zip(calibrated, found, strict=True)
         )
 
     def view(self, box: Box, calibration: Calibration) -> View:
