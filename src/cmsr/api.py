@@ -98,6 +98,7 @@ def upscale(
     CVPR 2021.
     """
     config = Config.of(preset, seed=seed, **options)
+    config.refuse(["fuse"], "has no effect here; name the frames by frames=")
     pair = with_frames(opened(target, guide, config, progress=progress), frames)
     result = Run(pair, previous, progress).result()
     return labelled(result, target, config) if is_data_array(target) else result

@@ -13,7 +13,7 @@ from affine import Affine
 
 from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
-from cmsr.guided.fusion import Frame
+from cmsr.guided.other_frames import Frame
 from cmsr.guided.source import Source
 from cmsr.io import inputs
 from cmsr.io.guide_reader import GuideReader, as_tensor
@@ -169,18 +169,16 @@ def opened(
 
 
 def with_frames(pair: Opened, frames: Sequence[inputs.Source]) -> Opened:
-    """Add other frames of the series; those of another size cannot be used, and a note says so.
-
-    Raises
-    ------
-    InputError
-        If one cannot be read.
-    """
+    """Add other frames of the series; a note names those that cannot be used, and why."""
     if pair.pair.blank:
         return pair
     found, notes = [], []
     for source in frames:
-        raster = inputs.read_pair(source, None, pair.config).target
+        try:
+            raster = inputs.read_pair(source, None, pair.config).target
+        except InputError as error:
+            notes.append(f"{error}; it does not take part")
+            continue
         if raster.data.shape == pair.target.data.shape:
             found.append(_frame(pair.pair, raster))
         else:

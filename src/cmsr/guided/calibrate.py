@@ -19,7 +19,7 @@ from cmsr.guided.channel import Channel, Level, pooled_dampings
 from cmsr.guided.expected_error import evenness_of
 from cmsr.guided.held_out import LEAST_WEIGHT, Error, mixture_weight, overall_weight
 from cmsr.guided.learned_share import pooled_errors
-from cmsr.guided.sample_boxes import ranked, sample_boxes
+from cmsr.guided.sample_boxes import ranked, sample_boxes, samples_of
 from cmsr.guided.scoring import AlignmentScore
 from cmsr.guided.source import Sample, Source
 from cmsr.guided.transfer import Fit, brightness_of
@@ -196,16 +196,7 @@ def measured(
         steps = straight[number : number + 1] or tuple(straightness(tile) for tile in each)
         found.append(replace(channel, straightness=sum(steps) / len(steps)))
     channels = source.fused(imaging.kernel, found)
-    return channels, samples_of(source, imaging, channels)
-
-
-def samples_of(
-    source: Source, imaging: Imaging, channels: tuple[ChannelCalibration, ...]
-) -> dict[Box, Sample]:
-    """Return the boxes that a calibration is made on, nothing made of them yet."""
-    return {
-        box: source.sample(box, imaging.kernel, channels) for box in sample_boxes(source)
-    }
+    return channels, samples_of(source, imaging.kernel, channels)
 
 
 def straightness(channel: Channel) -> float:

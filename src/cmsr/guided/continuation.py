@@ -20,11 +20,11 @@ from cmsr.guided.calibrate import (
     judged,
     measured,
     overview,
-    samples_of,
     weighed,
     with_views,
 )
 from cmsr.guided.calibration import Calibration, ChannelCalibration, Tracking
+from cmsr.guided.sample_boxes import samples_of
 from cmsr.guided.scoring import AlignmentScore
 from cmsr.guided.source import Source
 from cmsr.operators.resampling import Kernel
@@ -86,7 +86,7 @@ def continued(source: Source, kernel: Kernel | None, previous: Calibration) -> C
         alignment = replace(pose.best(), size=source.pair.shape)
         tracking = Tracking(tuple(pose.theta.tolist()), pose.worth)
         at = replace(start, alignment=alignment, tracking=tracking)
-        fresh = samples_of(source, imaging, channels)
+        fresh = samples_of(source, imaging.kernel, channels)
         return with_views(source, Calibrated(at, fresh))
 
     pose = _followed(before, problem, source)

@@ -14,8 +14,9 @@ from cmsr.config import Config
 from cmsr.guided.calibration import Calibration, ChannelCalibration
 from cmsr.guided.candidates import Candidates
 from cmsr.guided.channel import Channel, Damping, Level
-from cmsr.guided.fusion import Frame, find_fusion, joint_of, middle
+from cmsr.guided.fusion import find_fusion, joint_of, middle
 from cmsr.guided.held_out import kept_pixels
+from cmsr.guided.other_frames import Frame, Part
 from cmsr.guided.view import View
 from cmsr.io.guide_reader import GuideReader
 from cmsr.operators.resampling import Box, Kernel, resampler, shape_of
@@ -130,16 +131,11 @@ class Source:
         """Return the candidates for each channel of a box of the target, none made yet."""
         kept = self.kept[box[0] : box[2], box[1] : box[3]]
         made = []
-        for number, (channel, found) in enumerate(
-            zip(self.channels(box, kernel, calibrated), calibrated, strict=True)
-        ):
-            of = channel, number
-            joint = found.fusion and joint_of(
-                found.fusion, self.plan, box, kernel, of, kept, self.frames
-            )
-            fused = replace(channel, others=joint)
+        for part, found in zip(self._parts(box, kernel, calibrated), calibrated, strict=True):
+            joint = joint_of(found.fusion, part) if found.fusion else None
+            channel = replace(part.channel, others=joint)
             made.append(
-                Candidates(fused, channel.valid * kept, found.straightness, found.dampings)
+                Candidates(channel, channel.valid * kept, found.straightness, found.dampings)
             )
         return Sample(made)
 
@@ -149,14 +145,21 @@ class Source:
         """Add to each channel what other frames are for it; none for one of straight steps."""
         if not self.frames:
             return tuple(calibrated)
-        box = middle(self.plan)
-        kept = self.kept[box[0] : box[2], box[1] : box[3]]
-        channels = self.channels(box, kernel, calibrated)
-        found = find_fusion(self.plan, kernel, channels, kept, self.frames)
+        found = find_fusion(self._parts(middle(self.plan), kernel, calibrated))
         return tuple(
             channel if channel.straightness > 0 else replace(channel, fusion=fusion)
             for channel, fusion in zip(calibrated, found, strict=True)
         )
+
+    def _parts(
+        self, box: Box, kernel: Kernel, calibrated: Sequence[ChannelCalibration]
+    ) -> list[Part]:
+        """Return each channel of a box, to be compared with other frames."""
+        kept = self.kept[box[0] : box[2], box[1] : box[3]]
+        return [
+            Part(self.plan, box, kernel, channel, number, kept, self.frames)
+            for number, channel in enumerate(self.channels(box, kernel, calibrated))
+        ]
 
     def view(self, box: Box, calibration: Calibration) -> View:
         """Return the guide in place over a box of the target."""

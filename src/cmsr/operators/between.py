@@ -79,7 +79,9 @@ class Places:
     shape: Shape
 
     @classmethod
-    def of(cls, rows: npt.NDArray[np.float64], cols: npt.NDArray[np.float64], shape: Shape) -> Places:
+    def of(
+        cls, rows: npt.NDArray[np.float64], cols: npt.NDArray[np.float64], shape: Shape
+    ) -> Places:
         """Read at places (M,) and (M,), in pixels; 0 is the centre of the first."""
         (down, rise), (across, run) = (
             _taps(place, length) for place, length in zip((rows, cols), shape, strict=True)

@@ -81,7 +81,9 @@ class Motion:
 
     def changed(self, by: Array) -> Motion:
         """Add to its parameters, (8,)."""
-        down, across, level = np.split(np.array([*self.down, *self.across, *self.level]) + by, (3, 6))
+        down, across, level = np.split(
+            np.array([*self.down, *self.across, *self.level]) + by, (3, 6)
+        )
         return replace(
             self,
             down=tuple(down.tolist()),
@@ -152,7 +154,8 @@ class View:
 
     @cached_property
     def _slopes(self) -> list[Array]:
-        return [slope * self.phases for slope in np.gradient(self.image)]
+        down, across = np.gradient(self.image)
+        return [np.asarray(down * self.phases), np.asarray(across * self.phases)]
 
 
 def find_motion(view: View, frame: Array, valid: npt.NDArray[np.bool_]) -> Motion | None:
@@ -167,15 +170,13 @@ def find_motion(view: View, frame: Array, valid: npt.NDArray[np.bool_]) -> Motio
     """
     height, width = frame.shape
     low = view.image.reshape(height, view.phases, width, view.phases).mean((1, 3))
-    starts = [Motion.still(view.box), Motion.still(view.box, *shift(low, frame))]
+    starts = Motion.still(view.box), Motion.still(view.box, *shift(low, frame))
     found = [_refined(view, frame, valid, start) for start in starts]
     motion, error = min(found, key=lambda each: each[1])
     return motion if np.isfinite(error) else None
 
 
-def levelled(
-    view: View, frame: Array, valid: npt.NDArray[np.bool_], at: Motion
-) -> Motion:
+def levelled(view: View, frame: Array, valid: npt.NDArray[np.bool_], at: Motion) -> Motion:
     """Return a motion with the gain and offset that hold for another channel."""
     level = replace(at, gain=1.0, offset=0.0)
     for _ in range(ITERATIONS):
