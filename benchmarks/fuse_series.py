@@ -2,15 +2,16 @@
 
     python benchmarks/fuse_series.py $CMSR_DATA/pairs.csv ulb17_thermal:6,8 epfl_nir:0 --seeds 1
 
-Frames are made from a truth: moved by up to 1.5 pixels of the target, turned and enlarged a little,
-reduced, their level drifts, and noise is added. The damping and the thresholds were fitted to pair 3
-of ULB, 1 of EPFL and 2 of RoadScene with seed 0; EXPERIMENTS.md reports others.
+Frames are made from a truth: moved by up to 1.5 pixels of the target, turned and enlarged a
+little, reduced, their level drifts, and noise is added. The damping and the thresholds were fitted
+to pair 3 of ULB, 1 of EPFL and 2 of RoadScene with seed 0; EXPERIMENTS.md reports others.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def frames_of(truth: Any, count: int, ratio: int, noise: float, seed: int) -> li
 
 def read(path: Path) -> Any:
     """Read a picture as (bands, H, W)."""
-    with rasterio.open(path) as file:
+    with warnings.catch_warnings(action="ignore"), rasterio.open(path) as file:
         return file.read()
 
 

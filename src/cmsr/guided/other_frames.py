@@ -161,7 +161,7 @@ def _pixels(frame: Frame, number: int, motion: Motion, view: View, usual: Array)
     down, across = down[inside], across[inside]
     y = (image.ravel()[inside] - motion.offset) / motion.gain
     off = np.zeros((2, height * width))
-    off[:, inside] = (y - view.read(down, across)[0]) ** 2, 1
+    off[0, inside], off[1, inside] = (y - view.read(down, across)[0]) ** 2, 1
     near = torch.from_numpy(off).float().reshape(2, height, width)
     error, share = blur(near, WITHIN).clamp(min=0).double().flatten(1).numpy()[:, inside]
     top, left = (place.round().astype(int) for place in (down - view.box[0], across - view.box[1]))
