@@ -183,6 +183,8 @@ def _computed(
         page |= {
             kind: [_in_names(text, names) for text in page[kind]] for kind in ("notes", "warnings")
         }
+        for frame in page.get("fused", {}).get("used", []):
+            frame["frame"] = _in_names(frame["frame"], names)
     return record.of_pages(facts)
 
 
