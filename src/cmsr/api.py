@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from cmsr.labelled import labelled
 from cmsr.parallel import pooled
 from cmsr.pictures import checkerboard
 from cmsr.progress import ALIGNING, KERNEL, Progress, begin
-from cmsr.prologue import Opened, opened
+from cmsr.prologue import Opened, opened, with_frames
 from cmsr.registration.alignment import Alignment
 from cmsr.registration.coarse_to_fine import LEAST_SIDE
 from cmsr.registration.points import COLUMNS
@@ -45,6 +45,7 @@ def upscale(
     seed: int = 0,
     progress: Progress | None = None,
     previous: Mapping[str, Any] | None = None,
+    frames: Sequence[Source] = (),
     **options: Any,
 ) -> Result:
     """Bring one image to the resolution of a guide, learning from this pair alone.
@@ -65,6 +66,9 @@ def upscale(
     previous : mapping, optional
         `Result.info` of the frame before, in a series of one camera, or an empty one for the
         first: kernel and place of the guide are taken over as far as they hold for this frame.
+    frames : sequence of paths or arrays, optional
+        Other frames of the same camera, best those just before and after, in the target's format
+        and size: they take part where they predict held-out pixels of the target better.
     **options
         Any other field of `Config`.
 
@@ -94,7 +98,9 @@ def upscale(
     CVPR 2021.
     """
     config = Config.of(preset, seed=seed, **options)
-    result = Run(opened(target, guide, config, progress=progress), previous, progress).result()
+    config.refuse(["fuse"], "has no effect here; name the frames by frames=")
+    pair = with_frames(opened(target, guide, config, progress=progress), frames)
+    result = Run(pair, previous, progress).result()
     return labelled(result, target, config) if is_data_array(target) else result
 
 

@@ -99,6 +99,11 @@ class Config:
     learned from this pair: learned (SRMD, trained on photographs; needs the extra prior), or a file
     of your own weights (.safetensors)."""
 
+    fuse: int = _bounded(0, 0, 32, "closed-form")
+    """Frames of the series, at most, that take part in each result: the nearest before and after,
+    as far as held-out pixels prove that they help. For a target of several pages, or a batch with
+    --series."""
+
     iterations: int = _bounded(800, 0, 100_000, "two-branch")
     """Training steps with a guide, at most."""
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import numpy as np
 import torch
 from affine import Affine
 
 from cmsr.config import Config
 from cmsr.errors import InputError, OptionError
+from cmsr.guided.other_frames import Frame
 from cmsr.guided.source import Source
 from cmsr.io import inputs
-from cmsr.io.guide_reader import GuideReader
-from cmsr.io.raster import Raster
+from cmsr.io.guide_reader import GuideReader, as_tensor
+from cmsr.io.raster import Raster, fill_holes
 from cmsr.io.result_size import check_pixels
 from cmsr.operators.resampling import Kernel
 from cmsr.pair import SWAPPED, Pair, output_shape
@@ -49,6 +52,8 @@ class Opened:
         Where the target's field lies in the photo; None where it is the photo's own.
     near : Registration or None
         How the guide lies over the target, where it was looked at and shows just its field.
+    frames : tuple of Frame
+        Other frames of the series.
     started : float
         When work began, by `time.perf_counter`.
     """
@@ -62,6 +67,7 @@ class Opened:
     placement: Placement | None = None
     near: Registration | None = None
     started: float = field(default_factory=time.perf_counter)
+    frames: tuple[Frame, ...] = ()
 
     @property
     def photo(self) -> Raster:
@@ -91,7 +97,8 @@ class Opened:
     @cached_property
     def source(self) -> Source:
         """The pair, cut into tiles."""
-        return Source.of(self.pair, self.guide, self.config, near=self.near)
+        source = Source.of(self.pair, self.guide, self.config, near=self.near)
+        return replace(source, frames=self.frames)
 
     @property
     def whole(self) -> Pair:
@@ -167,6 +174,36 @@ def _checked(read: inputs.Inputs, guided: bool) -> inputs.Inputs:
     if read.guide is not None:
         _check_order(read.target, read.guide)
     return read
+
+
+def with_frames(pair: Opened, frames: Sequence[inputs.Source]) -> Opened:
+    """Add other frames of the series; a note names those that cannot be used, and why."""
+    if pair.pair.blank:
+        return pair
+    found, notes = [], []
+    for source in frames:
+        try:
+            raster = inputs.read_pair(source, None, pair.config).target
+        except InputError as error:
+            notes.append(f"{error}; it does not take part")
+            continue
+        if raster.data.shape == pair.target.data.shape:
+            found.append(_frame(pair.pair, raster))
+        else:
+            notes.append(f"{raster.name}: is of another size, and does not take part")
+    return replace(pair, frames=tuple(found), notes=(*pair.notes, *notes))
+
+
+def _frame(pair: Pair, raster: Raster) -> Frame:
+    """Bring a frame to a pair's normalised units, its holes filled."""
+    values = np.where(raster.measured, raster.data, 0).astype(np.float64)
+    values = values - pair.surfaces(raster.shape) - pair.offset
+    values = values / np.where(pair.scale > 0, pair.scale, 1)
+    like = pair.target
+    measured = np.broadcast_to(raster.measured, values.shape)
+    filled = as_tensor(fill_holes(np.where(measured, values, 0), raster.measured))
+    valid = as_tensor(measured.astype(np.float32))
+    return Frame(filled[0].to(like), valid[0].to(like), raster.name)
 
 
 def _check_order(target: Raster, photo: inputs.Photo) -> None:

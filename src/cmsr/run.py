@@ -172,12 +172,19 @@ class Run:
             **({"windows": tiles} if tiles > 1 else {}),
             **({"arms": self._arms} if self._arms else {}),
             **({"series": self._series} if self._series else {}),
+            **({"fused": self._fused()} if self.opened.frames else {}),
         }
 
     def _guide_used(self) -> dict[str, Any] | None:
         if self.opened.guide is None:
             return None
         return self._usage.facts(self.alignment, self._channels)
+
+    def _fused(self) -> dict[str, Any]:
+        """Return which frames took part, in the first channel in which any did."""
+        found = [channel.fusion for channel in self._channels if channel.fusion]
+        frames = self.opened.frames
+        return found[0].facts(frames) if found else {"used": [], "held_out_gain": 0.0}
 
     def _warnings(self) -> list[str]:
         found = list(self.alignment.warnings) if self.alignment else []

@@ -21,12 +21,13 @@ from cmsr.errors import OptionError, OutputError
 from cmsr.guided.solve import TileMaker
 from cmsr.io import carried, error_map, image_files, inputs, raster_io, raster_output
 from cmsr.io.atomic import replacing
+from cmsr.io.pages import nearest
 from cmsr.io.pages import pages as pages_of
 from cmsr.io.raster import Raster
 from cmsr.io.result_size import held_gigabytes
 from cmsr.pair import asked_shape
 from cmsr.progress import WRITING, Progress, begin
-from cmsr.prologue import Opened, opened
+from cmsr.prologue import Opened, opened, with_frames
 from cmsr.result import Result
 from cmsr.run import Run
 
@@ -55,6 +56,8 @@ class Job:
         How to do it.
     previous : mapping or None
         `Result.info` of the frame before, see `cmsr.upscale`.
+    frames : tuple of Path
+        Other frames of the series; a target of several pages has its own.
     again : str or None
         What to type to do it again, for the report; `cmsr upscale` with these files if None.
     cluster : callable or None
@@ -75,6 +78,7 @@ class Job:
     overwrite: bool = False
     config: Config
     previous: Mapping[str, Any] | None = None
+    frames: tuple[Path, ...] = ()
     again: str | None = None
     cluster: Cluster | None = None
     cog: bool = False
@@ -123,6 +127,10 @@ class Job:
             page.check(self.report)
         if self.cog and (pages > 1 or self.out.suffix.lower() not in TIFF):
             raise OptionError("--cog requires a result of one page whose name ends in .tif")
+        if pages == 1 and self.previous is None:
+            self.config.refuse(
+                ["fuse"], "requires a target of several pages, or a batch's --series"
+            )
         if pages > 1 and (self.preview or self.report):
             raise OptionError("a preview or a report shows one page; name it as FILE:1")
         if self.cluster is not None:
@@ -159,8 +167,10 @@ class Job:
     ) -> list[dict[str, Any]]:
         """Make each page in memory, then write all."""
         written, errors, facts = [], [], []
-        for source in pages:
-            pair = self._opened(source, progress)
+        for place, source in enumerate(pages):
+            others = nearest(place, len(pages), self.config.fuse)
+            frames = [*self.frames, *(pages[other] for other in others)]
+            pair = with_frames(self._opened(source, progress), frames)
             self._check_formats(pair.target)
             result = self._upscale(pair, progress)
             written.append((result.image, result.valid, pair.target))
@@ -196,7 +206,7 @@ class Job:
         """Make the result row by row into a GeoTIFF, whole or not at all."""
         if self.cluster is None and (self.report or self._not_by_rows()):
             self._refuse_rows()
-        pair = self._opened(self.target, progress, lazily=True)
+        pair = with_frames(self._opened(self.target, progress, lazily=True), self.frames)
         self._check_formats(pair.target)
         with (
             self._maker(pair) as maker,

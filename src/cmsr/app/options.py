@@ -22,7 +22,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "reading the photo": ("guide_bands", "guide_axis"),
     "temperatures of a radiometric JPEG": RADIOMETRIC,
     "method": ("method", "seed", "device"),
-    "only with --preset default or fast": ("prior", "solver_iterations", "denoising_rounds"),
+    "only with --preset default or fast": (
+        "prior", "fuse", "solver_iterations", "denoising_rounds",
+    ),
     "only with --preset paper or paper-plus": (
         "iterations", "iterations_guide_free", "crop", "crop_guide_free", "learning_rate", "p",
         "guide_p", "guide_rate", "guide_start", "warps", "steps", "ensemble",

@@ -53,10 +53,19 @@ def of_run(
     rows += [("p", _chosen_p(info["arms"]))] if info.get("arms") else []
     if error := error_text(info["expected_error"]):
         rows.append(("error", f"expected to be {error} in the mean; {_most(info)}"))
+    rows += [("frames", _frames(info["fused"]))] if info.get("fused") else []
     rows += [("prior", f"{prior}, learned from other images")] if (prior := info["prior"]) else []
     rows += [(name, str(path)) for name, path in (others or {}).items() if path]
     rows += [("try next", hint) for hint in hints(info)]
     return _table(f"{out}: {count}{width} × {height} pixels, ratio {ratio}, {took}", rows)
+
+
+def _frames(fused: Mapping[str, Any]) -> str:
+    """Return how many other frames of a series took part, and what they proved."""
+    if not (used := fused["used"]):
+        return "no other took part; none helped to predict held-out pixels"
+    gain = fused["held_out_gain"]
+    return f"{len(used)} others took part: held-out pixels are predicted {gain:.1f} dB better"
 
 
 def of_alignment(out: Path, info: Mapping[str, Any], others: Mapping[str, Path | None]) -> str:

@@ -17,7 +17,7 @@ from cmsr.guided.channel import Channel, pooled_dampings
 from cmsr.guided.expected_error import evenness_of
 from cmsr.guided.guide_weight import weighed
 from cmsr.guided.learned_share import pooled_errors
-from cmsr.guided.sample_boxes import ranked, sample_boxes
+from cmsr.guided.sample_boxes import ranked, sample_boxes, samples_of
 from cmsr.guided.scoring import AlignmentScore
 from cmsr.guided.source import Sample, Source
 from cmsr.io.guide_reader import GuideReader
@@ -180,9 +180,8 @@ def measured(
     for number, (channel, each) in enumerate(zip(plain, zip(*tiles, strict=True), strict=True)):
         steps = straight[number : number + 1] or tuple(straightness(tile) for tile in each)
         found.append(replace(channel, straightness=sum(steps) / len(steps)))
-    channels = tuple(found)
-    samples = {box: source.sample(box, imaging.kernel, channels) for box in boxes}
-    return channels, samples
+    channels = source.fused(imaging.kernel, found)
+    return channels, samples_of(source, imaging.kernel, channels)
 
 
 def straightness(channel: Channel) -> float:

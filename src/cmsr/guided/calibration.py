@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor
 
 from cmsr.guided.channel import Dampings
+from cmsr.guided.fusion import Fusion
 from cmsr.guided.held_out import LEAST_WEIGHT
 from cmsr.operators.point_spread import PointSpread
 from cmsr.operators.resampling import Box, Kernel
@@ -52,6 +53,8 @@ class ChannelCalibration:
         images; empty where that is not asked for.
     rounds, held_out_rounds : int
         Rounds of denoising without the guide, from all pixels and where some are held out.
+    fusion : Fusion or None
+        Other frames of a series, where they help; it goes into no file.
     """
 
     mean: float
@@ -68,6 +71,7 @@ class ChannelCalibration:
     prior: tuple[float, ...] = ()
     rounds: int = 32
     held_out_rounds: int = 12
+    fusion: Fusion | None = None
 
     @property
     def guided(self) -> bool:
@@ -149,7 +153,7 @@ class Calibration:
         return {
             "kernel": kernel if isinstance(kernel, str) else asdict(kernel),
             "kernel_confidence": self.imaging.confidence,
-            "channels": [asdict(channel) for channel in self.channels],
+            "channels": [asdict(replace(channel, fusion=None)) for channel in self.channels],
             "mixing": [list(row) for row in self.mixing],
             "alignment": self.alignment and self.alignment.to_json(),
             "brightness": list(self.brightness),

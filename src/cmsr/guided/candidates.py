@@ -84,7 +84,7 @@ class Candidates:
         dampings: Dampings | None = None,
     ) -> None:
         self.channel, self.straightness = channel, straightness
-        self._partial = replace(channel, valid=kept, damping=Damping(dampings))
+        self._partial = replace(channel, valid=kept, damping=Damping(dampings), others=None)
         self._hidden = channel.valid - kept
         self._judged: Tensor | None = None
         self._free: Tensor | None = None

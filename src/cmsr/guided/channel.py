@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cmsr.guided.joint import Joint
 from cmsr.operators.resampling import CONSISTENCY, Resampler, Shape, project
 from cmsr.priors.edge_labels import EdgeLabels
 from cmsr.priors.learned import Prior
@@ -32,6 +33,8 @@ per pixel of ratio, as noise of the target fills that many times as much of a bl
 STRICTNESS = 1.5
 """Power of the share of detail that the measurement supports, where a guide is trusted: texture
 in a flat object falls from 1.4 to 1.1 % of its amplitude, near-infrared loses .03 dB."""
+FEWER = 0.25
+"""Power of the number of frames by which what counts as noise of a fused image is less."""
 
 LEAST_ERROR = 0.05
 """Least variance of the estimate's error, in variances of the noise."""
@@ -107,6 +110,8 @@ class Channel:
         Where the tile begins in the result.
     prior : Prior or None
         What was learned from other images, if it is asked for.
+    others : Joint or None
+        What other frames of a series measured, if they take part.
     """
 
     y: Tensor
@@ -120,6 +125,7 @@ class Channel:
     damping: Damping = field(default_factory=Damping)
     origin: Shape = (0, 0)
     prior: Prior | None = None
+    others: Joint | None = None
 
     def estimate(self, features: Tensor | None, trusting: bool = False) -> Tensor:
         """Return the local linear estimate (H, W); of the guide's part, what is supported.
@@ -167,14 +173,20 @@ class Channel:
         return x if sharp is x else self.consistent(torch.lerp(x, sharp, straightness))
 
     def consistent(self, x: Tensor, kind: str = "mixture", at: float = 0.0) -> Tensor:
-        """Make (H, W) agree with the measurement, within its noise."""
+        """Make (H, W) agree with the measurement, within its noise, and with other frames'."""
+        if self.others is not None and kind != "estimate":
+            damping = self.others.damping if kind == "denoised" else likeliest_damping(self, x)
+            return self.others.project(x, self.y, self.reduce, self.valid, self.ratio, damping)
         damping = CONSISTENCY
         if self.noise:
             damping = self.damping.of(kind, at, lambda: likeliest_damping(self, x))
         return project(x, self.y, self.reduce, self.valid, damping)
 
     def unseen(self, change: Tensor) -> Tensor:
-        """Return what the sensor does not see of a change (H, W) of an image."""
+        """Return what the sensor does not see of a change (H, W) of an image, in any frame."""
+        if self.others is not None:
+            none, blind = torch.zeros_like(self.y), self.others.looking_at(torch.zeros_like(change))
+            return blind.project(change, none, self.reduce, self.valid, self.ratio, blind.damping)
         return project(change, torch.zeros_like(self.y), self.reduce, self.valid)
 
     def denoised(self, x: Tensor, schedule: Schedule) -> Tensor:
@@ -211,8 +223,9 @@ class Channel:
     def strengths(self, threshold: float, variation: float) -> tuple[float, float]:
         """Return a schedule's numbers in units of the data, no lower than the noise asks for."""
         unit = UNIT * self.level.contrast
-        least = NOISE_THRESHOLD * self.ratio * self.noise
-        return max(threshold * unit, least), max(variation * unit, NOISE_VARIATION * self.noise)
+        noise = self.noise if self.others is None else self.noise / self.others.frames**FEWER
+        least = NOISE_THRESHOLD * self.ratio * noise
+        return max(threshold * unit, least), max(variation * unit, NOISE_VARIATION * noise)
 
 
 def likeliest_damping(channel: Channel, x: Tensor) -> float:

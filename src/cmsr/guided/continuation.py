@@ -19,6 +19,7 @@ from cmsr.guided.calibrate import (
 )
 from cmsr.guided.calibration import Calibrated, Calibration, ChannelCalibration, Tracking
 from cmsr.guided.guide_weight import TRUSTED, gain_of, weighed, with_views
+from cmsr.guided.sample_boxes import samples_of
 from cmsr.guided.scoring import AlignmentScore
 from cmsr.guided.source import Source
 from cmsr.operators.resampling import Kernel
@@ -80,7 +81,7 @@ def continued(source: Source, kernel: Kernel | None, previous: Calibration) -> C
         alignment = replace(pose.best(), size=source.pair.shape)
         tracking = Tracking(tuple(pose.theta.tolist()), pose.worth)
         at = replace(start, alignment=alignment, tracking=tracking)
-        _, fresh = measured(source, imaging, straight)
+        fresh = samples_of(source, imaging.kernel, channels)
         return with_views(source, Calibrated(at, fresh))
 
     pose = _followed(before, problem, source)

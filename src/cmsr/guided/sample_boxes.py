@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from cmsr.guided.source import Source
-from cmsr.operators.resampling import Box
+from collections.abc import Sequence
+
+from cmsr.guided.calibration import ChannelCalibration
+from cmsr.guided.source import Sample, Source
+from cmsr.operators.resampling import Box, Kernel
 from cmsr.pair import Pair
 
 SAMPLE, LEAST_SAMPLE = 384, 48
@@ -21,6 +24,13 @@ def sample_boxes(source: Source) -> list[Box]:
         for small, large in zip(source.plan.target, source.plan.result, strict=True)
     ]
     return [box for _, box in ranked(source.pair, (sides[0], sides[1]))]
+
+
+def samples_of(
+    source: Source, kernel: Kernel, channels: Sequence[ChannelCalibration]
+) -> dict[Box, Sample]:
+    """Return the boxes that a calibration is made on, nothing made of them yet."""
+    return {box: source.sample(box, kernel, channels) for box in sample_boxes(source)}
 
 
 def ranked(pair: Pair, sides: tuple[int, int]) -> list[tuple[float, Box]]:

@@ -14,7 +14,9 @@ from cmsr.config import Config
 from cmsr.guided.calibration import Calibration, ChannelCalibration
 from cmsr.guided.candidates import Candidates
 from cmsr.guided.channel import Channel, Damping, Level
+from cmsr.guided.fusion import find_fusion, joint_of, middle
 from cmsr.guided.held_out import kept_pixels
+from cmsr.guided.other_frames import Frame, Part
 from cmsr.guided.view import View
 from cmsr.io.guide_reader import GuideReader
 from cmsr.operators.resampling import Box, Kernel, resampler, shape_of
@@ -57,6 +59,8 @@ class Source:
         0 where pixels of the target are held out, else 1.
     near : Registration or None
         How the whole guide lies over the target, where that was searched before.
+    frames : tuple of Frame
+        Other frames of the series, if there are any.
     """
 
     pair: Pair
@@ -65,6 +69,7 @@ class Source:
     config: Config
     kept: Tensor
     near: Registration | None = None
+    frames: tuple[Frame, ...] = ()
 
     @classmethod
     def of(
@@ -134,14 +139,36 @@ class Source:
     def sample(self, box: Box, kernel: Kernel, calibrated: Sequence[ChannelCalibration]) -> Sample:
         """Return the candidates for each channel of a box of the target, none made yet."""
         kept = self.kept[box[0] : box[2], box[1] : box[3]]
-        return Sample(
-            [
+        made = []
+        for part, found in zip(self._parts(box, kernel, calibrated), calibrated, strict=True):
+            joint = joint_of(found.fusion, part) if found.fusion else None
+            channel = replace(part.channel, others=joint)
+            made.append(
                 Candidates(channel, channel.valid * kept, found.straightness, found.dampings)
-                for channel, found in zip(
-                    self.channels(box, kernel, calibrated), calibrated, strict=True
-                )
-            ]
+            )
+        return Sample(made)
+
+    def fused(
+        self, kernel: Kernel, calibrated: Sequence[ChannelCalibration]
+    ) -> tuple[ChannelCalibration, ...]:
+        """Add to each channel what other frames are for it; none for one of straight steps."""
+        if not self.frames:
+            return tuple(calibrated)
+        found = find_fusion(self._parts(middle(self.plan), kernel, calibrated))
+        return tuple(
+            channel if channel.straightness > 0 else replace(channel, fusion=fusion)
+            for channel, fusion in zip(calibrated, found, strict=True)
         )
+
+    def _parts(
+        self, box: Box, kernel: Kernel, calibrated: Sequence[ChannelCalibration]
+    ) -> list[Part]:
+        """Return each channel of a box, to be compared with other frames."""
+        kept = self.kept[box[0] : box[2], box[1] : box[3]]
+        return [
+            Part(self.plan, box, kernel, channel, number, kept, self.frames)
+            for number, channel in enumerate(self.channels(box, kernel, calibrated))
+        ]
 
     def view(self, box: Box, calibration: Calibration) -> View:
         """Return the guide in place over a box of the target."""

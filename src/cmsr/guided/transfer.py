@@ -67,7 +67,13 @@ class Lesson(NamedTuple):
         """
         y = channel.reduce(brightness)
         same = replace(
-            channel, y=y, valid=torch.ones_like(y), level=level, noise=0.0, damping=Damping()
+            channel,
+            y=y,
+            valid=torch.ones_like(y),
+            level=level,
+            noise=0.0,
+            damping=Damping(),
+            others=channel.others and channel.others.looking_at(brightness),
         )
         restored = same.denoised(same.estimate(None), GUIDE_FREE(rounds=ROUNDS))
         return cls(restored, brightness - restored)

@@ -43,3 +43,13 @@ def pages(target: Any) -> list[Any]:
     if count < 2:
         return [target]
     return [f"{os.fspath(target)}:{page}" for page in range(1, count + 1)]
+
+
+def nearest(place: int, count: int, most: int) -> list[int]:
+    """Return the places of the nearest frames of a series, the nearest first, at most so many.
+
+    >>> nearest(1, 5, 3)
+    [0, 2, 3]
+    """
+    others = [other for other in range(count) if other != place]
+    return sorted(others, key=lambda other: (abs(other - place), other))[:most]

@@ -51,13 +51,19 @@ def weights(
     return _matrix(n_in, tap, value / value.sum(axis=1, keepdims=True), part)
 
 
-def spread(n_in: int, n_out: int, taps: tuple[float, ...], part: Part | None = None) -> Array:
+def spread(
+    n_in: int,
+    n_out: int,
+    taps: tuple[float, ...],
+    part: Part | None = None,
+    offset: float = 0.0,
+) -> Array:
     """Matrix of shape (n_out, n_in) that lays taps over the centres of the output's pixels.
 
     Taps that fall between two pixels are shared by them linearly: so do those of an odd number at
-    an even ratio.
+    an even ratio. ``offset`` moves them, in input pixels.
     """
-    first = _centres(n_in, n_out, part=part)[:, None] - (len(taps) - 1) / 2
+    first = _centres(n_in, n_out, part=part)[:, None] + offset - (len(taps) - 1) / 2
     below = np.floor(first + 1e-9)
     share = np.maximum(first - below, 0.0)
     value = np.array([*taps, 0.0]) * (1 - share) + np.array([0.0, *taps]) * share
@@ -106,9 +112,9 @@ def _profile(kernel: str, step: float) -> tuple[Callable[[Array], Array], float]
     """Weight as a function of the distance in input pixels, and the radius of its support."""
     stretch = max(step, 1.0)
     if kernel == "bicubic":
-        return lambda t: _cubic(t / stretch), 2 * stretch
+        return lambda t: cubic(t / stretch), 2 * stretch
     if kernel == "bicubic-plain":
-        return _cubic, 2.0
+        return cubic, 2.0
     if kernel == "bilinear":
         return lambda t: np.maximum(0.0, 1 - np.abs(t) / stretch), stretch
     if kernel == "bilinear-plain":
@@ -125,7 +131,7 @@ def _profile(kernel: str, step: float) -> tuple[Callable[[Array], Array], float]
     )
 
 
-def _cubic(t: Array) -> Array:
+def cubic(t: Array) -> Array:
     """Keys' cubic convolution with a = −0.5 (IEEE Trans. ASSP 29(6), 1981, eq. 15)."""
     a = np.abs(t)
     near = (1.5 * a - 2.5) * a * a + 1

@@ -42,6 +42,8 @@ def run_batch(options: Batch, display: Display, *, in_process: bool = False) -> 
     """
     out = storage.absolute(options.out)
     config = _checked(options.config)
+    if not options.series:
+        config.refuse(["fuse"], "requires --series")
     workers = Workers(
         count=options.workers,
         threads=options.threads,

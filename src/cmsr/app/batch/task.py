@@ -64,12 +64,15 @@ class Task:
         ``guide`` is None where there is none.
     ratio : float or (float, float) or None
         Of this pair, instead of the options'.
+    frames : tuple of Source
+        Other frames of the series that take part.
     """
 
     name: str
     target: Source
     guide: Source | None
     ratio: float | tuple[float, float] | None = None
+    frames: tuple[Source, ...] = ()
 
     def config(self, settings: Settings) -> Config:
         """Return the options of this pair."""
@@ -83,7 +86,8 @@ class Task:
     @property
     def sources(self) -> list[Source]:
         """Files to read."""
-        return [self.target] if self.guide is None else [self.target, self.guide]
+        pair = [self.target] if self.guide is None else [self.target, self.guide]
+        return [*pair, *self.frames]
 
     @property
     def stamps(self) -> list[str | None]:

@@ -161,7 +161,7 @@ def _computed(
         Path(f"{file}:{source.part}" if source.part else file)
         for source, file in zip(task.sources, files, strict=True)
     ]
-    target, guide = paths[0], paths[1] if len(paths) > 1 else None
+    target, guide = paths[0], None if task.guide is None else paths[1]
     output, *more = outputs
     beside = dict(zip(settings.endings[1:], more, strict=True))
     job = Job(
@@ -173,6 +173,7 @@ def _computed(
         error_map=beside.get(ERRORS),
         config=task.config(settings),
         previous=_found_before(previous, settings),
+        frames=tuple(paths[len(paths) - len(task.frames) :]),
         again=_again(target, guide, output, task, settings),
     )
     facts = job.run()
@@ -182,6 +183,8 @@ def _computed(
         page |= {
             kind: [_in_names(text, names) for text in page[kind]] for kind in ("notes", "warnings")
         }
+        for frame in page.get("fused", {}).get("used", []):
+            frame["frame"] = _in_names(frame["frame"], names)
     return record.of_pages(facts)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cmsr.app.batch.receipt import Receipt
 from cmsr.app.batch.storage import Listing, is_remote, parent, read_bytes, resolved
 from cmsr.app.batch.table import Row
 from cmsr.app.batch.task import Settings, Start, Task
 from cmsr.errors import InputError, OutputError
+from cmsr.io.pages import nearest
 
 JOURNAL = "batch.jsonl"
 """Name of the journal in the folder of results."""
@@ -95,7 +96,7 @@ def find_work(table: str, rows: list[Row], settings: Settings) -> Worklist:
             f"{table}: the files of every pair are missing; the first pair, {name}: {reason}"
         )
     receipts = _receipts(tasks, listing, settings)
-    for block in _blocks(rows, tasks, series=settings.series):
+    for block in _blocks(rows, tasks, series=settings.series, fuse=settings.config.fuse):
         worklist.add(block, receipts, settings)
     return worklist
 
@@ -166,7 +167,9 @@ def _receipts(tasks: Iterable[str], listing: Listing, settings: Settings) -> dic
     return {name: receipt for name, receipt in zip(names, found, strict=True) if receipt}
 
 
-def _blocks(rows: list[Row], tasks: dict[str, Task], *, series: bool) -> Iterator[list[Task]]:
+def _blocks(
+    rows: list[Row], tasks: dict[str, Task], *, series: bool, fuse: int
+) -> Iterator[list[Task]]:
     """Yield tasks that must be done in order: up to `FRAMES` of a series, or one alone."""
     if not series:
         yield from ([task] for task in tasks.values())
@@ -176,7 +179,14 @@ def _blocks(rows: list[Row], tasks: dict[str, Task], *, series: bool) -> Iterato
         if row.name in tasks:
             cameras.setdefault(row.series, []).append(tasks[row.name])
     for frames in cameras.values():
-        yield from (frames[first : first + FRAMES] for first in range(0, len(frames), FRAMES))
+        fused = [_fused(place, frames, fuse) for place in range(len(frames))]
+        yield from (fused[first : first + FRAMES] for first in range(0, len(frames), FRAMES))
+
+
+def _fused(place: int, frames: list[Task], most: int) -> Task:
+    """Return a frame of a series with the others that may take part in its result."""
+    others = nearest(place, len(frames), most)
+    return replace(frames[place], frames=tuple(frames[other].target for other in others))
 
 
 def _up_to_date(receipt: Receipt, task: Task, settings: Settings, start: Start | None) -> bool:
