@@ -28,7 +28,7 @@ def test_a_missing_extra_is_one_line(tmp_path: Path) -> None:
         "batch pairs.csv -o out": "distributed is missing: pip install 'cmsr[batch]'",
         "upscale t g -o o.tif --workers 2": "dask is missing: pip install 'cmsr[batch]'",
         "bench --list": "matplotlib is missing: pip install 'cmsr[bench]'",
-        "bench train djf pairs.csv -o out": "safetensors is missing: pip install 'cmsr[bench]'",
+        "bench train djf pairs.csv -o out": "matplotlib is missing: pip install 'cmsr[bench]'",
         "--print-completion bash": "shtab is missing: pip install 'cmsr[completion]'",
         "web --port 0": "gradio is missing: pip install 'cmsr[web]'",
     }

@@ -19,8 +19,8 @@ def points(text: str) -> list[list[tuple[float, float]]]:
 
 def scale(text: str, anchor: str, axis: int) -> tuple[float, float]:
     """Return pixels per unit and the pixel of zero, by the numbers along an axis."""
-    found = re.findall(rf'<text x="([\d.]+)" y="([\d.]+)" text-anchor="{anchor}" fill="var\(--soft\)">'
-                       r"([^<]+)<", text)  # fmt: skip
+    place = rf'<text x="([\d.]+)" y="([\d.]+)" text-anchor="{anchor}"'
+    found = re.findall(place + r' fill="var\(--soft\)">([^<]+)<', text)
     at = [float(one[axis]) for one in found]
     values = [float(one[2].replace("−", "-")) for one in found]
     slope, zero = np.polyfit(values, at, 1)
