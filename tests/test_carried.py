@@ -3,6 +3,7 @@
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -87,10 +88,14 @@ def test_temperatures_are_a_band_named_lwir(tmp_path: Path) -> None:
     out = upscaled(file, tmp_path / "o.tif")
     with rasterio.open(out) as dataset:
         assert (dataset.dtypes, dataset.units) == (("float32",), ("°C",))
-    content = out.read_bytes()
-    start, end = content.index(b"<x:xmpmeta"), content.index(b"</x:xmpmeta>")
-    assert b"<Camera:BandName>LWIR</Camera:BandName>" in content[start:end]
+        celsius = dataset.read(1)
+    # as mapping software reads it: the band's name from the XMP's tag, °C as plain float32
     with Image.open(out) as picture:
+        packet = ElementTree.fromstring(picture.tag_v2[700])  # noqa: S314
+        assert [each.text for each in packet.iter() if each.tag.endswith("}BandName")] == ["LWIR"]
+        assert picture.mode == "F"
+        np.testing.assert_array_equal(np.asarray(picture), celsius)
+        assert 0 < celsius.min() < celsius.max() < 100
         assert picture.getexif()[0x0110] == "M30T"
         assert picture.getexif().get_ifd(0x8825)[3] == "E"
 

@@ -78,7 +78,7 @@ def one_pair() -> Parts:
             part = gr.Dropdown([], label="Variable or page", visible=False, elem_id="part")
             guide = gr.File(label="Photo of the same scene", elem_id="guide", height=130)
             rig = gr.File(label="Rig of the two cameras, if known (rig.json)", elem_id="rig",
-                          file_types=[".json"], height=90)  # fmt: skip
+                          file_types=[".json"], height=130)  # fmt: skip
             example = gr.Button("Try the example", size="sm", elem_id="example")
             seen = gr.HTML(elem_id="pair", elem_classes="pair")
             by_hand = form.field("points")
