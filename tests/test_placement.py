@@ -17,7 +17,8 @@ from cmsr.errors import InputError, OptionError
 from cmsr.io import image_files, inputs
 from cmsr.operators.resampling import resampler
 from cmsr.prologue import opened
-from cmsr.registration import framing
+from cmsr.registration import coarse_search, coarse_to_fine, framing
+from cmsr.registration.coarse_search import Registration
 from cmsr.registration.framing import placed_on, thinned
 from cmsr.registration.placement import Placement, Prior
 from cmsr.registration.points import fitted, residual
@@ -54,6 +55,20 @@ def test_the_same_field_stays_as_it_is() -> None:
     pair = opened(street().target, street().guide, Config())
     assert pair.placement is None
     assert pair.pair.shape == street().truth.shape
+
+
+def test_the_same_field_is_searched_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Registration] = []
+
+    def searched(*images: torch.Tensor) -> Registration:
+        found.append(coarse_search.search(*images))
+        return found[-1]
+
+    for user in (framing, coarse_to_fine):
+        monkeypatch.setattr(user, "search", searched)
+    record = cmsr.align(street().target, street().guide, align="affine").info["alignment"]
+    assert len(found) == 1
+    assert record["confidence"] == found[0].confidence
 
 
 def test_another_scene_is_not_placed() -> None:

@@ -20,7 +20,7 @@ from cmsr.operators.resampling import Kernel
 from cmsr.pair import SWAPPED, Pair, output_shape
 from cmsr.priors.learned import named_prior
 from cmsr.progress import PLACING, READING, Progress, begin
-from cmsr.registration.framing import framed, placed_labels
+from cmsr.registration.framing import Found, framed, placed_labels
 from cmsr.registration.placement import Placement
 from cmsr.registration.rig import read_rig
 from cmsr.sensor.imaging import named_kernel
@@ -44,8 +44,8 @@ class Opened:
         The options.
     notes : tuple of str
         What the user should know of the pair.
-    placement : Placement or None
-        Where the target's field lies in the photo; None where it is the photo's own.
+    found : Found
+        Where the target's field lies in the photo.
     started : float
         When work began, by `time.perf_counter`.
     """
@@ -56,8 +56,13 @@ class Opened:
     kernel: Kernel | None
     config: Config
     notes: tuple[str, ...]
-    placement: Placement | None = None
+    found: Found = field(default_factory=Found)
     started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def placement(self) -> Placement | None:
+        """Where the target's field lies in the photo; None where it is the photo's own."""
+        return self.found.placement
 
     @property
     def photo(self) -> Raster:
@@ -87,7 +92,7 @@ class Opened:
     @cached_property
     def source(self) -> Source:
         """The pair, cut into tiles."""
-        return Source.of(self.pair, self.guide, self.config)
+        return Source.of(self.pair, self.guide, self.config, near=self.found.near)
 
     @property
     def whole(self) -> Pair:
@@ -138,10 +143,11 @@ def opened(
     labels = inputs.read_segments(photo, config)
     begin(progress if photo else None, PLACING)
     rig = read_rig(config.rig) if config.rig_file else None
-    frame = None if photo is None else framed(raster, photo, config, rig)
-    photo = frame and frame.photo
+    found = Found()
+    if photo is not None:
+        photo, found = framed(raster, photo, config, rig)
     shape = output_shape(raster, photo, config)
-    placement = frame and frame.placement
+    placement = found.placement
     if labels is not None and placement is not None:
         labels = placed_labels(labels, placement, shape)
     check_pixels(raster.name, shape, config)
@@ -155,11 +161,11 @@ def opened(
     reader = None if photo is None else GuideReader(photo, device)
     notes = (
         *read_notes,
-        *(frame.notes if frame else ()),
+        *found.notes,
         *pair.notes,
         *(reader.notes if reader else ()),
     )
-    return Opened(raster, reader, pair, kernel, config, notes, placement, started)
+    return Opened(raster, reader, pair, kernel, config, notes, found, started)
 
 
 def _check_order(target: Raster, photo: inputs.Photo) -> None:

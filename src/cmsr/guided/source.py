@@ -21,6 +21,7 @@ from cmsr.operators.resampling import Box, Kernel, resampler, shape_of
 from cmsr.pair import Pair
 from cmsr.priors.learned import named_prior
 from cmsr.registration.alignment import Alignment
+from cmsr.registration.coarse_search import Registration
 from cmsr.registration.transforms import sample
 from cmsr.tiling import Plan
 
@@ -54,6 +55,8 @@ class Source:
         ``solver_iterations``, ``denoising_rounds``, ``prior``, ``seed`` and ``align`` count.
     kept : Tensor, shape (h, w)
         0 where pixels of the target are held out, else 1.
+    near : Registration or None
+        Where the guide lies, affinely, if that was searched for already.
     """
 
     pair: Pair
@@ -61,15 +64,21 @@ class Source:
     plan: Plan
     config: Config
     kept: Tensor
+    near: Registration | None = None
 
     @classmethod
     def of(
-        cls, pair: Pair, guide: GuideReader | None, config: Config, plan: Plan | None = None
+        cls,
+        pair: Pair,
+        guide: GuideReader | None,
+        config: Config,
+        plan: Plan | None = None,
+        near: Registration | None = None,
     ) -> Source:
         """Cut a pair up, and choose the pixels that are held out."""
         target = pair.target.shape[-2], pair.target.shape[-1]
         kept = kept_pixels(torch.ones_like(pair.valid[0, 0]), config.seed)
-        return cls(pair, guide, plan or Plan.of(target, pair.shape), config, kept)
+        return cls(pair, guide, plan or Plan.of(target, pair.shape), config, kept, near)
 
     @property
     def ratio(self) -> float:

@@ -16,7 +16,7 @@ from torch import Tensor
 from cmsr.operators.resampling import shape_of
 from cmsr.parallel import ahead
 from cmsr.registration.alignment import Alignment
-from cmsr.registration.coarse_search import search
+from cmsr.registration.coarse_search import Registration, search
 from cmsr.registration.deformation import deform
 from cmsr.registration.layered_motion import layered_motion
 from cmsr.registration.matching import worth_matching
@@ -91,6 +91,7 @@ def align(
     layers: Layers = "no",
     precheck: bool = True,
     placed: bool = False,
+    near: Registration | None = None,
 ) -> Alignment:
     """Find where the guide lies, and keep of that what held-out pixels confirm.
 
@@ -107,11 +108,13 @@ def align(
         Whether layers are looked for only where a quick look tells that there may be some.
     placed : bool
         Whether it is known that the guide is nearly in place: nothing is searched from far away.
+    near : Registration, optional
+        The affine map, where it was searched for already.
     """
     target, valid, guide = problem.target, problem.valid, problem.guide
     best, affine = Alignment(shape_of(guide)), None
     if not placed:
-        best, affine = recognise(target, valid, guide)
+        best, affine = recognise(target, valid, guide, near)
     if best.refused and layers == "yes":
         best = Alignment(best.size, (), best.confidence)
     if best.refused:
@@ -134,16 +137,20 @@ def align(
     return accepted(best, lowest, [*best.stages, motion], LEAST_GAIN_DB, problem)[0]
 
 
-def recognise(target: Tensor, valid: Tensor, guide: Tensor) -> tuple[Alignment, Tensor | None]:
+def recognise(
+    target: Tensor, valid: Tensor, guide: Tensor, near: Registration | None = None
+) -> tuple[Alignment, Tensor | None]:
     """Search for a target (h, w) in a guide (G, H, W); return the guide where it is, and the map.
+
+    ``near`` is what the search gave, if it was made before.
 
     The alignment is refused where the guide seems to show another scene; the affine parameters (6,)
     are None where the target is too small to be searched for.
     """
     if min(target.shape) < LEAST_SIDE:
         return Alignment(shape_of(guide)), None
-    found = search(target, colours(guide), valid > 0)
-    return recognised(shape_of(guide), found.confidence), found.affine
+    found = near or search(target, colours(guide), valid > 0)
+    return recognised(shape_of(guide), found.confidence), found.affine.to(guide.device)
 
 
 def recognised(size: Size, confidence: float) -> Alignment:

@@ -20,10 +20,10 @@ from cmsr.config import Config
 from cmsr.io.guide_reader import GuideReader, colours_of
 from cmsr.io.inputs import Photo
 from cmsr.io.raster import Raster, fitted
-from cmsr.operators.resampling import Window, resampler
+from cmsr.operators.resampling import Window, resampler, shape_of
 from cmsr.pair import Pair, asked_shape
 from cmsr.parallel import pooled
-from cmsr.registration.coarse_search import search
+from cmsr.registration.coarse_search import Registration, search
 from cmsr.registration.coarse_to_fine import LEAST_CONFIDENCE
 from cmsr.registration.far_search import reduced_size
 from cmsr.registration.known_fields import fields_in_files, known_field
@@ -56,12 +56,29 @@ HELD = 2**26
 """Pixels of a photo up to which it is read once and held, not read again wherever it is used."""
 
 
-class Framed(NamedTuple):
-    """A photo on the target's field, where it was found, and notes for the user."""
+class Found(NamedTuple):
+    """Where the target's field lies in a photo.
 
-    photo: Photo
+    Attributes
+    ----------
+    placement : Placement or None
+        None where it is the photo's own, or nobody knows.
+    notes : tuple of str
+        For the user.
+    near : Registration or None
+        What the search near the photo's own field gave, where that counts.
+    """
+
     placement: Placement | None = None
     notes: tuple[str, ...] = ()
+    near: Registration | None = None
+
+
+class Framed(NamedTuple):
+    """A photo on the target's field, and where it was found."""
+
+    photo: Photo
+    found: Found = Found()
 
 
 def framed(target: Raster, photo: Photo, config: Config, rig: Rig | None = None) -> Framed:
@@ -72,54 +89,52 @@ def framed(target: Raster, photo: Photo, config: Config, rig: Rig | None = None)
     """
     if not photo.placed and math.prod(photo.shape) <= HELD:
         photo = Photo.of(photo.whole)
-    found, notes = _placement(target, photo, config, rig)
-    asked = asked_shape(target.shape, config)
-    if found is None:
-        same = asked is None or asked == photo.shape
-        return Framed(photo if same else Photo.of(_resized(photo.whole, asked or photo.shape)))
-    ratio = max(1, round(math.sqrt(found.fineness[0] * found.fineness[1])))
+    found = _found(target, photo, config, rig)
+    asked, place = asked_shape(target.shape, config), found.placement
+    if place is None:
+        if asked is None or asked == photo.shape:
+            return Framed(photo, found)
+        return Framed(Photo.of(_resized(photo.whole, asked)), found._replace(near=None))
+    ratio = max(1, round(math.sqrt(place.fineness[0] * place.fineness[1])))
     shape = asked or (target.shape[0] * ratio, target.shape[1] * ratio)
     if max(shape) > 1.5 * ratio * max(target.shape):
-        notes += (f"{photo.name}: its pixels are only {ratio} times as fine as the target's",)
-    return Framed(Photo.of(placed_on(photo.whole, found, shape)), found, notes)
+        coarse = f"{photo.name}: its pixels are only {ratio} times as fine as the target's"
+        found = found._replace(notes=(*found.notes, coarse))
+    return Framed(Photo.of(placed_on(photo.whole, place, shape)), found)
 
 
-def _placement(
-    target: Raster, photo: Photo, config: Config, rig: Rig | None
-) -> tuple[Placement | None, tuple[str, ...]]:
-    """Return where the target's field lies, None where it is the photo's or nobody knows."""
+def _found(target: Raster, photo: Photo, config: Config, rig: Rig | None) -> Found:
+    """Return where the target's field lies."""
     if config.points is not None:
         found, said = placed_by(config.points, target.shape, photo.shape)
-        return found, (said,)
+        return Found(found, (said,))
     if rig is not None:
-        return _placed_by(rig, target, photo, moved=config.align != "off")
+        return _found_by(rig, target, photo, moved=config.align != "off")
     if photo.placed or config.align == "off" or not large(target.shape, photo.shape):
-        return None, ()
+        return Found()
     if Pair.of(target, target.shape).blank:
-        return None, ()
+        return Found()
     seen, valid, small = looked_at(target, photo)
     field = known_field(config, target.shape, photo.shape)
     known = None if field is None else Prior.of(field)
     sizes = target.shape, photo.shape
     told = [] if known else fields_in_files(target.name, photo.name, sizes)
-    best = pooled(lambda: _searched(seen, valid, small, known, told))
+    best, near = pooled(lambda: _searched(seen, valid, small, known, told))
     if best is None:
-        return None, ()
-    return _rescaled(best, photo.shape), (f"{photo.name}: {best.text()}",)
+        return Found(near=near)
+    return Found(_rescaled(best, photo.shape), (f"{photo.name}: {best.text()}",))
 
 
-def _placed_by(
-    rig: Rig, target: Raster, photo: Photo, *, moved: bool
-) -> tuple[Placement | None, tuple[str, ...]]:
+def _found_by(rig: Rig, target: Raster, photo: Photo, *, moved: bool) -> Found:
     """Return the place that a rig gives, moved for parallax, unless the files tell another."""
     if photo.placed:
         said = "the rig is not used, because the files already place the photo"
-        return None, (f"{photo.name}: {said}",)
+        return Found(notes=(f"{photo.name}: {said}",))
     found = rig.placement(target.shape, photo.shape)
     if moved and not Pair.of(target, target.shape).blank:
         seen, valid, small = looked_at(target, photo)
         found = _rescaled(pooled(lambda: placed_by_rig(rig, seen, valid, small)), photo.shape)
-    return found, (f"{photo.name}: {found.text()}, from the rig",)
+    return Found(found, (f"{photo.name}: {found.text()}, from the rig",))
 
 
 def large(target: Size, photo: Size) -> bool:
@@ -157,25 +172,28 @@ def thinned(photo: Photo, step: int) -> Photo:
 
 def shows_same(target: Tensor, valid: Tensor, photo: Tensor) -> bool:
     """Return whether a photo shows the target's field and no other, as far as can be seen."""
-    near = search(target, photo, valid > 0)
-    size = photo.shape[1], photo.shape[2]
+    return _same(search(target, photo, valid > 0), shape_of(photo))
+
+
+def _same(near: Registration, size: Size) -> bool:
     scales = torch.linalg.svdvals(Affine(size).matrix(near.affine)[:, :2]).log().abs()
     return near.confidence >= LEAST_CONFIDENCE and float(scales.max()) < SAME_SCALE
 
 
 def _searched(
     target: Tensor, valid: Tensor, photo: Tensor, known: Prior | None, told: Sequence[Prior]
-) -> Placement | None:
-    """Search near, then far; None where the photo shows the target's field, or another scene.
+) -> tuple[Placement | None, Registration | None]:
+    """Search near, then far; no place where the photo shows the target's field, or another scene.
 
     The fields that the files tell are searched first, but others as well if nothing is found there.
     """
-    if known is None and shows_same(target, valid, photo):
-        return None
+    near = None if known else search(target, photo, valid > 0)
+    if near and _same(near, shape_of(photo)):
+        return None, near
     for prior in (*told, known or Prior()):
         if found := place(target, valid, photo, prior):
-            return None if found.same_field() else found
-    return None
+            return (None, near) if found.same_field() else (found, None)
+    return None, near
 
 
 def _rescaled(found: Placement, photo: Size) -> Placement:
