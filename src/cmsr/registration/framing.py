@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from cmsr.io.inputs import Photo
 from cmsr.io.raster import Raster, fitted
 from cmsr.operators.resampling import Window, resampler, shape_of
 from cmsr.pair import Pair, asked_shape
-from cmsr.parallel import pooled
+from cmsr.parallel import pooled, together
 from cmsr.registration.coarse_search import Registration, search
 from cmsr.registration.coarse_to_fine import LEAST_CONFIDENCE
 from cmsr.registration.far_search import reduced_size
@@ -163,11 +164,8 @@ def thinned(photo: Photo, step: int) -> Photo:
     for some in every:
         total += data[:, *some]
     valid = np.logical_and.reduce([whole.valid[some] for some in every])
-    return Photo.of(
-        _like(
-            whole, fitted(total.astype(np.float64) / step**2, data.dtype).astype(data.dtype), valid
-        )
-    )
+    means = fitted(total.astype(np.float64) / step**2, data.dtype).astype(data.dtype)
+    return Photo.of(_like(whole, means, valid))
 
 
 def shows_same(target: Tensor, valid: Tensor, photo: Tensor) -> bool:
@@ -218,13 +216,16 @@ def placed_on(photo: Raster, found: Placement, shape: Size) -> Raster:
     at = (places * (np.array(size[::-1]) / extent) - 0.5)[..., ::-1].transpose(2, 0, 1)
     colours, corner = _part(photo, data, (size[0], size[1]), at)
     at = at - np.array(corner)[:, None, None]
-    read = np.stack(
-        [map_coordinates(band, at, order=3, mode="nearest") for band in colours.double().numpy()]
-    )
+
+    def interpolated(band: Tensor) -> npt.NDArray[Any]:
+        made = map_coordinates(band.double().numpy(), at, order=3, mode="nearest")
+        return fitted(made, data.dtype).astype(data.dtype)
+
+    read = np.stack(together(*(partial(interpolated, band) for band in colours)))
     col, row = np.floor(places).astype(int).transpose(2, 0, 1)
     inside = ((places >= 0) & (places <= extent)).all(-1)
     known = photo.valid[row.clip(0, photo.shape[0] - 1), col.clip(0, photo.shape[1] - 1)]
-    return _like(photo, fitted(read, data.dtype).astype(data.dtype), known & inside)
+    return _like(photo, read, known & inside)
 
 
 def _part(
