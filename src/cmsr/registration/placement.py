@@ -45,8 +45,10 @@ TRIED = 3
 """Finalists refined at the finest resolution: among 20 thermal pairs, the right one came second or
 third in two, and later in one."""
 
-PROMINENCE_ODDS, LEAST_PROMINENCE = 60.0, 0.18
-"""Log-odds of a place by its prominence, and where they are even; benchmarks/fit_placement.py."""
+PROMINENCE_ODDS, LEAST_PROMINENCE = 60.0, 0.2
+"""Log-odds of a place by its prominence (slope held from a fit of 105; benchmarks/fit_placement.py),
+and where they are even: of photos of other scenes, cameras' reach .14 (47), rendered ones .2 in one
+of 24."""
 
 QUARTER_ODDS = 1.0
 """Cost of a quarter turn in log odds, by eye: cameras are seldom mounted so."""
