@@ -46,9 +46,9 @@ TRIED = 3
 third in two, and later in one."""
 
 PROMINENCE_ODDS, LEAST_PROMINENCE = 60.0, 0.2
-"""Log-odds of a place by its prominence (slope held from a fit of 105; benchmarks/fit_placement.py),
-and where they are even: of photos of other scenes, cameras' reach .14 (47), rendered ones .2 in one
-of 24."""
+"""Log-odds of a place by its prominence, and where they are even; benchmarks/fit_placement.py. Of
+photos of other scenes, cameras' reach .14 (47), rendered ones .2 in one of 24. The fitted slope is
+105; a smaller one is on the safe side."""
 
 QUARTER_ODDS = 1.0
 """Cost of a quarter turn in log odds, by eye: cameras are seldom mounted so."""
