@@ -47,11 +47,15 @@ third in two, and later in one."""
 
 PROMINENCE_ODDS, LEAST_PROMINENCE = 60.0, 0.2
 """Log-odds of a place by its prominence, and where they are even; benchmarks/fit_placement.py. Of
-photos of other scenes, cameras' reach .14 (47), rendered ones .2 in one of 24. The fitted slope is
+photos of other scenes, cameras' reach .14 (45), rendered ones .2 in one of 24. The fitted slope is
 105; a smaller one is on the safe side."""
 
-QUARTER_ODDS = 1.0
-"""Cost of a quarter turn in log odds, by eye: cameras are seldom mounted so."""
+SURE_FROM = 96
+"""Longer side of the target, in pixels, below which chance reaches more, by the square, by eye."""
+
+QUARTER_ODDS = 30.0
+"""Cost of a quarter turn in log odds, by eye: cameras are seldom mounted so, and flat regions of a
+rendered scene, of 48 × 64 pixels, reach .62 by chance."""
 
 LEAST_CONFIDENCE = 0.5
 """Confidence below which nothing was found; what is accepted here still has to pass `alignment`."""
@@ -188,7 +192,8 @@ def best_placement(search: Search, quarters: tuple[int, ...]) -> Placement:
     cuts, thetas = tried(search, quarters)
     found = together(*(partial(prominence, *each) for each in zip(cuts, thetas, strict=True)))
     winner = max(range(len(found)), key=found.__getitem__)
-    odds = PROMINENCE_ODDS * (found[winner] - LEAST_PROMINENCE)
+    small = max(1.0, SURE_FROM / max(shape_of(search.target))) ** 2
+    odds = PROMINENCE_ODDS * (found[winner] - LEAST_PROMINENCE * small)
     odds -= 0.0 if 0 in quarters else QUARTER_ODDS
     return placed(cuts[winner], thetas[winner], 1 / (1 + math.exp(min(-odds, 99.0))))
 
