@@ -17,10 +17,13 @@ from cmsr.errors import InputError, OptionError
 from cmsr.io import image_files, inputs
 from cmsr.operators.resampling import resampler
 from cmsr.prologue import opened
-from cmsr.registration import framing
+from cmsr.registration import coarse_search, coarse_to_fine, framing
+from cmsr.registration.coarse_search import Registration
+from cmsr.registration.cutouts import Cutouts
 from cmsr.registration.framing import placed_on, thinned
 from cmsr.registration.placement import Placement, Prior
 from cmsr.registration.points import fitted, residual
+from cmsr.registration.prominence import by_edges, by_values, prominence
 from cmsr.registration.transforms import identity_grid, sample
 from tests.conftest import render_pair
 
@@ -54,6 +57,20 @@ def test_the_same_field_stays_as_it_is() -> None:
     pair = opened(street().target, street().guide, Config())
     assert pair.placement is None
     assert pair.pair.shape == street().truth.shape
+
+
+def test_the_same_field_is_searched_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Registration] = []
+
+    def searched(*images: torch.Tensor) -> Registration:
+        found.append(coarse_search.search(*images))
+        return found[-1]
+
+    for user in (framing, coarse_to_fine):
+        monkeypatch.setattr(user, "search", searched)
+    record = cmsr.align(street().target, street().guide, align="affine").info["alignment"]
+    assert len(found) == 1
+    assert record["confidence"] == found[0].confidence
 
 
 def test_another_scene_is_not_placed() -> None:
@@ -173,3 +190,16 @@ def test_the_part_that_is_read_is_as_the_whole_photos(scale: float, left: float)
     for band, whole in zip(made, photo.transpose(2, 0, 1), strict=True):
         read = map_coordinates(whole.astype(np.float64), at, order=3, mode="nearest")
         np.testing.assert_array_equal(band, np.rint(read.clip(0, 255)))
+
+
+@pytest.mark.parametrize("aside", [0.0, 0.25])
+def test_only_the_right_place_stands_out(aside: float) -> None:
+    low, place = narrow(0.0)
+    photo = torch.tensor(street().guide.astype(np.float32)).permute(2, 0, 1)
+    frame = torch.tensor(place.matrix[:2], dtype=torch.float32)
+    frame[0, 2] += aside * 2 * frame[0, 0]
+    target = torch.tensor(low)
+    cuts = Cutouts.of(target, torch.ones_like(target), photo, [frame], max(SIZE))
+    scores = by_values(cuts, torch.zeros(7)), by_edges(cuts, torch.zeros(7))
+    assert (min(scores) > 0.1) == (aside == 0)
+    assert prominence(cuts, torch.zeros(7)) == pytest.approx(sum(scores))

@@ -23,8 +23,7 @@ from cmsr.operators.resampling import Kernel
 from cmsr.pair import SWAPPED, Pair, output_shape
 from cmsr.priors.learned import named_prior
 from cmsr.progress import PLACING, READING, Progress, begin
-from cmsr.registration.coarse_search import Registration
-from cmsr.registration.framing import framed, placed_labels
+from cmsr.registration.framing import Found, framed, placed_labels
 from cmsr.registration.placement import Placement
 from cmsr.registration.rig import read_rig
 from cmsr.sensor.imaging import named_kernel
@@ -48,10 +47,8 @@ class Opened:
         The options.
     notes : tuple of str
         What the user should know of the pair.
-    placement : Placement or None
-        Where the target's field lies in the photo; None where it is the photo's own.
-    near : Registration or None
-        How the guide lies over the target, where it was looked at and shows just its field.
+    found : Found
+        Where the target's field lies in the photo.
     frames : tuple of Frame
         Other frames of the series.
     started : float
@@ -64,10 +61,14 @@ class Opened:
     kernel: Kernel | None
     config: Config
     notes: tuple[str, ...]
-    placement: Placement | None = None
-    near: Registration | None = None
+    found: Found = field(default_factory=Found)
     started: float = field(default_factory=time.perf_counter)
     frames: tuple[Frame, ...] = ()
+
+    @property
+    def placement(self) -> Placement | None:
+        """Where the target's field lies in the photo; None where it is the photo's own."""
+        return self.found.placement
 
     @property
     def photo(self) -> Raster:
@@ -97,7 +98,7 @@ class Opened:
     @cached_property
     def source(self) -> Source:
         """The pair, cut into tiles."""
-        source = Source.of(self.pair, self.guide, self.config, near=self.near)
+        source = Source.of(self.pair, self.guide, self.config, near=self.found.near)
         return replace(source, frames=self.frames)
 
     @property
@@ -146,10 +147,11 @@ def opened(
     labels = inputs.read_segments(photo, config)
     begin(progress if photo else None, PLACING)
     rig = read_rig(config.rig) if config.rig_file else None
-    frame = None if photo is None else framed(raster, photo, config, rig)
-    photo = frame and frame.photo
+    found = Found()
+    if photo is not None:
+        photo, found = framed(raster, photo, config, rig)
     shape = output_shape(raster, photo, config)
-    placement = frame and frame.placement
+    placement = found.placement
     if labels is not None and placement is not None:
         labels = placed_labels(labels, placement, shape)
     check_pixels(raster.name, shape, config)
@@ -161,10 +163,9 @@ def opened(
     if rig is not None and kernel is None:
         kernel = rig.kernel_at(pair.ratio)
     reader = None if photo is None else GuideReader(photo, device)
-    parts = [part for part in (frame, pair, reader) if part is not None]
+    parts = [part for part in (found, pair, reader) if part is not None]
     notes = (*read_notes, *(note for part in parts for note in part.notes))
-    near = frame and frame.near
-    return Opened(raster, reader, pair, kernel, config, notes, placement, near, started)
+    return Opened(raster, reader, pair, kernel, config, notes, found, started)
 
 
 def _checked(read: inputs.Inputs, guided: bool) -> inputs.Inputs:

@@ -26,7 +26,7 @@ from cmsr.operators.resampling import shape_of
 from cmsr.pair import Pair
 from cmsr.parallel import pooled
 from cmsr.pictures import Panel, checkerboard, sheet
-from cmsr.registration.framing import large, looked_at, placed_on, shown_same
+from cmsr.registration.framing import large, looked_at, placed_on, shows_same
 from cmsr.registration.known_fields import known_field
 from cmsr.registration.placement import Placement, Prior
 from cmsr.registration.rig import Rig, placed_by_rig
@@ -121,7 +121,7 @@ def rig_needed(
         probed = [_seen(files, config) for files in evenly(some, PROBED)]
         if not all(large(shape_of(one.target), shape_of(one.photo)) for one in probed):
             return None
-        same = sum(pooled(partial(shown_same, *one[1:])) is not None for one in probed)
+        same = sum(pooled(partial(shows_same, *one[1:])) for one in probed)
         return None if 2 * same > len(probed) else find_rig(some, config)
     except CmsrError:
         return None

@@ -130,7 +130,7 @@ def find_alignment(source: Source, imaging: Imaging) -> Alignment | None:
         layers=_layers(config, source.guide),
         precheck=source.pair.segments is None,
         placed=config.rig_file is not None,
-        found=source.near,
+        near=source.near,
     )
     return replace(found, size=source.pair.shape)
 

@@ -91,7 +91,7 @@ def align(
     layers: Layers = "no",
     precheck: bool = True,
     placed: bool = False,
-    found: Registration | None = None,
+    near: Registration | None = None,
 ) -> Alignment:
     """Find where the guide lies, and keep of that what held-out pixels confirm.
 
@@ -108,13 +108,13 @@ def align(
         Whether layers are looked for only where a quick look tells that there may be some.
     placed : bool
         Whether it is known that the guide is nearly in place: nothing is searched from far away.
-    found : Registration, optional
-        Of a search from far away that was made before.
+    near : Registration, optional
+        The affine map, where it was searched for already.
     """
     target, valid, guide = problem.target, problem.valid, problem.guide
     best, affine = Alignment(shape_of(guide)), None
     if not placed:
-        best, affine = recognise(target, valid, guide, found)
+        best, affine = recognise(target, valid, guide, near)
     if best.refused and layers == "yes":
         best = Alignment(best.size, (), best.confidence)
     if best.refused:
@@ -138,18 +138,19 @@ def align(
 
 
 def recognise(
-    target: Tensor, valid: Tensor, guide: Tensor, found: Registration | None = None
+    target: Tensor, valid: Tensor, guide: Tensor, near: Registration | None = None
 ) -> tuple[Alignment, Tensor | None]:
     """Search for a target (h, w) in a guide (G, H, W); return the guide where it is, and the map.
 
-    What was ``found`` before is not searched again. The alignment is refused where the guide seems
-    to show another scene; the affine parameters (6,) are None where the target is too small to be
-    searched for.
+    ``near`` is what the search gave, if it was made before.
+
+    The alignment is refused where the guide seems to show another scene; the affine parameters (6,)
+    are None where the target is too small to be searched for.
     """
     if min(target.shape) < LEAST_SIDE:
         return Alignment(shape_of(guide)), None
-    found = found or search(target, colours(guide), valid > 0)
-    return recognised(shape_of(guide), found.confidence), found.affine
+    found = near or search(target, colours(guide), valid > 0)
+    return recognised(shape_of(guide), found.confidence), found.affine.to(guide.device)
 
 
 def recognised(size: Size, confidence: float) -> Alignment:

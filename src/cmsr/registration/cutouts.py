@@ -101,9 +101,22 @@ class Cutouts:
 
     def similarity(self, thetas: Tensor) -> Tensor:
         """Return the similarity (N,) in nats, less where the photo covers little of the target."""
+        guides, shown = self.read(thetas)
+        share = shown.mean((1, 2)) / self.valid.mean().clamp_min(1e-6)
+        cost = (thetas[:, 4:6] / SPREAD).square().sum(1) + (thetas[:, 6] / BENT).square()
+        targets = self.target.expand(len(thetas), -1, -1)
+        return similarity(targets, guides, shown) * share - PENALTY * cost
+
+    def read(self, thetas: Tensor, wider: Size | None = None) -> tuple[Tensor, Tensor]:
+        """Return the photo in the target's frame (N, 3, h, w), and 1 where it is known (N, h, w).
+
+        ``wider`` is the size of a larger frame around the target's, in pixels of the target; what
+        was measured has no say there.
+        """
         size = shape_of(self.target)
         extent = half_sides(size).float()
-        grid = identity_grid(size)[0] * extent
+        frame = wider or size
+        grid = identity_grid(frame)[0] * half_sides(frame).float() * (max(frame) / max(size))
         square = grid.square().sum(-1) / extent.square().sum()
         bent = grid.unbind(-1), 1 + thetas[:, 6, None, None] * square
         (x, y), stretch = bent
@@ -115,12 +128,10 @@ class Cutouts:
         tall, wide = shape_of(self.layers)
         sides = grid.new_tensor(((wide + FINER - 1) / wide, (tall + FINER - 1) / tall))
         at = moved * (sides / extent / (1 + 2 * MARGIN))
-        read = F.grid_sample(self.layers, at, "bilinear", "zeros", False)
-        shown = (read[:, -1].detach() > 0.99).float() * self.valid
-        targets = self.target.expand(len(thetas), -1, -1)
-        share = shown.mean((1, 2)) / self.valid.mean().clamp_min(1e-6)
-        cost = (thetas[:, 4:6] / SPREAD).square().sum(1) + (thetas[:, 6] / BENT).square()
-        return similarity(targets, read[:, :-1], shown) * share - PENALTY * cost
+        layers = self.layers.expand(len(thetas), -1, -1, -1)
+        read = F.grid_sample(layers, at, "bilinear", "zeros", False)
+        known = (read[:, -1].detach() > 0.99).float()
+        return read[:, :-1], known if wider else known * self.valid
 
     def matrix(self, theta: Tensor, number: int = 0) -> tuple[tuple[float, ...], ...]:
         """Return the map of a place, moved by its parameters; see `placement.Placement`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,9 +21,9 @@ from cmsr.config import Config
 from cmsr.io.guide_reader import GuideReader, colours_of
 from cmsr.io.inputs import Photo
 from cmsr.io.raster import Raster, fitted
-from cmsr.operators.resampling import Window, resampler
+from cmsr.operators.resampling import Window, resampler, shape_of
 from cmsr.pair import Pair, asked_shape
-from cmsr.parallel import pooled
+from cmsr.parallel import pooled, together
 from cmsr.registration.coarse_search import Registration, search
 from cmsr.registration.coarse_to_fine import LEAST_CONFIDENCE
 from cmsr.registration.far_search import reduced_size
@@ -56,33 +57,29 @@ HELD = 2**26
 """Pixels of a photo up to which it is read once and held, not read again wherever it is used."""
 
 
-class Framed(NamedTuple):
-    """A photo on the target's field.
+class Found(NamedTuple):
+    """Where the target's field lies in a photo.
 
     Attributes
     ----------
-    photo : Photo
-        Of the target's field and the result's size.
     placement : Placement or None
-        Where the target's field was found in it; None where it shows just that.
+        None where it is the photo's own, or nobody knows.
     notes : tuple of str
         For the user.
     near : Registration or None
-        How the photo lies over the target, where it was searched and shows the target's field.
+        What the search near the photo's own field gave, where that counts.
     """
 
+    placement: Placement | None = None
+    notes: tuple[str, ...] = ()
+    near: Registration | None = None
+
+
+class Framed(NamedTuple):
+    """A photo on the target's field, and where it was found."""
+
     photo: Photo
-    placement: Placement | None = None
-    notes: tuple[str, ...] = ()
-    near: Registration | None = None
-
-
-class _Found(NamedTuple):
-    """The result of a search; the attributes are those of `Framed`."""
-
-    placement: Placement | None = None
-    notes: tuple[str, ...] = ()
-    near: Registration | None = None
+    found: Found = Found()
 
 
 def framed(target: Raster, photo: Photo, config: Config, rig: Rig | None = None) -> Framed:
@@ -93,53 +90,52 @@ def framed(target: Raster, photo: Photo, config: Config, rig: Rig | None = None)
     """
     if not photo.placed and math.prod(photo.shape) <= HELD:
         photo = Photo.of(photo.whole)
-    found, notes, near = _placement(target, photo, config, rig)
-    asked = asked_shape(target.shape, config)
-    if found is None:
-        same = asked is None or asked == photo.shape
-        resized = photo if same else Photo.of(_resized(photo.whole, asked or photo.shape))
-        return Framed(resized, near=near)
-    ratio = max(1, round(math.sqrt(found.fineness[0] * found.fineness[1])))
+    found = _found(target, photo, config, rig)
+    asked, place = asked_shape(target.shape, config), found.placement
+    if place is None:
+        if asked is None or asked == photo.shape:
+            return Framed(photo, found)
+        return Framed(Photo.of(_resized(photo.whole, asked)), found._replace(near=None))
+    ratio = max(1, round(math.sqrt(place.fineness[0] * place.fineness[1])))
     shape = asked or (target.shape[0] * ratio, target.shape[1] * ratio)
     if max(shape) > 1.5 * ratio * max(target.shape):
-        notes += (f"{photo.name}: its pixels are only {ratio} times as fine as the target's",)
-    return Framed(Photo.of(placed_on(photo.whole, found, shape)), found, notes)
+        coarse = f"{photo.name}: its pixels are only {ratio} times as fine as the target's"
+        found = found._replace(notes=(*found.notes, coarse))
+    return Framed(Photo.of(placed_on(photo.whole, place, shape)), found)
 
 
-def _placement(target: Raster, photo: Photo, config: Config, rig: Rig | None) -> _Found:
-    """Return where the target's field lies, no place where it is the photo's or nobody knows."""
+def _found(target: Raster, photo: Photo, config: Config, rig: Rig | None) -> Found:
+    """Return where the target's field lies."""
     if config.points is not None:
         found, said = placed_by(config.points, target.shape, photo.shape)
-        return _Found(found, (said,))
+        return Found(found, (said,))
     if rig is not None:
-        return _Found(*_placed_by(rig, target, photo, moved=config.align != "off"))
+        return _found_by(rig, target, photo, moved=config.align != "off")
     if photo.placed or config.align == "off" or not large(target.shape, photo.shape):
-        return _Found()
+        return Found()
     if Pair.of(target, target.shape).blank:
-        return _Found()
+        return Found()
     seen, valid, small = looked_at(target, photo)
     field = known_field(config, target.shape, photo.shape)
     known = None if field is None else Prior.of(field)
     sizes = target.shape, photo.shape
     told = [] if known else fields_in_files(target.name, photo.name, sizes)
-    near, best = pooled(lambda: _searched(seen, valid, small, known, told))
+    best, near = pooled(lambda: _searched(seen, valid, small, known, told))
     if best is None:
-        return _Found(near=near)
-    return _Found(_rescaled(best, photo.shape), (f"{photo.name}: {best.text()}",))
+        return Found(near=near)
+    return Found(_rescaled(best, photo.shape), (f"{photo.name}: {best.text()}",))
 
 
-def _placed_by(
-    rig: Rig, target: Raster, photo: Photo, *, moved: bool
-) -> tuple[Placement | None, tuple[str, ...]]:
+def _found_by(rig: Rig, target: Raster, photo: Photo, *, moved: bool) -> Found:
     """Return the place that a rig gives, moved for parallax, unless the files tell another."""
     if photo.placed:
         said = "the rig is not used, because the files already place the photo"
-        return None, (f"{photo.name}: {said}",)
+        return Found(notes=(f"{photo.name}: {said}",))
     found = rig.placement(target.shape, photo.shape)
     if moved and not Pair.of(target, target.shape).blank:
         seen, valid, small = looked_at(target, photo)
         found = _rescaled(pooled(lambda: placed_by_rig(rig, seen, valid, small)), photo.shape)
-    return found, (f"{photo.name}: {found.text()}, from the rig",)
+    return Found(found, (f"{photo.name}: {found.text()}, from the rig",))
 
 
 def large(target: Size, photo: Size) -> bool:
@@ -168,38 +164,34 @@ def thinned(photo: Photo, step: int) -> Photo:
     for some in every:
         total += data[:, *some]
     valid = np.logical_and.reduce([whole.valid[some] for some in every])
-    return Photo.of(
-        _like(
-            whole, fitted(total.astype(np.float64) / step**2, data.dtype).astype(data.dtype), valid
-        )
-    )
+    means = fitted(total.astype(np.float64) / step**2, data.dtype).astype(data.dtype)
+    return Photo.of(_like(whole, means, valid))
 
 
-def shown_same(target: Tensor, valid: Tensor, photo: Tensor) -> Registration | None:
-    """Return how a photo lies over a target if it shows the target's field and no other.
+def shows_same(target: Tensor, valid: Tensor, photo: Tensor) -> bool:
+    """Return whether a photo shows the target's field and no other, as far as can be seen."""
+    return _same(search(target, photo, valid > 0), shape_of(photo))
 
-    None where it does not, as far as can be seen.
-    """
-    near = search(target, photo, valid > 0)
-    size = photo.shape[1], photo.shape[2]
+
+def _same(near: Registration, size: Size) -> bool:
     scales = torch.linalg.svdvals(Affine(size).matrix(near.affine)[:, :2]).log().abs()
-    same = near.confidence >= LEAST_CONFIDENCE and float(scales.max()) < SAME_SCALE
-    return near if same else None
+    return near.confidence >= LEAST_CONFIDENCE and float(scales.max()) < SAME_SCALE
 
 
 def _searched(
     target: Tensor, valid: Tensor, photo: Tensor, known: Prior | None, told: Sequence[Prior]
-) -> tuple[Registration | None, Placement | None]:
+) -> tuple[Placement | None, Registration | None]:
     """Search near, then far; no place where the photo shows the target's field, or another scene.
 
     The fields that the files tell are searched first, but others as well if nothing is found there.
     """
-    if known is None and (near := shown_same(target, valid, photo)):
-        return near, None
+    near = None if known else search(target, photo, valid > 0)
+    if near and _same(near, shape_of(photo)):
+        return None, near
     for prior in (*told, known or Prior()):
         if found := place(target, valid, photo, prior):
-            return None, None if found.same_field() else found
-    return None, None
+            return (None, near) if found.same_field() else (found, None)
+    return None, near
 
 
 def _rescaled(found: Placement, photo: Size) -> Placement:
@@ -224,13 +216,16 @@ def placed_on(photo: Raster, found: Placement, shape: Size) -> Raster:
     at = (places * (np.array(size[::-1]) / extent) - 0.5)[..., ::-1].transpose(2, 0, 1)
     colours, corner = _part(photo, data, (size[0], size[1]), at)
     at = at - np.array(corner)[:, None, None]
-    read = np.stack(
-        [map_coordinates(band, at, order=3, mode="nearest") for band in colours.double().numpy()]
-    )
+
+    def interpolated(band: Tensor) -> npt.NDArray[Any]:
+        made = map_coordinates(band.double().numpy(), at, order=3, mode="nearest")
+        return fitted(made, data.dtype).astype(data.dtype)
+
+    read = np.stack(together(*(partial(interpolated, band) for band in colours)))
     col, row = np.floor(places).astype(int).transpose(2, 0, 1)
     inside = ((places >= 0) & (places <= extent)).all(-1)
     known = photo.valid[row.clip(0, photo.shape[0] - 1), col.clip(0, photo.shape[1] - 1)]
-    return _like(photo, fitted(read, data.dtype).astype(data.dtype), known & inside)
+    return _like(photo, read, known & inside)
 
 
 def _part(

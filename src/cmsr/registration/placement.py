@@ -2,6 +2,7 @@
 
 Candidates of the far search are refined by the similarity of the local linear model; what is known
 of rigs (a photo mostly shows about twice the field, hardly turned) counts as a prior with a width.
+The best of them is believed where it stands out from the places around it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from cmsr.operators.resampling import shape_of
 from cmsr.parallel import together
 from cmsr.registration.cutouts import Cutouts
 from cmsr.registration.far_search import FIELDS, Candidate, Rung, candidates, ladder
+from cmsr.registration.prominence import prominence
 from cmsr.registration.transforms import Size, half_sides
 
 CANDIDATES, FINALISTS = 14, 6
@@ -39,21 +41,23 @@ to 3.2 times the field. The script of the fit was not kept; `benchmarks/placemen
 KNOWN_SPREAD = 0.07
 """Spread of the logarithm of a field of view that is known, by eye."""
 
-GAP_ODDS, SIMILARITY_ODDS, CORRELATION_ODDS, ODDS = 0.82, 20.4, -5.4, -7.4
-"""Logistic fit of the confidence to the same pairs, and to as many photos of other scenes."""
+TRIED = 3
+"""Finalists refined at the finest resolution: among 20 thermal pairs, the right one came second or
+third in two, and later in one."""
 
-QUARTER_ODDS = 1.0
-"""Cost of a quarter turn in log odds, by eye: cameras are seldom mounted so."""
+PROMINENCE_ODDS, LEAST_PROMINENCE = 60.0, 0.2
+"""Log-odds of a place by its prominence, and where they are even; benchmarks/fit_placement.py. Of
+photos of other scenes, cameras' reach .14 (45), rendered ones .2 in one of 24. The fitted slope is
+105; a smaller one is on the safe side."""
 
-ELSEWHERE = 0.08, 0.15
-"""Least difference of another place from the winner: share of the photo, logarithm of the field."""
+SURE_FROM = 96
+"""Longer side of the target, in pixels, below which chance reaches more, by the square, by eye."""
 
-MIRRORED, LEAST_MARGIN = (-1, -2), 4.5
-"""Axes along which the target is mirrored as a control, and by how much the log-odds must exceed
-those of the better control: rendered photos of other scenes reach 2.8, cameras' 1.5 (`make_rig.py`,
-30 pairs), right places that matter 5 and more."""
+QUARTER_ODDS = 30.0
+"""Cost of a quarter turn in log odds, by eye: cameras are seldom mounted so, and flat regions of a
+rendered scene, of 48 × 64 pixels, reach .62 by chance."""
 
-LEAST_CONFIDENCE = 0.4
+LEAST_CONFIDENCE = 0.5
 """Confidence below which nothing was found; what is accepted here still has to pass `alignment`."""
 
 
@@ -166,53 +170,42 @@ class Search(NamedTuple):
         """Prepare a search."""
         return cls(target, valid, photo, prior, ladder(photo, shape_of(target), prior.fields))
 
-    def mirrored(self, axis: int) -> Self:
-        """Return the search for the mirrored target."""
-        return self._replace(target=self.target.flip(axis), valid=self.valid.flip(axis))
-
 
 def place(
     target: Tensor, valid: Tensor, photo: Tensor, prior: Prior | None = None
 ) -> Placement | None:
     """Find the field of a target (h, w) in a photo (3, H, W); None where nothing is sure enough.
 
-    The mirrored target, which lies nowhere, tells what chance and the habits of images reach on
-    this very pair. Quarter turns are tried where the upright photo gives nothing. ``prior`` is
-    what is known of how many times the target's the photo's field is.
+    Quarter turns are tried where the upright photo gives nothing. ``prior`` is what is known of how
+    many times the target's the photo's field is.
     """
     search = Search.of(target, valid, photo, prior or Prior())
     for quarters in ((0,), (1, -1)):
-        best = best_placement(search, quarters, LEAST_CONFIDENCE)
-        if best.confidence < LEAST_CONFIDENCE:
-            continue
-        controls = together(
-            *(partial(best_placement, search.mirrored(axis), quarters, 2.0) for axis in MIRRORED)
-        )
-        chance = max(control.confidence for control in controls)
-        if _log_odds(best.confidence) - _log_odds(chance) >= LEAST_MARGIN:
+        best = best_placement(search, quarters)
+        if best.confidence >= LEAST_CONFIDENCE:
             return best
     return None
 
 
-def _log_odds(chance: float) -> float:
-    return math.log(max(chance, 1e-9) / max(1 - chance, 1e-9))
+def best_placement(search: Search, quarters: tuple[int, ...]) -> Placement:
+    """Return the placement near some quarter turns that stands out most from those around it."""
+    cuts, thetas = tried(search, quarters)
+    found = together(*(partial(prominence, *each) for each in zip(cuts, thetas, strict=True)))
+    winner = max(range(len(found)), key=found.__getitem__)
+    small = max(1.0, SURE_FROM / max(shape_of(search.target))) ** 2
+    odds = PROMINENCE_ODDS * (found[winner] - LEAST_PROMINENCE * small)
+    odds -= 0.0 if 0 in quarters else QUARTER_ODDS
+    return placed(cuts[winner], thetas[winner], 1 / (1 + math.exp(min(-odds, 99.0))))
 
 
-def best_placement(search: Search, quarters: tuple[int, ...], least: float = 0.0) -> Placement:
-    """Return the best placement near some quarter turns, refined last where it is sure enough."""
+def tried(search: Search, quarters: tuple[int, ...]) -> tuple[list[Cutouts], Tensor]:
+    """Return the best finalists, refined at the finest resolution, with their parameters (N, 7)."""
     last = finalists(search, quarters)
-    some, values, scores = last.candidates, last.values, last.scores
-    winner = int(scores.argmax())
-    gap = float(scores[winner] - scores[_elsewhere(some, winner)].max()) if len(some) > 1 else 0.0
-    odds = GAP_ODDS * gap + SIMILARITY_ODDS * float(values[winner])
-    odds += CORRELATION_ODDS * some[winner].score + ODDS - (0.0 if 0 in quarters else QUARTER_ODDS)
-    confidence = 1 / (1 + math.exp(min(-odds, 99.0)))
-    if confidence < least:
-        return last.placement(winner, confidence)
-    cuts = Cutouts.of(*search[:3], [last.cuts.frames[winner]], FINAL)
-    theta, _ = cuts.climb(last.thetas[winner : winner + 1], 6)
-    theta, _ = cuts.climb(theta, 7)
-    return placed(cuts, theta[0], confidence)
+    best = last.scores.argsort(descending=True, stable=True)[:TRIED]
+    cuts = Cutouts.of(*search[:3], [last.cuts.frames[number] for number in best.tolist()], FINAL)
+    thetas, _ = cuts.climb(last.thetas[best], 6)
+    thetas, _ = cuts.climb(thetas, 7)
+    return [cuts.some(torch.tensor([number])) for number in range(len(best))], thetas
 
 
 class Finalists(NamedTuple):
@@ -263,18 +256,6 @@ def _scores(some: list[Candidate], values: Tensor, prior: Prior) -> Tensor:
     scores = CORRELATION * torch.tensor([each.score for each in some]) + SIMILARITY * values
     scores -= FIELD_WEIGHT / 2 * (fields / prior.spread).square()
     return scores - TURN_WEIGHT / 2 * (turns / TURN_SPREAD).square()
-
-
-def _elsewhere(some: list[Candidate], winner: int) -> Tensor:
-    """Mark the candidates that are not the winner once more."""
-    best = some[winner]
-    far = [
-        max(abs(each.x - best.x), abs(each.y - best.y)) > ELSEWHERE[0]
-        or abs(math.log(each.field / best.field)) > ELSEWHERE[1]
-        for each in some
-    ]
-    marked = torch.tensor(far)
-    return marked if marked.any() else torch.arange(len(some)) == len(some) - 1
 
 
 def _frame(each: Candidate, target: Size, photo: Size) -> Tensor:
