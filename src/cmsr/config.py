@@ -16,10 +16,7 @@ Align = Literal["auto", "off", "affine", "cpab", "segments"]
 
 
 def _bounded(default: Any, low: float, high: float, method: str | None = None) -> Any:
-    """Return a field whose value, or each of whose values, must lie in [low, high].
-
-    ``method`` is the only one in which the option acts; None: in every one.
-    """
+    """Return a field whose values must lie in [low, high]; it acts in ``method`` alone, if given."""
     return field(default=default, metadata={"range": (low, high), "method": method})
 
 

@@ -15,7 +15,7 @@ from cmsr.guided.joint import Joint
 from cmsr.operators.resampling import CONSISTENCY, Resampler, Shape, project
 from cmsr.priors.edge_labels import EdgeLabels
 from cmsr.priors.learned import Prior
-from cmsr.priors.linear_model import EXPLAINED, SMOOTH, TRUSTING, estimate, supported
+from cmsr.priors.linear_model import estimate, supported
 from cmsr.priors.sparse_blocks import Schedule, denoise
 from cmsr.priors.wedgelets import Wedgelets
 
@@ -130,7 +130,7 @@ class Channel:
     def estimate(self, features: Tensor | None, trusting: bool = False) -> Tensor:
         """Return the local linear estimate (H, W); of the guide's part, what is supported.
 
-        A ``trusting`` one leaves the finest detail to the guide.
+        ``trusting`` is for a guide that proved itself, see `supported`.
         """
         smooth, explained = estimate(
             self.y,
@@ -141,7 +141,6 @@ class Channel:
             iterations=self.iterations,
             noise=self.noise,
             level=self.level,
-            fields=TRUSTING if trusting else (SMOOTH, EXPLAINED),
         )
         if features is None:
             return smooth
@@ -149,7 +148,10 @@ class Channel:
         return self.consistent(smooth + share * explained, "estimate")
 
     def supported(self, detail: Tensor, trusting: bool) -> Tensor:
-        """Return how far some detail (H, W) shows in the measurement as it should, 0 to 1."""
+        """Return how far some detail (H, W) shows in the measurement as it should, 0 to 1.
+
+        ``trusting`` is for what more features explain: it must show more clearly, see `STRICTNESS`.
+        """
         share = supported(self.y, self.valid, self.reduce(detail), self.level.contrast)
         return self.enlarge(share**STRICTNESS if trusting else share)
 

@@ -54,6 +54,9 @@ UNEXPLAINED = (0.09, 0.145)
 """Misfit to the measurement per change of the image, up to which the labels are used, and from
 which they are not."""
 
+PROOF_WIDTH = 8.0
+"""Width of the window in which that is judged, in pixels of the target."""
+
 FINEST = 4.0
 """Ratio up to which the labels are used in full: within a larger pixel a step's place is open."""
 
@@ -145,8 +148,7 @@ class EdgeLabels:
             odds = sides.odds.flatten().index_add(0, neighbours.place, follow).view_as(x)
             odds = self._agreeing(x, sides, odds)
         sharp = sides.mixed(x, odds)
-        proven = self._proven(x, sharp)
-        return torch.lerp(x, sharp, proven) if proven else x
+        return torch.lerp(x, sharp, self._proven(x, sharp))
 
     def _sides(self, x: Tensor) -> _Sides:
         """Find the level on both sides of each pixel of an image, and on which it seems to lie."""
@@ -180,16 +182,17 @@ class EdgeLabels:
             odds = odds + self.reduce.transpose(shift) / self._seen.amax()
         return odds
 
-    def _proven(self, x: Tensor, sharp: Tensor) -> float:
-        """Return how far an image with sharp steps explains the measurement, 0 to 1."""
+    def _proven(self, x: Tensor, sharp: Tensor) -> Tensor:
+        """Return how far an image with sharp steps explains the measurement, 0 to 1, (H, W)."""
         coverage = math.sqrt(self._seen.mean() ** 2 / self._seen.square().mean())
-        misfit, change = (self.y - self.reduce(sharp)) * self.valid, sharp - x
-        rms = [math.sqrt(each.square().mean()) for each in (misfit, change)]
-        unexplained = coverage * rms[0] / max(rms[1], 1e-9)
+        misfit = ((self.y - self.reduce(sharp)) * self.valid).square()
+        change = self.reduce((sharp - x).square()).clamp(min=0)
+        around = [blur(each, PROOF_WIDTH).clamp(min=1e-18) for each in (misfit, change)]
+        unexplained = coverage * (around[0] / around[1]).sqrt()
         low, high = UNEXPLAINED
-        share = min(1.0, max(0.0, (high - unexplained) / (high - low)))
+        share = ((high - unexplained) / (high - low)).clamp(0, 1)
         most = coverage * min(1.0, FINEST / self.ratio)
-        return share * share * (3 - 2 * share) * most
+        return self.enlarge(share * share * (3 - 2 * share) * most)
 
 
 def _share(x: Tensor, low: Tensor, high: Tensor) -> Tensor:

@@ -52,13 +52,6 @@ target."""
 NEGLIGIBLE = 3e-8
 """Power of detail, in variances of the image, below which it needs no support."""
 
-TRUSTING: tuple[Fields, Fields] = (
-    ((0.1, 0.5), (4.0, 1.5), (16.0, 5.0)),
-    ((0.05, 1.0), (0.22, 2.0), (1.0, 6.0), (0.6, 15.0)),
-)
-"""The same two where the guide is known to tell much: finest detail is its alone. Chosen on
-near-infrared pairs (EXPERIMENTS.md)."""
-
 DETAIL_SHARE, DETAIL_WIDTH = 0.3, 0.35
 """The guide's fields as the preconditioner models them, on average: one smooth field of so much of
 their variance, and its width in pixels of the target."""
@@ -80,7 +73,6 @@ def estimate(
     iterations: int,
     noise: float = 0.0,
     level: tuple[float, float] | None = None,
-    fields: tuple[Fields, Fields] = (SMOOTH, EXPLAINED),
 ) -> tuple[Tensor, Tensor]:
     """Estimate a high-resolution image from a measurement and, where given, guide features.
 
@@ -102,8 +94,6 @@ def estimate(
         Standard deviation of the measurement's noise, in its units.
     level : (float, float), optional
         Mean and standard deviation of the image that ``y`` is a part of; its own otherwise.
-    fields : two Fields
-        The smooth fields, and the coefficients'.
 
     Returns
     -------
@@ -112,7 +102,7 @@ def estimate(
     """
     mean, contrast = level or level_of(y, valid)
     damping = NOISE + _damping(noise, contrast, ratio)
-    model = _Model(reduce, valid, features, ratio, damping, *fields)
+    model = _Model(reduce, valid, features, ratio, damping)
     right = valid * (y - mean)
     spread = reduce.transpose(valid * model.solve(right, iterations))
     return mean + model.smooth(spread), model.explained(spread)
@@ -176,13 +166,11 @@ class _Model:
     features: Tensor | None
     ratio: float
     damping: float = NOISE
-    smooth_fields: Fields = SMOOTH
-    coefficients: Fields = EXPLAINED
 
     def smooth(self, v: Tensor) -> Tensor:
         """Apply the part of K that is the smooth fields' to an image (H, W)."""
         total = torch.zeros_like(v)
-        for variance, width in self.smooth_fields:
+        for variance, width in SMOOTH:
             total = total + variance * smooth(v, width * self.ratio)
         return total
 
@@ -190,15 +178,13 @@ class _Model:
         """Apply the part of K that is the guide's to an image (H, W)."""
         if self.features is None:
             return torch.zeros_like(v)
-        return (self.features * smoothed_sum(self.features * v, self.coefficients, self.ratio)).sum(
-            0
-        )
+        return (self.features * smoothed_sum(self.features * v, EXPLAINED, self.ratio)).sum(0)
 
     def system(self, dual: Tensor) -> Tensor:
         """Apply R K Rᵀ + λ to a dual (h, w); for the smooth fields without leaving its size."""
         measured = self.valid * dual
         image = torch.zeros_like(dual)
-        for variance, rows, cols in self._measured(self.smooth_fields):
+        for variance, rows, cols in self._measured(SMOOTH):
             image = image + variance * (rows @ measured @ cols)
         if self.features is not None:
             image = image + self.reduce(self.explained(self.reduce.transpose(measured)))
@@ -212,9 +198,9 @@ class _Model:
 
     def preconditioner(self) -> Callable[[Tensor], Tensor]:
         """Return the inverse of the system's diagonal in the cosine basis, holes taken out."""
-        fields = self.smooth_fields
+        fields = SMOOTH
         if self.features is not None:
-            total = sum(variance for variance, _ in self.coefficients)
+            total = sum(variance for variance, _ in EXPLAINED)
             fields = *fields, (DETAIL_SHARE * total * len(self.features), DETAIL_WIDTH)
         rows, cols = (cosines(n, str(self.valid.device)) for n in self.valid.shape)
         spectrum = sum(

@@ -4,9 +4,8 @@
    correlated by FFT over all shifts for a lattice of rotations and scales. The same search with
    the mirrored target shows the score that chance and common structure (horizons, upright edges)
    reach on this pair: the margin over it separates a match from a wrong scene.
-2. The best candidates are refined by the local similarity to the guide, and the winner once more
-   at a finer resolution: as a shift, as a similarity, or as an affine map where that gains more
-   than its parameters would by chance.
+2. The best candidates are refined by the local similarity to the guide, and the winner once more,
+   finer: as a shift, a similarity, or an affine map where its parameters gain more than by chance.
 3. The identity is kept where a move is hardly more similar.
 
 All work happens at a bounded resolution, whatever the sizes of the images.
@@ -160,10 +159,7 @@ def refine_affine(
 
 
 def _simplest(objective: Objective, start: Tensor) -> tuple[Tensor, float]:
-    """Return the parameters (6,) of the best move near a start, and its similarity.
-
-    One of fewer parameters is preferred, see `PARAMETER`.
-    """
+    """Return the best move (6,) near a start by `PARAMETER`, and its similarity."""
     found = []
     for count in FAMILIES:
         free = (torch.arange(len(start)) < count).to(start)

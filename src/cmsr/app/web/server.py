@@ -49,6 +49,7 @@ def serve(host: str, port: int, max_upload: int, **limits: Any) -> None:
         os.environ.update(OFFLINE, GRADIO_TEMP_DIR=str(files))
         with starting(host, port):
             with needing("web"):
+                import gradio  # noqa: F401  named first where it is missing
                 from starlette.middleware import Middleware
 
                 from cmsr.app.web.app import App
