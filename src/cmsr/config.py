@@ -16,7 +16,7 @@ Align = Literal["auto", "off", "affine", "cpab", "segments"]
 
 
 def _bounded(default: Any, low: float, high: float, method: str | None = None) -> Any:
-    """Return a field whose values must lie in [low, high]; it acts in ``method`` alone, if given."""
+    """Return a field whose values must lie in [low, high]; it acts in ``method`` alone, if any."""
     return field(default=default, metadata={"range": (low, high), "method": method})
 
 
