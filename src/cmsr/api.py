@@ -72,16 +72,10 @@ def upscale(
     **options
         Any other field of `Config`.
 
-    Returns
-    -------
-    Result
-
     Raises
     ------
-    InputError
-        If an image cannot be used.
-    OptionError
-        If an option has no such value.
+    InputError, OptionError
+        If an image cannot be used, or an option has no such value.
 
     Examples
     --------

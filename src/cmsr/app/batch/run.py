@@ -41,9 +41,7 @@ def run_batch(options: Batch, display: Display, *, in_process: bool = False) -> 
         If the work was cut short; finished pairs are kept.
     """
     out = storage.absolute(options.out)
-    config = _checked(options.config)
-    if not options.series:
-        config.refuse(["fuse"], "requires --series")
+    config = _checked(options.config, series=options.series)
     workers = Workers(
         count=options.workers,
         threads=options.threads,
@@ -149,13 +147,15 @@ def _begun(total: int, worklist: Worklist, journal: Journal, display: Display) -
     return tally
 
 
-def _checked(config: Config) -> Config:
+def _checked(config: Config, *, series: bool) -> Config:
     """Check the options before any work, and make their files' paths absolute for the workers."""
     from cmsr.priors.learned import named_prior
     from cmsr.registration.rig import read_rig
     from cmsr.sensor.imaging import named_kernel
     from cmsr.sensor.kernel_file import is_kernel_file
 
+    if not series:
+        config.refuse(["fuse"], "requires --series")
     named_kernel(config.kernel)
     named_prior(config.prior)
     if config.prior_file is not None:
