@@ -240,11 +240,6 @@ def narrow(kernel: str, size: float) -> bool:
     return name == DETECTOR or (name == "gaussian" and float(width) <= WIDE * size)
 
 
-def wider_than_usual(kernel: str, size: float) -> bool:
-    """Tell whether a kernel by its name is a Gaussian wider than `WIDE`."""
-    return kernel.startswith("gaussian:") and not narrow(kernel, size)
-
-
 def wide(choices: Sequence[str | float]) -> npt.NDArray[np.bool_]:
     """Tell which choices are wider than `WIDE`."""
     return np.array([not isinstance(choice, str) and choice > WIDE for choice in choices])
